@@ -1,0 +1,1 @@
+"""Where studies run: connecting to Ray. Knows addresses and resources, not studies."""

@@ -1,0 +1,85 @@
+"""Connecting to Ray: the cluster that `RAY_ADDRESS` names, or a local one for as long as it is needed."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.errors import ClusterError
+
+# Read by Ray when it is imported, so they stand here and are set before that.
+_QUIET = {
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard copies of what MLflow holds
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would start each worker through uv, on a copy of the folder
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_AUTH_MODE": "token",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What the cluster has in all."""
+
+    num_cpus: float
+    num_gpus: float
+    num_nodes: int
+
+
+@contextmanager
+def connected(address: str | None = None) -> Iterator[None]:
+    """A connection to the Ray cluster at `address`, or `RAY_ADDRESS`, or else to a local one that ends with the block.
+
+    A process that is already connected keeps its connection. Raises ClusterError if the address does not answer.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    address = address or os.environ.get("RAY_ADDRESS")
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            ray.init(num_cpus=num_cores(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"Ray at {address or 'this machine'} does not start or answer: {_first_line(error)}") from error
+    _protect_token()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def capacity() -> Capacity:
+    """What the connected cluster has now."""
+    import ray
+
+    resources = ray.cluster_resources()
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    return Capacity(num_cpus=resources.get("CPU", 0.0), num_gpus=resources.get("GPU", 0.0), num_nodes=nodes)
+
+
+def num_cores() -> int:
+    """Cores of this machine that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _protect_token() -> None:
+    """Ray writes the token that opens the cluster with a mode that lets every user of the machine read it."""
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if token.is_file():
+        token.chmod(0o600)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,1 @@
+"""The named recipes, one file per source, each with its `RECIPES`."""

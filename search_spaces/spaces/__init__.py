@@ -1,0 +1,1 @@
+"""The named search spaces, one file each, each with its `SPACE`."""

@@ -1,0 +1,150 @@
+"""The command line: `study COMMAND`. The one place where errors become text."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from study.data_cli import data
+
+app = typer.Typer(
+    name="study",
+    help="Hyperparameter studies for fine-tuning image classifiers: Ray Tune runs the trials, MLflow records them, the best becomes a registered model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.add_typer(data, name="data")
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML.")]
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+def main() -> None:
+    """Runs a command; what a person did wrong is one message on stderr and exit code 2, without a traceback."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def quickstart() -> None:
+    """Run a first study: 12 trials of a small CNN on scikit-learn's handwritten digits.
+
+    Example: study quickstart
+    """
+    from study.quickstart import run_quickstart
+    from study.reports import print_result
+
+    print_result(run_quickstart())
+
+
+@app.command()
+def check(spec: SpecFile) -> None:
+    """Say what is wrong with a study file, or what it would do and roughly cost. Starts nothing.
+
+    Example: study check fer2013.yaml
+    """
+    from study.home import Home
+    from study.plan import plan_study
+    from study.reports import print_plan
+    from study.spec import StudySpec
+
+    print_plan(plan_study(StudySpec.read(spec), Home.current()))
+
+
+@app.command()
+def run(spec: SpecFile, as_json: AsJson = False) -> None:
+    """Run a study on this machine, or on the Ray cluster at RAY_ADDRESS.
+
+    Example: study run fer2013.yaml
+    """
+    from study.reports import print_result
+    from study.running import run_study
+    from study.spec import StudySpec
+
+    parsed = StudySpec.read(spec)
+    with _resumable(parsed.study):
+        print_result(run_study(parsed), as_json=as_json)
+
+
+@app.command()
+def resume(name: StudyName, as_json: AsJson = False) -> None:
+    """Go on with a study that was interrupted: ended trials stay, those cut off start over.
+
+    Example: study resume fer2013-freeze-depth
+    """
+    from study.reports import print_result
+    from study.running import resume_study
+
+    with _resumable(name):
+        print_result(resume_study(name), as_json=as_json)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the studies in STUDY_HOME.
+
+    Example: study list
+    """
+    from study.home import Home
+    from study.reports import print_studies
+    from study.result import list_studies
+
+    print_studies(list_studies(Home.current()), as_json=as_json)
+
+
+@app.command()
+def show(name: StudyName, as_json: AsJson = False) -> None:
+    """Show a study's leaderboard, its test result and its registered model.
+
+    Example: study show quickstart
+    """
+    from study.home import Home
+    from study.reports import print_result
+    from study.result import find_study
+
+    print_result(find_study(Home.current(), name), as_json=as_json)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000) -> None:
+    """Open MLflow's pages on this machine only, on the runs and models of STUDY_HOME.
+
+    Example: study ui --port 5000
+    """
+    from study.tracking.pages import serve_pages
+
+    serve_pages(port)
+
+
+@contextmanager
+def _resumable(name: str) -> Iterator[None]:
+    """Says how to go on when a study is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"interrupted; nothing measured is lost. Go on with: study resume {name}", file=sys.stderr)
+        raise
+
+
+def _message(error: Exception) -> str | None:
+    """The text of an error that a person can act on; None for a bug of ours."""
+    from cluster.errors import ClusterError
+    from search_spaces.errors import SpaceError
+    from study.errors import StudyError
+    from trainables.errors import TrainableError
+
+    return str(error) if isinstance(error, ClusterError | SpaceError | StudyError | TrainableError) else None

@@ -1,0 +1,95 @@
+"""One Ray Tune execution of a study: trials start, report, end or are stopped until the record says that the budget is spent."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cluster.connection import capacity
+from search_spaces.space import SearchSpace
+from study.errors import StudyError
+from study.execution.assignment import Assignment
+from study.names import trial_name
+from study.search.halving import Halving
+from study.search.limits import Limits
+from study.search.record import StudyRecord
+from study.spec import Resources, StudySpec
+
+FORCED_END_SECONDS = "130"
+"""How long Ray waits for a trial's process that still writes to MLflow; a little longer than the process itself."""
+
+
+def tune_study(
+    spec: StudySpec,
+    space: SearchSpace,
+    record: StudyRecord,
+    assignment: Assignment,
+    on_change: Callable[[int], None],
+) -> None:
+    """Runs trials until the budget is spent, or Ctrl-C. What they report goes into `record`; `on_change` gets the number of each
+    trial that reported. Raises StudyError if the cluster cannot hold a single trial."""
+    # Ray reads these while it runs; workers of a local cluster inherit nothing of them.
+    os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = FORCED_END_SECONDS
+    from ray import tune
+
+    from study.execution.scheduler import RecordScheduler
+    from study.execution.searcher import RecordSearcher
+    from study.execution.trial_actor import TrialActor
+
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    resources = trial_resources(spec.resources)
+    limits = Limits(spec.budget, seconds_before=record.facts.get("seconds", 0.0))
+    tuner = tune.Tuner(
+        tune.with_resources(TrialActor, resources),
+        param_space=assignment.to_config(),
+        tune_config=tune.TuneConfig(
+            search_alg=RecordSearcher(record, space, spec.seed, limits, lambda: num_slots(spec.resources, resources)),
+            scheduler=RecordScheduler(record, _halving(spec), limits, on_change),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(Path(assignment.study_folder)),
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    tuner.fit()
+    record.note(seconds=limits.seconds)
+
+
+def trial_resources(wanted: Resources) -> dict[str, float]:
+    """CPUs and GPUs of one trial on the connected cluster. Raises StudyError if it could never start."""
+    have = capacity()
+    gpus = wanted.gpus_per_trial
+    resources = {"cpu": float(wanted.cpus_per_trial), "gpu": (1.0 if have.num_gpus else 0.0) if gpus == "auto" else float(gpus)}
+    for kind, available in (("cpu", have.num_cpus), ("gpu", have.num_gpus)):
+        if resources[kind] > available:
+            raise StudyError(
+                f"resources.{kind}s_per_trial asks for {resources[kind]:g}, but the cluster has {available:g}; lower it or connect to another cluster"
+            )
+    return resources
+
+
+def num_slots(wanted: Resources, resources: dict[str, float]) -> int:
+    """Trials that fit on the cluster at once."""
+    have = capacity()
+    slots = int(have.num_cpus // resources["cpu"])
+    if resources["gpu"]:
+        slots = min(slots, int(have.num_gpus / resources["gpu"] + 1e-6))
+    return max(1, min(slots, wanted.max_concurrent or slots))
+
+
+def _halving(spec: StudySpec) -> Halving | None:
+    rule = spec.early_stopping
+    if rule.rule == "none":
+        return None
+    return Halving.over(epochs=spec.budget.epochs, first_rung=rule.first_rung, reduction=rule.reduction, maximise=spec.objective.maximise)
+
+
+def _name(trial: Any) -> str:
+    return trial_name(trial.config["trial"])

@@ -1,0 +1,154 @@
+"""The plan of a study: its file checked against spaces, datasets and MLflow, before anything is spent."""
+
+import importlib.util
+import os
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from search_spaces.dimensions import Choice, Dimension, Value
+from search_spaces.named import find_space
+from search_spaces.space import Point, SearchSpace
+from study.errors import SpecError
+from study.home import Home
+from study.point import build_recipe, check_names
+from study.spec import StudySpec
+from study.start_points import StartPoint, start_points
+from study.tracking.client import check_reachable
+from trainables.datasets.listing import find_dataset
+from trainables.datasets.manifest import Manifest
+from trainables.errors import RecipeError
+from trainables.models.catalogue import find_architecture
+
+NUM_CORNERS = 400
+"""Extreme configurations of the space that are checked."""
+FLOPS_PER_SECOND_OF_A_CORE = 40e9
+"""fp32 training of small CNNs on one core of an AVX2 server, measured; a rough guess elsewhere."""
+FLOPS_PER_MULTIPLY_ADD_TRAINED = 6
+"""A forward and a backward pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that a study needs to know before it starts."""
+
+    spec: StudySpec
+    space: SearchSpace
+    starts: tuple[StartPoint, ...]
+    manifest: Manifest
+    dataset_folder: Path
+    home: Home
+
+    @property
+    def folder(self) -> Path:
+        """The study's own folder."""
+        return self.home.studies / self.spec.study
+
+    @property
+    def num_images_trained(self) -> int:
+        """Images that pass through training if no trial stops early."""
+        return self.spec.budget.trials * self.spec.budget.epochs * self.manifest.splits["train"].num_images
+
+    def cpu_hours(self) -> float | None:
+        """Rough core hours on CPUs if no trial stops early; None where an architecture's cost is not known."""
+        costs = [self._multiply_adds(point) for point in _corners(self.space)]
+        if any(cost is None for cost in costs):
+            return None
+        mean = sum(cost or 0 for cost in costs) / len(costs)
+        return self.num_images_trained * mean * FLOPS_PER_MULTIPLY_ADD_TRAINED / FLOPS_PER_SECOND_OF_A_CORE / 3600
+
+    def _multiply_adds(self, point: Point) -> int | None:
+        recipe = build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0)
+        return find_architecture(recipe.model.architecture).multiply_adds(recipe.data.image_size, self.manifest.channels)
+
+
+def plan_study(spec: StudySpec, home: Home) -> Plan:
+    """Checks the spec against all that it names.
+
+    Raises SpecError, SpaceError, RecipeError, DatasetError or TrackingError; imports neither torch, ray nor mlflow.
+    """
+    folder = find_dataset(home.datasets, spec.dataset)
+    space = _space(spec)
+    plan = Plan(
+        spec=spec,
+        space=space,
+        starts=start_points(spec.start_from, space),
+        manifest=Manifest.read(folder),
+        dataset_folder=folder,
+        home=home,
+    )
+    _check_recipes(plan)
+    _check_starts_fit_budget(plan)
+    check_reachable(home.tracking_uri)
+    return plan
+
+
+def _space(spec: StudySpec) -> SearchSpace:
+    """The named space as the spec extends, fixes and narrows it, in this order."""
+    space = _load_space(spec.search_space)
+    space = space.extend(tuple(dimension.dimension(name) for name, dimension in spec.extend.items()))
+    space = space.fix(spec.fix).narrow(spec.narrow)
+    check_names(space.names)
+    return space
+
+
+def _load_space(wanted: str) -> SearchSpace:
+    if ":" not in wanted:
+        return find_space(wanted)
+    file, name = wanted.rsplit(":", 1)
+    try:
+        description = importlib.util.spec_from_file_location("study_search_space", file)
+        assert description is not None
+        assert description.loader is not None
+        module = importlib.util.module_from_spec(description)
+        description.loader.exec_module(module)
+        space = getattr(module, name)
+    except Exception as error:
+        raise SpecError(f"search_space {wanted!r} cannot be loaded: {type(error).__name__}: {error}; write path/to/file.py:NAME") from error
+    if not isinstance(space, SearchSpace):
+        raise SpecError(f"search_space {wanted!r} must be a SearchSpace, got {type(space).__name__}")
+    return space
+
+
+def _check_recipes(plan: Plan) -> None:
+    """Every start point, and the extremes of the space, must make a recipe that a training can follow."""
+    for start in plan.starts:
+        _check_recipe(plan, start.point, f"start point {start.origin}")
+    for point in _corners(plan.space):
+        _check_recipe(plan, point, "the search space allows a configuration that no training can follow")
+
+
+def _check_recipe(plan: Plan, point: Point, what: str) -> None:
+    try:
+        build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=0)
+    except RecipeError as error:
+        raise SpecError(f"{what}: {error}") from None
+
+
+def _check_starts_fit_budget(plan: Plan) -> None:
+    if len(plan.starts) > plan.spec.budget.trials:
+        raise SpecError(f"start_from names {len(plan.starts)} points but budget.trials is {plan.spec.budget.trials}; raise it or drop some")
+
+
+def _corners(space: SearchSpace) -> list[Point]:
+    """Points made of ends of ranges and of options, a seeded draw of them: together they meet every value many times."""
+    draw = random.Random(0)
+    return [space.build_point(lambda dimension: draw.choice(_extremes(dimension))) for _ in range(NUM_CORNERS)]
+
+
+def _extremes(dimension: Dimension) -> tuple[Value, ...]:
+    return dimension.options if isinstance(dimension, Choice) else (dimension.low, dimension.high)
+
+
+def check_name_is_free(plan: Plan) -> None:
+    """Raises SpecError if a study of that name exists."""
+    if plan.folder.exists():
+        name = plan.spec.study
+        raise SpecError(
+            f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; or choose another name"
+        )
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,123 @@
+"""Progress on the terminal: a live table where there is one, a line for each ended trial where there is not."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from study.names import trial_name
+from study.search.record import StudyRecord, Trial
+from study.spec import StudySpec
+
+_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
+MAX_RUNNING_SHOWN = 12
+
+
+class Progress:
+    """Tells a person what a study is doing, on stderr so that stdout stays for results."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._started = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """One line on what happens now."""
+        self._console.print(f"[dim]{_clock(time.monotonic() - self._started):>6}[/dim]  {text}", highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def watching(self, spec: StudySpec, record: StudyRecord) -> Iterator[Callable[[int], None]]:
+        """While inside, call the yielded function with a trial's number whenever it reported."""
+        board = _Board(spec, record)
+        with self._live(board):
+
+            def on_change(number: int) -> None:
+                trial = board.take(number)
+                if trial.has_ended:
+                    self.say(board.sentence(trial))
+
+            yield on_change
+
+    def _live(self, board: "_Board") -> AbstractContextManager[object]:
+        if not self._console.is_terminal:
+            return nullcontext()
+        return Live(get_renderable=board.draw, console=self._console, refresh_per_second=2, transient=True)
+
+
+class _Board:
+    """What is known of the running study, as it is shown."""
+
+    def __init__(self, spec: StudySpec, record: StudyRecord) -> None:
+        self._spec = spec
+        self._record = record
+        self._trials: dict[int, Trial] = {trial.number: trial for trial in record.trials if trial.state != "waiting"}
+        self._num_before = sum(trial.has_ended for trial in self._trials.values())
+        self._started = time.monotonic()
+
+    def take(self, number: int) -> Trial:
+        self._trials[number] = self._record.trial(number)
+        return self._trials[number]
+
+    def sentence(self, trial: Trial) -> str:
+        metric = self._spec.objective.metric
+        value = f"{metric} {trial.value:.4f}" if trial.value is not None else ""
+        best = self._best()
+        ends = [
+            f"{self._num_ended():>{len(str(self._spec.budget.trials))}}/{self._spec.budget.trials}",
+            trial_name(trial.number),
+            f"[{_STYLES[trial.state]}]{trial.state:<8}[/]",
+            f"{value:<{len(metric) + 7}}",
+            f"{len(trial.values):>3}/{self._spec.budget.epochs} epochs",
+            f"{_clock(trial.seconds):>6}",
+            f"best {best.value:.4f} ({trial_name(best.number)})" if best and best.value is not None else "",
+            f"[red]{trial.reason}[/]" if trial.state == "failed" else "",
+        ]
+        return "  ".join(part for part in ends if part)
+
+    def draw(self) -> RenderableType:
+        spec = self._spec
+        ended = self._num_ended()
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            Text(spec.study, style="bold"),
+            f"{ended} of {spec.budget.trials} trials",
+            ProgressBar(total=spec.budget.trials * spec.budget.epochs, completed=self._epochs_settled(), width=30),
+            f"{_clock(time.monotonic() - self._started)} so far, {self._remaining()}",
+        )
+        running = Table.grid(padding=(0, 2))
+        for trial in [trial for trial in self._trials.values() if trial.state == "running"][:MAX_RUNNING_SHOWN]:
+            value = "" if trial.value is None else f"{spec.objective.metric} {trial.value:.4f}"
+            bar = ProgressBar(total=spec.budget.epochs, completed=len(trial.values), width=20)
+            running.add_row(trial_name(trial.number), bar, f"epoch {len(trial.values)}/{spec.budget.epochs}", value)
+        return Group(Text(), head, running)
+
+    def _num_ended(self) -> int:
+        return sum(trial.has_ended for trial in self._trials.values())
+
+    def _best(self) -> Trial | None:
+        valued = [trial for trial in self._trials.values() if trial.value is not None and trial.has_ended]
+        sign = 1 if self._spec.objective.maximise else -1
+        return max(valued, key=lambda trial: sign * (trial.value or 0.0), default=None)
+
+    def _epochs_settled(self) -> int:
+        """Epochs that are done, or that a trial which ended early will not need."""
+        return sum(self._spec.budget.epochs if trial.has_ended else len(trial.values) for trial in self._trials.values())
+
+    def _remaining(self) -> str:
+        done = self._num_ended() - self._num_before
+        if not done:
+            return "remaining time not known yet"
+        left = self._spec.budget.trials - self._num_ended()
+        return f"about {_clock((time.monotonic() - self._started) / done * left)} to go"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

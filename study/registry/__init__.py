@@ -1,0 +1,1 @@
+"""Registered models: what a study leaves behind for others to use."""

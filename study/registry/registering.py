@@ -1,0 +1,93 @@
+"""Registering: a classifier becomes the next version of its dataset's model."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+import trainables
+from study.names import model_name
+from trainables.prediction import Classifier
+
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "timm", "torch", "torchvision")
+"""What a version needs to load and to predict, pinned to what made it."""
+MODEL_FILE = Path(__file__).with_name("served_model.py")
+
+
+def register(client: Any, run_id: str, classifier: Classifier, example_HWC: NDArray[np.uint8], tags: Mapping[str, str]) -> int:
+    """Logs the classifier with a run, registers it under its dataset's name, and returns the number of the version."""
+    name = model_name(classifier.card.dataset)
+    with tempfile.TemporaryDirectory() as scratch, _addressed_to(client), _quiet():
+        classifier.save(Path(scratch))
+        info = _log(run_id, name, classifier, Path(scratch), example_HWC)
+    for key, value in tags.items():
+        client.set_model_version_tag(name, info.registered_model_version, key, value)
+    return int(info.registered_model_version)
+
+
+def _log(run_id: str, name: str, classifier: Classifier, folder: Path, example_HWC: NDArray[np.uint8]) -> Any:
+    import mlflow.pyfunc
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, Schema
+
+    outputs = [ColSpec("string", "label"), *(ColSpec("float", class_name) for class_name in classifier.card.classes)]
+    return Model.log(
+        artifact_path=None,
+        name="model",
+        flavor=mlflow.pyfunc,
+        run_id=run_id,
+        registered_model_name=name,
+        python_model=str(MODEL_FILE),
+        artifacts={"classifier": str(folder)},
+        code_paths=[next(iter(trainables.__path__))],
+        pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+        signature=ModelSignature(inputs=Schema([ColSpec(AnyType(), "image")]), outputs=Schema(outputs)),
+        input_example=pd.DataFrame({"image": [_base64_png(example_HWC)]}),
+    )
+
+
+def _base64_png(image_HWC: NDArray[np.uint8]) -> str:
+    import base64
+
+    content = BytesIO()
+    Image.fromarray(image_HWC.squeeze(2) if image_HWC.shape[2] == 1 else image_HWC).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
+
+
+@contextmanager
+def _addressed_to(client: Any) -> Iterator[None]:
+    """Model.log has no argument for the server's address; a notebook's own setting is put back."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    mlflow.set_tracking_uri(client.tracking_uri)
+    mlflow.set_registry_uri(client.tracking_uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps MLflow's advice off the terminal: on type hints, on a pip that uv does not install, on names of versions."""
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

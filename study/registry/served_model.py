@@ -1,0 +1,76 @@
+"""The model that MLflow loads and serves: this file travels with each version, beside the package `trainables`.
+
+It is run as a script by MLflow ("models from code"), where neither ray, optuna nor this package need be installed.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from trainables.errors import DatasetError
+from trainables.prediction import Classifier
+
+
+class ImageClassifier(PythonModel):
+    """Images in; the label and every class's probability out, one row an image."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Reads the weights, once."""
+        self._classifier = Classifier.load(Path(context.artifacts["classifier"]))
+
+    def predict(self, context: PythonModelContext, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """A table with `label` and one column of probability for each class name.
+
+        `model_input` is a table with a column `image` (or one column of any name), a list, an array (N, H, W) or (N, H, W, C).
+        An image is the bytes of a file, those bytes in base64 (with or without `data:image/png;base64,`), or uint8 pixels
+        (H, W) or (H, W, C) as an array or nested lists. Raises ValueError for what is no image.
+        """
+        images = [_image(item) for item in _items(model_input)]
+        probabilities_NK = self._classifier.probabilities(images)
+        classes = self._classifier.card.classes
+        table = pd.DataFrame(probabilities_NK, columns=list(classes))
+        table.insert(0, "label", [classes[i] for i in probabilities_NK.argmax(1)])
+        return table
+
+
+def _items(model_input: Any) -> Iterable[Any]:
+    if isinstance(model_input, pd.DataFrame):
+        column = "image" if "image" in model_input.columns else model_input.columns[0]
+        return list(model_input[column])
+    if isinstance(model_input, np.ndarray) and model_input.ndim <= 1:
+        return list(model_input)
+    return [model_input] if isinstance(model_input, bytes | str) else model_input
+
+
+def _image(item: Any) -> Any:
+    if isinstance(item, str):
+        return _decoded(item)
+    if isinstance(item, bytes | bytearray | memoryview):
+        return bytes(item)
+    pixels = np.asarray(item if isinstance(item, np.ndarray) and item.dtype != object else _nested(item))
+    if pixels.size and (pixels.min() < 0 or pixels.max() > 255 or not np.equal(np.mod(pixels, 1), 0).all()):
+        raise ValueError(f"pixels must be whole numbers in [0, 255], got values from {pixels.min()} to {pixels.max()}")
+    return pixels.astype(np.uint8)
+
+
+def _nested(item: Any) -> Any:
+    """Rows of pixels out of nested lists; MLflow hands some of them over as arrays of arrays."""
+    return [_nested(row) for row in item] if isinstance(item, list | tuple | np.ndarray) else item
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text.split(",", 1)[1] if text.startswith("data:") else text, validate=True)
+    except (binascii.Error, IndexError) as error:
+        raise DatasetError(f"text must be an image file in base64, got {json.dumps(text[:40])}…: {error}") from error
+
+
+set_model(ImageClassifier())

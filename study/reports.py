@@ -1,0 +1,158 @@
+"""What the commands on studies print: tables for a person on stdout, or JSON."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from search_spaces.dimensions import Choice, Value
+from study.final import Final
+from study.names import trial_name
+from study.plan import Plan, num_cores
+from study.result import StudyResult
+
+MAX_ROWS = 15
+MAX_VARIED = 6
+
+
+def print_plan(plan: Plan) -> None:
+    """The space, the trials and the rough cost of a study that is about to run."""
+    console, spec = _console(), plan.spec
+    console.print(f"[bold]{spec.study}[/] on {spec.dataset} ({_sizes(plan)}), search space {spec.search_space}\n")
+    table = Table("dimension", "range", "exists when", "", box=None, pad_edge=False)
+    for dimension in plan.space.dimensions:
+        conditions = " and ".join(f"{name} is {condition}" for name, condition in dimension.when.items())
+        is_fixed = isinstance(dimension, Choice) and len(dimension.options) == 1
+        table.add_row(dimension.name, f"[dim]{dimension}[/]" if is_fixed else str(dimension), conditions, f"[dim]{dimension.about}[/]")
+    console.print(table)
+    for start in plan.starts:
+        changed = ", ".join(f"{name} (recipe: {value})" for name, value in start.overridden.items())
+        console.print(f"\nstarts from [bold]{start.origin}[/]" + (f", where the study fixes {changed}" if changed else ""))
+    stopping = spec.early_stopping.rule
+    console.print(
+        f"\n{spec.budget.trials} trials of at most {spec.budget.epochs} epochs, early stopping {stopping}, objective {spec.objective.metric}"
+    )
+    console.print(f"at most {plan.num_images_trained / 1e6:.1f} M images through training{_cost(plan)}")
+    console.print("\n[green]The study can run.[/]  Next: study run " + "SPEC")
+
+
+def print_result(result: StudyResult, *, as_json: bool = False) -> None:
+    """The leaderboard, what failed, the winner on the test split, and what to type next."""
+    if as_json:
+        print(json.dumps(result.to_dict(), indent=2))
+        return
+    console = _console()
+    console.print(f"\n[bold]{result.spec.study}[/] on {result.spec.dataset}: {result.state}")
+    if result.leaderboard:
+        console.print(_leaderboard(result))
+    for trial in result.trials:
+        if trial.state == "failed":
+            console.print(f"[red]{trial_name(trial.number)} failed:[/] {trial.reason}")
+    if result.final is not None:
+        _print_final(console, result, result.final)
+    else:
+        console.print(f"\nNext: study resume {result.spec.study}")
+
+
+def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> None:
+    """One line for each study."""
+    if as_json:
+        keys = ("study", "dataset", "state", "objective", "best", "final")
+        print(json.dumps([{key: tree[key] for key in keys} for tree in (result.to_dict() for result in results)], indent=2))
+        return
+    if not results:
+        _console().print("no studies yet; the first one: study quickstart")
+        return
+    table = Table("study", "dataset", "state", "objective", "best", "test accuracy", "model", box=None, pad_edge=False)
+    for result in results:
+        final, best = result.final, result.best
+        table.add_row(
+            result.spec.study,
+            result.spec.dataset,
+            result.state,
+            result.spec.objective.metric,
+            "" if best is None or best.value is None else f"{best.value:.4f}",
+            "" if final is None else _interval(final),
+            "" if final is None else f"{final.model} version {final.version}",
+        )
+    _console().print(table)
+
+
+def _leaderboard(result: StudyResult) -> Table:
+    metric = result.spec.objective.metric
+    varied = _varied([trial.point for trial in result.leaderboard])[:MAX_VARIED]
+    table = Table(
+        "", "trial", "state", metric, "accuracy", "epochs", "time", *(name.replace("_", " ") for name in varied), box=None, pad_edge=False
+    )
+    for rank, trial in enumerate(result.leaderboard[:MAX_ROWS], start=1):
+        cells = [str(rank), trial_name(trial.number), trial.state, _number(trial.value), _number(trial.metrics.get("accuracy"))]
+        table.add_row(
+            *cells, f"{trial.best_epoch}/{len(trial.values)}", f"{trial.seconds:.0f} s", *(_short(trial.point.get(name)) for name in varied)
+        )
+    if len(result.leaderboard) > MAX_ROWS:
+        table.caption = f"… and {len(result.leaderboard) - MAX_ROWS} more (--json shows all)"
+    return table
+
+
+def _print_final(console: Console, result: StudyResult, final: Final) -> None:
+    test, winner = final.test, result.trials[final.trial]
+    console.print(f"\nbest by validation   {trial_name(winner.number)}: {result.spec.objective.metric} {_number(winner.value)}")
+    console.print(
+        f"on the test split    accuracy [bold]{_interval(final)}[/], macro-F1 {test.metrics['macro_f1']:.4f}, {test.num_images:,} images"
+    )
+    if test.clean_metrics is not None:
+        console.print(
+            f"  clean images only  accuracy {test.clean_metrics['accuracy']:.2%}, {test.num_clean:,} images without an equal in train or validation"
+        )
+    console.print(f"  opened             {test.num_openings} time{'s' if test.num_openings > 1 else ''} so far")
+    console.print(f"registered model     [bold]{final.model} version {final.version}[/]  (models:/{final.model}/{final.version})")
+    console.print("\nNext:")
+    console.print("  study ui                     runs, curves and models in MLflow, in the browser")
+    console.print(f"  study show {result.spec.study:<17} this table again; --json for a program")
+    console.print("  study check SPEC             your own study file, checked before it runs")
+
+
+def _interval(final: Final) -> str:
+    test = final.test
+    return f"{test.metrics['accuracy']:.2%} (95 % interval {test.accuracy_low:.2%} to {test.accuracy_high:.2%})"
+
+
+def _varied(points: Iterable[dict[str, Value]]) -> list[str]:
+    """Names of the dimensions that differ among the points."""
+    seen: dict[str, set[str]] = {}
+    for point in points:
+        for name, value in point.items():
+            seen.setdefault(name, set()).add(repr(value))
+    return [name for name, values in seen.items() if len(values) > 1]
+
+
+def _sizes(plan: Plan) -> str:
+    manifest = plan.manifest
+    return f"{manifest.splits['train'].num_images:,} training images of {manifest.width}x{manifest.height}, {manifest.num_classes} classes"
+
+
+def _cost(plan: Plan) -> str:
+    core_hours = plan.cpu_hours()
+    if core_hours is None:
+        return "; cost unknown for timm architectures"
+    hours = core_hours / num_cores()
+    return f": very roughly {_hours(hours)} on this machine's {num_cores()} CPU cores without early stopping, far less on a GPU"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{max(hours * 60, 1):.0f} minutes"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _short(value: Value | None) -> str:
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _console() -> Console:
+    # A pipe has no width of its own; tables must not be folded at 80 characters there.
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)

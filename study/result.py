@@ -1,0 +1,116 @@
+"""The result of a study: what its record and its final measurement say, for a program, a notebook or the terminal."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from study.errors import UnknownStudyError
+from study.final import Final
+from study.home import Home
+from study.search.record import StudyRecord, Trial
+from study.spec import StudySpec
+
+SPEC_FILE = "study.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """A study as far as it has come."""
+
+    spec: StudySpec
+    folder: Path
+    trials: tuple[Trial, ...]
+    """By number."""
+    leaderboard: tuple[Trial, ...]
+    """Those that reported a value, the best first."""
+    best: Trial | None
+    """By validation, complete trials before those stopped early."""
+    final: Final | None
+    """Test result and registered version; None until the study has come to its end."""
+    run_id: str | None
+    """Its MLflow run."""
+    seconds: float
+    """Wall-clock time of the search."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "StudyResult":
+        """The study in `folder`, running or ended."""
+        record = StudyRecord.open(folder)
+        facts = record.facts
+        return cls(
+            spec=StudySpec.read(folder / SPEC_FILE),
+            folder=folder,
+            trials=record.trials,
+            leaderboard=record.leaderboard(),
+            best=record.best(),
+            final=Final.read(folder),
+            run_id=facts.get("run_id"),
+            seconds=facts.get("seconds", 0.0),
+        )
+
+    @property
+    def state(self) -> str:
+        """`finished`, or how many of the budget's trials have ended."""
+        if self.final is not None:
+            return "finished"
+        return f"{sum(trial.has_ended for trial in self.trials)} of {self.spec.budget.trials} trials ended"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "study": self.spec.study,
+            "dataset": self.spec.dataset,
+            "state": self.state,
+            "objective": self.spec.objective.metric,
+            "seconds": self.seconds,
+            "run_id": self.run_id,
+            "best": None if self.best is None else self.best.number,
+            "final": None if self.final is None else asdict(self.final),
+            "leaderboard": [trial_row(trial) for trial in self.leaderboard],
+            "failed": [{"trial": trial.number, "reason": trial.reason} for trial in self.trials if trial.state == "failed"],
+        }
+
+    def to_frame(self) -> Any:
+        """The leaderboard as a pandas DataFrame, one column for each dimension."""
+        import pandas as pd
+
+        rows = [trial_row(trial) for trial in self.leaderboard]
+        return pd.DataFrame(
+            [
+                {**{key: value for key, value in row.items() if key not in ("point", "metrics")}, **row["metrics"], **row["point"]}
+                for row in rows
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame().to_html(index=False))
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """One line of a leaderboard, as plain values."""
+    return {
+        "trial": trial.number,
+        "state": trial.state,
+        "value": trial.value,
+        "best_epoch": trial.best_epoch,
+        "epochs": len(trial.values),
+        "seconds": round(trial.seconds, 2),
+        "origin": trial.origin,
+        "reason": trial.reason,
+        "run_id": trial.run_id,
+        "metrics": dict(trial.metrics),
+        "point": dict(trial.point),
+    }
+
+
+def list_studies(home: Home) -> tuple[StudyResult, ...]:
+    """All studies of a home, by name."""
+    return tuple(StudyResult.read(file.parent) for file in sorted(home.studies.glob(f"*/{SPEC_FILE}")))
+
+
+def find_study(home: Home, name: str) -> StudyResult:
+    """The study of that name. Raises UnknownStudyError."""
+    known = sorted(file.parent.name for file in home.studies.glob(f"*/{SPEC_FILE}"))
+    if name not in known:
+        raise UnknownStudyError(f"unknown study {name!r}; known: {', '.join(known) or 'none'}")
+    return StudyResult.read(home.studies / name)

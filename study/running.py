@@ -1,0 +1,159 @@
+"""Running a study: plan, connect, search, measure, register."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster.connection import connected
+from study.errors import FailedStudyError
+from study.execution.assignment import Assignment
+from study.home import Home
+from study.names import BEST_TRIAL, REASON, STATE, trial_name
+from study.plan import Plan, check_name_is_free, plan_study
+from study.progress import Progress
+from study.provenance import provenance_tags
+from study.result import SPEC_FILE, StudyResult, find_study, trial_row
+from study.search.record import StudyRecord, Trial
+from study.spec import StudySpec
+from study.tracking.client import connect, prepare_experiment
+from study.tracking.study_run import StudyRun
+from study.weights_folder import NUM_KEPT, delete_weights
+
+
+def run_study(
+    spec: StudySpec | Mapping[str, Any] | str | Path, *, home: Home | None = None, progress: Progress | None = None
+) -> StudyResult:
+    """Runs a study from a spec, a mapping of its keys, or the path of a study file, and returns what it came to.
+
+    Everything is kept in `home` (`STUDY_HOME`) and in MLflow. Raises SpecError, SpaceError, DatasetError, TrackingError or
+    ClusterError before anything is spent, FailedStudyError if every trial failed. KeyboardInterrupt leaves a study that
+    `resume_study` goes on with.
+    """
+    plan = plan_study(_spec(spec), home or Home.current())
+    check_name_is_free(plan)
+    record = _start(plan)
+    return _execute(plan, record, progress or Progress(), is_resumed=False)
+
+
+def resume_study(name: str, *, home: Home | None = None, progress: Progress | None = None) -> StudyResult:
+    """Goes on with a study that was interrupted: ended trials stay, those cut off start over, the rest of the budget follows.
+
+    A study that has come to its end is returned as it is. Raises UnknownStudyError.
+    """
+    home = home or Home.current()
+    found = find_study(home, name)
+    if found.final is not None:
+        return found
+    plan = plan_study(found.spec, home)
+    return _execute(plan, StudyRecord.open(plan.folder), progress or Progress(), is_resumed=True)
+
+
+def _spec(spec: StudySpec | Mapping[str, Any] | str | Path) -> StudySpec:
+    if isinstance(spec, StudySpec):
+        return spec
+    return StudySpec.read(Path(spec)) if isinstance(spec, str | Path) else StudySpec.parse(dict(spec))
+
+
+def _start(plan: Plan) -> StudyRecord:
+    """The study's folder with its record, in which the start points wait; the spec comes last, as the sign that it is whole."""
+    plan.folder.mkdir(parents=True)
+    record = StudyRecord.create(plan.folder, plan.spec.study, maximise=plan.spec.objective.maximise)
+    for start in plan.starts:
+        record.enqueue(plan.space, start.point, start.origin)
+    (plan.folder / SPEC_FILE).write_text(yaml.safe_dump(plan.spec.to_dict(), sort_keys=False), encoding="utf-8")
+    return record
+
+
+def _execute(plan: Plan, record: StudyRecord, progress: Progress, *, is_resumed: bool) -> StudyResult:
+    progress.say("starting Ray and MLflow")
+    with ThreadPoolExecutor(1) as beside:
+        opening = beside.submit(_open_run, plan, record)  # both take seconds, so they start side by side
+        with connected():
+            run = opening.result()
+            with _true_status(run, record), progress.watching(plan.spec, record) as on_change:
+                _search(plan, record, run, on_change, is_resumed=is_resumed)
+                winner = _winner(record)
+                progress.say(f"measuring {trial_name(winner.number)} on the sealed test split and registering it")
+                _conclude(plan, record, run, winner)
+    return StudyResult.read(plan.folder)
+
+
+def _open_run(plan: Plan, record: StudyRecord) -> StudyRun:
+    client = connect(plan.home.tracking_uri)
+    plan.home.folder.mkdir(parents=True, exist_ok=True)
+    experiment_id = prepare_experiment(client, plan.home, plan.spec.dataset)
+    return StudyRun.open(client, experiment_id, plan, record, provenance_tags())
+
+
+def _search(plan: Plan, record: StudyRecord, run: StudyRun, on_change: Callable[[int], None], *, is_resumed: bool) -> None:
+    from study.execution.tuning import tune_study
+
+    spec = plan.spec
+    assignment = Assignment(
+        study=spec.study,
+        study_folder=str(plan.folder),
+        dataset_folder=str(plan.dataset_folder),
+        metric=spec.objective.metric,
+        maximise=spec.objective.maximise,
+        epochs=spec.budget.epochs,
+        seed=spec.seed,
+        cpus=spec.resources.cpus_per_trial,
+        tracking_uri=plan.home.tracking_uri,
+        experiment_id=run.experiment_id,
+        parent_run_id=run.run_id,
+        is_resumed=is_resumed,
+        tags=provenance_tags(),
+    )
+
+    def changed(number: int) -> None:
+        trial = record.trial(number)
+        if trial.has_ended:
+            _keep_best_weights(plan, record)
+        on_change(number)
+
+    tune_study(spec, plan.space, record, assignment, changed)
+    if any(trial.state == "running" for trial in record.trials):
+        raise KeyboardInterrupt  # Ray Tune took the signal and ended in order
+
+
+def _keep_best_weights(plan: Plan, record: StudyRecord) -> None:
+    ended = [trial.number for trial in record.leaderboard() if trial.has_ended]
+    best = record.best()
+    delete_weights(plan.folder, [number for number in ended[NUM_KEPT:] if best is None or number != best.number])
+
+
+def _winner(record: StudyRecord) -> Trial:
+    winner = record.best()
+    if winner is None:
+        reasons = Counter(trial.reason or "no reason recorded" for trial in record.trials)
+        listed = "; ".join(f"{count} times: {reason}" for reason, count in reasons.most_common(3))
+        raise FailedStudyError(f"no trial of {len(record.trials)} came to a result ({listed}); nothing was registered")
+    return winner
+
+
+def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial) -> None:
+    from study.finalising import finalise
+
+    final = finalise(plan, winner, run)
+    metrics = {f"test/{name}": value for name, value in final.test.metrics.items()}
+    tags = {STATE: "finished", BEST_TRIAL: str(winner.number), "model": f"{final.model} version {final.version}"}
+    run.close_trials(record)
+    run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, metrics)
+
+
+@contextmanager
+def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
+    """Leaves no MLflow run open, whatever happens inside."""
+    try:
+        yield
+    except BaseException as error:
+        run.close_trials(record)
+        is_interrupted = isinstance(error, KeyboardInterrupt)
+        tags = {STATE: "interrupted"} if is_interrupted else {STATE: "failed", REASON: str(error) or type(error).__name__}
+        run.end("KILLED" if is_interrupted else "FAILED", [], tags, {})
+        raise

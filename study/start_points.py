@@ -1,0 +1,47 @@
+"""Start points: configurations that a study tries before the sampler's own, from named recipes or written in the study file."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from search_spaces.dimensions import Choice, Value
+from search_spaces.errors import SpaceError
+from search_spaces.named import find_recipe
+from search_spaces.space import Point, SearchSpace
+from study.errors import SpecError
+from study.point import DEFAULTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartPoint:
+    """A configuration to try first."""
+
+    origin: str
+    """Name of the recipe, or `start_from[i]`."""
+    point: Point
+    """A value for every dimension of the space, and those of the recipe that the space lacks."""
+    overridden: Mapping[str, Value]
+    """What the recipe says where the study fixes another value."""
+
+
+def start_points(wanted: Iterable[str | Mapping[str, Value]], space: SearchSpace) -> tuple[StartPoint, ...]:
+    """The start points of a study file. Raises SpecError naming the dimension that refuses one."""
+    return tuple(_start_point(item, i, space) for i, item in enumerate(wanted))
+
+
+def _start_point(item: str | Mapping[str, Value], index: int, space: SearchSpace) -> StartPoint:
+    origin = item if isinstance(item, str) else f"start_from[{index}]"
+    given: Mapping[str, Value] = find_recipe(item).point if isinstance(item, str) else item
+    held = {d.name: d.options[0] for d in space.dimensions if isinstance(d, Choice) and len(d.options) == 1}
+    overridden = {name: value for name, value in given.items() if name in held and value != held[name]}
+    values = {**DEFAULTS, **given, **held}
+    try:
+        inside = space.build_point(lambda dimension: values[dimension.name])
+        space.check(inside)
+    except KeyError as error:
+        raise SpecError(f"{origin} cannot be a start point: it says nothing of {error}, and there is no default") from None
+    except SpaceError as error:
+        raise SpecError(
+            f"{origin} cannot be a start point of {space.name!r}: {error}; widen the dimension with extend, or fix it"
+        ) from None
+    beside = {name: value for name, value in given.items() if name not in space.names}
+    return StartPoint(origin=origin, point=inside | beside, overridden=overridden)

@@ -1,0 +1,99 @@
+"""Connecting to MLflow: asking whether it is there before anything is spent, and preparing its database once."""
+
+import logging
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from study.errors import TrackingError
+from study.home import Home
+from study.names import experiment_name
+
+TIMEOUT_SECONDS = 2.0
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+def check_reachable(tracking_uri: str) -> None:
+    """Raises TrackingError, in at most some seconds and without importing MLflow, if nothing can be logged at `tracking_uri`."""
+    parts = urlsplit(tracking_uri)
+    scheme = parts.scheme.split("+")[0]
+    if scheme in ("http", "https"):
+        _check_http(tracking_uri)
+    elif scheme == "sqlite":
+        _check_sqlite(Path(parts.path.removeprefix("/")))
+    elif scheme in _DATABASE_PORTS:
+        _check_port(tracking_uri, parts.hostname or "localhost", parts.port or _DATABASE_PORTS[scheme])
+    elif scheme != "databricks":
+        raise TrackingError(
+            f"MLflow at {tracking_uri!r} cannot be used: MLFLOW_TRACKING_URI must start with http://, https://, sqlite:///, postgresql:// "
+            "or mysql:// (MLflow keeps no runs in plain folders any more); unset it to log into STUDY_HOME"
+        )
+
+
+def connect(tracking_uri: str) -> Any:
+    """An MlflowClient for runs and registered models at `tracking_uri`."""
+    from mlflow import MlflowClient
+
+    # It tells of its tables and pages on the terminal, where a person watches trials.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def prepare_experiment(client: Any, home: Home, dataset: str) -> str:
+    """The id of the dataset's experiment, made if it is new.
+
+    The first call on a fresh database also creates its tables; trials start after it, so that they do not race for that.
+    """
+    from mlflow.exceptions import MlflowException
+
+    name = experiment_name(dataset)
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        if found.lifecycle_stage == "deleted":
+            raise TrackingError(
+                f"the MLflow experiment {name!r} was deleted; restore it: mlflow experiments restore -x {found.experiment_id}"
+            )
+        return found.experiment_id
+    try:
+        return client.create_experiment(name, artifact_location=_artifact_location(client, home, name))
+    except MlflowException:  # another study made it in the meantime
+        return client.get_experiment_by_name(name).experiment_id
+
+
+def _artifact_location(client: Any, home: Home, name: str) -> str | None:
+    """A folder of STUDY_HOME for the embedded database; a server decides for itself."""
+    return (home.artifacts / name).as_uri() if client.tracking_uri.startswith("sqlite:") else None
+
+
+def _check_http(tracking_uri: str) -> None:
+    try:
+        with urllib.request.urlopen(tracking_uri.rstrip("/") + "/health", timeout=TIMEOUT_SECONDS):
+            return
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):  # it is there; MLFLOW_TRACKING_USERNAME and _PASSWORD are its client's business
+            return
+        raise TrackingError(f"MLflow at {tracking_uri} answers {error.code} {error.reason}; is it an MLflow server?") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TrackingError(f"MLflow at {tracking_uri} does not answer ({reason}); {_WAY_OUT}") from None
+
+
+def _check_sqlite(file: Path) -> None:
+    folder = file.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise TrackingError(f"MLflow's database cannot be made at {file}: {folder} is not a folder")
+
+
+def _check_port(tracking_uri: str, host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), TIMEOUT_SECONDS).close()
+    except OSError as error:
+        raise TrackingError(f"MLflow's database at {host}:{port} does not answer ({error}); {_WAY_OUT}") from None
+
+
+_WAY_OUT = "start it, correct MLFLOW_TRACKING_URI, or unset it to log into STUDY_HOME"

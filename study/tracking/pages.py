@@ -1,0 +1,23 @@
+"""MLflow's pages in the browser, for the runs and models of STUDY_HOME."""
+
+import os
+import subprocess
+import sys
+
+from study.errors import TrackingError
+from study.home import Home
+
+
+def serve_pages(port: int) -> None:
+    """Runs MLflow's server on 127.0.0.1 until Ctrl-C. Raises TrackingError if there is nothing to show, or a server is there already."""
+    home = Home.current()
+    uri = home.tracking_uri
+    if uri.startswith("http"):
+        raise TrackingError(f"MLFLOW_TRACKING_URI names a server already: open {uri}")
+    if uri.startswith("sqlite:") and not (home.folder / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
+        raise TrackingError(f"there are no runs in {home.folder} yet; a first study: study quickstart")
+    print(f"MLflow's pages on http://127.0.0.1:{port} (this takes some seconds; Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", home.artifacts.as_uri()]
+    finished = subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], check=False)
+    if finished.returncode not in (0, 130):
+        raise TrackingError(f"MLflow's server ended with code {finished.returncode}; is port {port} taken? Try: study ui --port {port + 1}")

@@ -1,0 +1,80 @@
+"""The study's MLflow run: the parent of its trials' runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from study import names
+from study.plan import Plan
+from study.search.record import StudyRecord, Trial
+from study.tracking.trial_run import close_run
+
+_STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+
+
+class StudyRun:
+    """Written by the driver, whose calls go to MLflow one by one; a trial never waits for them."""
+
+    def __init__(self, client: Any, experiment_id: str, run_id: str) -> None:
+        self.client = client
+        self.experiment_id = experiment_id
+        self.run_id = run_id
+
+    @classmethod
+    def open(cls, client: Any, experiment_id: str, plan: Plan, record: StudyRecord, tags: Mapping[str, str]) -> "StudyRun":
+        """The study's run: a new one, or for a resumed study the one that its record names, set to RUNNING again."""
+        run_id = record.facts.get("run_id")
+        if run_id is None:
+            run_id = _create(client, experiment_id, plan, tags)
+            record.note(run_id=run_id)
+        client.update_run(run_id, status="RUNNING")
+        return cls(client, experiment_id, run_id)
+
+    def close_trials(self, record: StudyRecord) -> None:
+        """Gives every trial's run the status that the record holds: a process cannot tell that its trial was stopped, nor that it died."""
+        open_runs = self.client.search_runs(
+            [self.experiment_id], f"tags.`{names.PARENT}` = '{self.run_id}' and attributes.status = 'RUNNING'", max_results=50_000
+        )
+        trials = {str(trial.number): trial for trial in record.trials}
+        for run in open_runs:
+            trial = trials.get(run.data.tags.get(names.TRIAL, ""))
+            if trial is not None:
+                self.close_trial(trial, run.info.run_id)
+
+    def close_trial(self, trial: Trial, run_id: str) -> None:
+        """Sets the true status of one trial's run; a trial that was cut off is KILLED, until it goes on."""
+        if not trial.has_ended:
+            close_run(self.client, run_id, "KILLED", {names.STATE: "interrupted"})
+            return
+        tags = {names.STATE: trial.state}
+        if trial.reason:
+            tags[names.REASON] = trial.reason
+        if trial.state == "pruned" and trial.values:
+            tags[names.PRUNED_AT] = str(max(trial.values))
+        close_run(self.client, run_id, _STATUS[trial.state], tags)
+
+    def end(self, status: str, leaderboard: list[dict[str, Any]], tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+        """Adds the leaderboard and the final metrics, and closes the run as FINISHED, FAILED or (interrupted) KILLED."""
+        if leaderboard:
+            self.client.log_dict(self.run_id, {"trials": leaderboard}, "leaderboard.json")
+        for key, value in metrics.items():
+            self.client.log_metric(self.run_id, key, value)
+        close_run(self.client, self.run_id, status, tags)
+
+
+def _create(client: Any, experiment_id: str, plan: Plan, tags: Mapping[str, str]) -> str:
+    from mlflow.entities import Param
+
+    spec = plan.spec
+    tags = {**tags, names.STUDY: spec.study, names.DATASET_DIGEST: plan.manifest.digest}
+    run_id = client.create_run(experiment_id, tags=tags, run_name=spec.study).info.run_id
+    params = {
+        "search_space": spec.search_space,
+        "objective": spec.objective.metric,
+        "trials": spec.budget.trials,
+        "epochs": spec.budget.epochs,
+        "early_stopping": spec.early_stopping.rule,
+        "seed": spec.seed,
+    }
+    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+    client.log_dict(run_id, spec.to_dict(), "study.yaml")
+    return run_id

@@ -1,0 +1,141 @@
+"""One trial's MLflow run, written from the trial's own process."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from study import names
+from study.execution.assignment import Assignment
+from study.tracking.outbox import Outbox
+from study.tracking.pictures import confusion_matrix, learning_curves
+from trainables.datasets.manifest import Manifest
+from trainables.metrics import METRICS
+from trainables.recipe import Recipe
+from trainables.training import Epoch
+
+MAX_CLASSES_WITH_METRICS = 50
+"""Beyond this many classes, recalls by class stand in the confusion matrix only: thousands of metric columns break MLflow's page."""
+
+
+class TrialRun:
+    """The child run of one trial: parameters at its start, one batched call per epoch, pictures and a true status at its end."""
+
+    def __init__(self, outbox: Outbox, assignment: Assignment, number: int) -> None:
+        self._outbox = outbox
+        self._assignment = assignment
+        self._number = number
+        self._epochs: list[Epoch] = []
+        self._classes: tuple[str, ...] = ()
+        self.run_id: str | None = None
+        """Known once MLflow has answered."""
+
+    def start(self, point: Mapping[str, Any], recipe: Recipe, manifest: Manifest, device: str) -> None:
+        """Opens the run, or the one that an earlier process opened for this trial."""
+        self._classes = manifest.classes
+        tags = {
+            **self._assignment.tags,
+            names.PARENT: self._assignment.parent_run_id,
+            names.STUDY: self._assignment.study,
+            names.TRIAL: str(self._number),
+            names.DATASET_DIGEST: manifest.digest,
+            names.DEVICE: device,
+        }
+
+        def open_run(client: Any) -> None:
+            self.run_id = _find_run(client, self._assignment, self._number) or _create_run(client, self._assignment, self._number, tags)
+
+        params = {**point, "epochs": recipe.num_epochs, "seed": recipe.seed, "image_size": recipe.data.image_size}
+        self._outbox.put(open_run)
+        self._outbox.put(lambda client: _log_params(client, self.run_id, params))
+        self._outbox.put(lambda client: _log_input(client, self.run_id, manifest))
+        self._outbox.put(lambda client: client.log_dict(self.run_id, recipe.to_dict(), "recipe.yaml"))
+
+    def log_epoch(self, epoch: Epoch) -> None:
+        """All of an epoch's metrics in one call."""
+        self._epochs.append(epoch)
+        metrics = _metrics(epoch, self._classes)
+        self._outbox.put(lambda client: _log_metrics(client, self.run_id, metrics, epoch.number))
+
+    def complete(self) -> None:
+        """Ends the run as FINISHED."""
+        self._end("FINISHED", {names.STATE: "complete"})
+
+    def fail(self, reason: str, details: str) -> None:
+        """Ends the run as FAILED, with the reason as a tag and the traceback as a file."""
+        self._outbox.put(lambda client: client.log_text(self.run_id, details, "failure.txt"))
+        self._end("FAILED", {names.STATE: "failed", names.REASON: reason})
+
+    def draw(self) -> None:
+        """Adds learning curves and the last confusion matrix as pictures, if there was an epoch."""
+        if not self._epochs:
+            return
+        epochs, classes = tuple(self._epochs), self._classes
+        self._outbox.put(lambda client: client.log_figure(self.run_id, learning_curves(epochs), "learning_curves.png"))
+        self._outbox.put(
+            lambda client: client.log_figure(self.run_id, confusion_matrix(epochs[-1].metrics, classes), "confusion_matrix.png")
+        )
+
+    def _end(self, status: str, tags: Mapping[str, str]) -> None:
+        self._outbox.put(lambda client: close_run(client, self.run_id, status, tags))
+
+
+def close_run(client: Any, run_id: str | None, status: str, tags: Mapping[str, str]) -> None:
+    """Sets tags and the final status of a run."""
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    client.set_terminated(run_id, status)
+
+
+def _find_run(client: Any, assignment: Assignment, number: int) -> str | None:
+    if not assignment.is_resumed:
+        return None
+    query = f"tags.`{names.PARENT}` = '{assignment.parent_run_id}' and tags.`{names.TRIAL}` = '{number}'"
+    found = client.search_runs([assignment.experiment_id], query, max_results=1)
+    if not found:
+        return None
+    client.update_run(found[0].info.run_id, status="RUNNING")
+    return str(found[0].info.run_id)
+
+
+def _create_run(client: Any, assignment: Assignment, number: int, tags: Mapping[str, str]) -> str:
+    return client.create_run(assignment.experiment_id, tags=tags, run_name=names.trial_name(number)).info.run_id
+
+
+def _log_params(client: Any, run_id: str | None, params: Mapping[str, Any]) -> None:
+    from mlflow.entities import Param
+
+    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+
+
+def _log_input(client: Any, run_id: str | None, manifest: Manifest) -> None:
+    """The dataset by name and digest (MLflow keeps 36 characters of it; the whole one is a tag)."""
+    from mlflow.entities import Dataset, DatasetInput
+
+    source = json.dumps({"source": manifest.source, "licence": manifest.licence})
+    profile = json.dumps({name: split.num_images for name, split in manifest.splits.items() if name != "test"})
+    dataset = Dataset(name=manifest.name, digest=manifest.digest[:36], source_type="study", source=source, profile=profile)
+    client.log_inputs(run_id, [DatasetInput(dataset)])
+
+
+def _log_metrics(client: Any, run_id: str | None, metrics: Mapping[str, float], step: int) -> None:
+    from mlflow.entities import Metric
+
+    now_milliseconds = int(time.time() * 1000)
+    client.log_batch(run_id, metrics=[Metric(key, value, now_milliseconds, step) for key, value in metrics.items()])
+
+
+def _metrics(epoch: Epoch, classes: tuple[str, ...]) -> dict[str, float]:
+    metrics = {
+        "train/loss": epoch.train_loss,
+        "learning_rate": epoch.learning_rate,
+        "seconds/train": epoch.train_seconds,
+        "seconds/validation": epoch.validation_seconds,
+        "images_per_second": epoch.num_train_images / max(epoch.train_seconds, 1e-9),
+    }
+    metrics |= {f"validation/{name}": value for name, value in ((name, getattr(epoch.metrics, name)) for name in METRICS)}
+    if len(classes) <= MAX_CLASSES_WITH_METRICS:
+        for kind, values in (("recall", epoch.metrics.recall_by_class), ("precision", epoch.metrics.precision_by_class)):
+            metrics |= {names.class_metric(kind, name): value for name, value in zip(classes, values, strict=True) if value is not None}
+    return metrics

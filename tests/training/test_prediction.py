@@ -1,0 +1,127 @@
+import dataclasses
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from trainables.datasets.pixels import permute
+from trainables.errors import DatasetError
+from trainables.prediction import Card, Classifier
+from trainables.recipe import Augmentation, Data, Model, Phase, Recipe
+from trainables.training import Training
+
+CPU = torch.device("cpu")
+
+
+def trained(dataset, image_size: int = 8, normalisation: str = "dataset") -> Training:
+    recipe = Recipe(
+        data=Data(image_size=image_size, normalisation=normalisation),
+        model=Model(architecture="cnn2-32x64", dropout=0.2),
+        phases=(Phase(epochs=1, learning_rate=1e-3),),
+        augmentation=Augmentation(strength=0.5),
+        batch_size=16,
+    )
+    training = Training(recipe, dataset, device=CPU)
+    list(training)
+    return training
+
+
+def classifier_of(training: Training) -> Classifier:
+    return Classifier(Card.of(training.recipe, training.manifest), training.weights(), device=CPU)
+
+
+def encoded(pixels_HWC: np.ndarray, mode: str) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(pixels_HWC.squeeze()).convert(mode).save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("normalisation", ["dataset", "architecture", "zero_one"])
+@pytest.mark.parametrize(
+    ("image_size", "stored"),
+    [(8, (8, 8, 1)), (8, (20, 12, 3)), (16, (8, 8, 1)), (10, (8, 14, 3))],
+    ids=["as is", "shrunk", "enlarged", "both"],
+)
+def test_a_loaded_classifier_predicts_as_the_training_did(make_dataset, tmp_path, image_size, stored, normalisation):
+    height, width, channels = stored
+    dataset = make_dataset(height=height, width=width, channels=channels)
+    training = trained(dataset, image_size, normalisation)
+    classifier_of(training).save(tmp_path)
+    images_NHWC = dataset.validation.images
+    expected_NK = training.predict(images_NHWC)
+    loaded = Classifier.load(tmp_path, device=CPU)
+    np.testing.assert_allclose(loaded.probabilities(images_NHWC), expected_NK, atol=1e-6)
+    np.testing.assert_allclose(loaded.probabilities(list(images_NHWC)), expected_NK, atol=1e-6)
+    mode = "L" if channels == 1 else "RGB"
+    np.testing.assert_allclose(loaded.probabilities([encoded(image, mode) for image in images_NHWC]), expected_NK, atol=1e-6)
+
+
+def test_gray_images_may_come_in_any_form(make_dataset):
+    dataset = make_dataset()
+    classifier = classifier_of(trained(dataset))
+    expected_NK = classifier.probabilities(dataset.validation.images)
+    gray_HW = [image.squeeze(2) for image in dataset.validation.images]
+    rgb_HWC = [np.repeat(image, 3, axis=2) for image in dataset.validation.images]
+    rgba_HWC = [np.concatenate([image, image[..., :1] * 0 + 255], axis=2) for image in rgb_HWC]
+    rgba_files = [encoded(image, "RGBA") for image in rgb_HWC]
+    for images in (gray_HW, rgb_HWC, rgba_HWC, rgba_files, np.stack(rgb_HWC)):
+        np.testing.assert_allclose(classifier.probabilities(images), expected_NK, atol=1e-6)
+
+
+def test_images_of_other_sizes_mixed_in_one_call_are_fitted(make_dataset):
+    dataset = make_dataset()
+    classifier = classifier_of(trained(dataset))
+    first = dataset.validation.images[0]
+    enlarged = np.asarray(Image.fromarray(first.squeeze(2)).resize((64, 64), Image.Resampling.NEAREST))
+    probabilities_NK = classifier.probabilities([first, enlarged, enlarged[:, :40]])
+    assert probabilities_NK.shape == (3, 3)
+    np.testing.assert_allclose(probabilities_NK[1], probabilities_NK[0], atol=0.02)
+
+
+def test_files_are_permuted_as_the_dataset_was(make_dataset):
+    dataset = make_dataset(permute_seed=3)
+    classifier = classifier_of(trained(dataset))
+    original = dataset.validation.images[0]
+    stored = permute(original, 3)
+    np.testing.assert_allclose(classifier.probabilities([encoded(original, "L")]), classifier.probabilities(stored[None]), atol=1e-6)
+
+
+def test_no_images_have_no_probabilities(make_dataset):
+    assert classifier_of(trained(make_dataset())).probabilities([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (b"no image", "a file that Pillow can read, and is not"),
+        (np.zeros((8, 8), np.float32), "must be uint8 .* got float32"),
+        (np.zeros((8, 8, 2), np.uint8), r"got uint8 \(8, 8, 2\)"),
+        (np.zeros((0, 8), np.uint8), r"got uint8 \(0, 8\)"),
+    ],
+)
+def test_what_is_no_image_is_refused(make_dataset, image, message):
+    classifier = classifier_of(trained(make_dataset()))
+    with pytest.raises(DatasetError, match=message):
+        classifier.probabilities([image])
+
+
+def test_a_card_survives_json(make_dataset, tmp_path):
+    training = trained(make_dataset())
+    card = Card.of(training.recipe, training.manifest)
+    card.write(tmp_path / "recipe.json")
+    assert Card.read(tmp_path / "recipe.json") == card
+    assert json.loads((tmp_path / "recipe.json").read_text())["classes"] == ["left", "middle", "right"]
+
+
+def test_the_weights_a_training_started_from_are_not_needed(make_dataset, tmp_path):
+    training = trained(make_dataset())
+    torch.save(training.weights(), tmp_path / "start.pt")
+    recipe = dataclasses.replace(training.recipe, model=dataclasses.replace(training.recipe.model, weights=str(tmp_path / "start.pt")))
+    continued = Training(recipe, make_dataset(), device=CPU)
+    np.testing.assert_array_equal(continued.predict(make_dataset().validation.images), training.predict(make_dataset().validation.images))
+    (tmp_path / "start.pt").unlink()
+    classifier_of(continued).save(tmp_path / "saved")
+    assert Classifier.load(tmp_path / "saved", device=CPU).probabilities(make_dataset().validation.images).shape == (30, 3)

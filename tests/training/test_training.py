@@ -1,0 +1,170 @@
+import dataclasses
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trainables.errors import DivergedError, RecipeError
+from trainables.recipe import Augmentation, Data, Loss, Model, Optimizer, Phase, Recipe
+from trainables.training import Epoch, Training
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(
+    data=Data(image_size=8),
+    model=Model(architecture="cnn2-32x64", dropout=0.3),
+    phases=(
+        Phase(epochs=2, learning_rate=1e-3, freeze_depth=1, warmup_fraction=0.2),
+        Phase(epochs=2, learning_rate=2e-3, schedule="step", step_epochs=1),
+    ),
+    optimizer=Optimizer(weight_decay=0.01),
+    loss=Loss(label_smoothing=0.1, class_weight_power=0.5),
+    augmentation=Augmentation(strength=0.3, flip_probability=0.5),
+    batch_size=16,
+)
+
+
+def timeless(epochs: list[Epoch]) -> list[Epoch]:
+    return [dataclasses.replace(epoch, train_seconds=0.0, validation_seconds=0.0) for epoch in epochs]
+
+
+def changed(recipe: Recipe, **parts) -> Recipe:
+    return dataclasses.replace(recipe, **parts)
+
+
+def test_learns_a_simple_problem(make_dataset):
+    recipe = changed(RECIPE, augmentation=Augmentation(), phases=(Phase(epochs=6, learning_rate=3e-3),))
+    *_, last = Training(recipe, make_dataset(), device=CPU)
+    assert last.metrics.accuracy > 0.9
+    assert last.metrics.num_images == 30
+
+
+def test_epochs_are_numbered_and_know_their_phase_and_learning_rate(make_dataset):
+    epochs = list(Training(RECIPE, make_dataset(), device=CPU))
+    assert [(epoch.number, epoch.phase) for epoch in epochs] == [(1, 1), (2, 1), (3, 2), (4, 2)]
+    assert [epoch.learning_rate for epoch in epochs[2:]] == [pytest.approx(2e-3), pytest.approx(2e-4)]
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("num_before", [1, 2, 3], ids=["within a phase", "between phases", "within the second phase"])
+def test_continues_bit_for_bit_after_load(make_dataset, tmp_path: Path, num_before: int, kind):
+    recipe = changed(RECIPE, optimizer=Optimizer(kind=kind, weight_decay=0.01))
+    whole = Training(recipe, make_dataset(), device=CPU)
+    expected = list(whole)
+    interrupted = Training(recipe, make_dataset(), device=CPU)
+    for epoch in interrupted:
+        if epoch.number == num_before:
+            interrupted.save(tmp_path)
+            break
+    resumed = Training(recipe, make_dataset(), device=CPU)
+    resumed.load(tmp_path)
+    assert timeless(list(resumed)) == timeless(expected[num_before:])
+    assert all(torch.equal(tensor, resumed.weights()[key]) for key, tensor in whole.weights().items())
+    assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
+
+
+def test_a_finished_training_loads_as_finished(make_dataset, tmp_path):
+    training = Training(RECIPE, make_dataset(), device=CPU)
+    list(training)
+    training.save(tmp_path)
+    again = Training(RECIPE, make_dataset(), device=CPU)
+    again.load(tmp_path)
+    assert list(again) == []
+    assert again.num_epochs_done == 4
+
+
+def test_another_recipes_state_is_refused(make_dataset, tmp_path):
+    Training(RECIPE, make_dataset(), device=CPU).save(tmp_path)
+    with pytest.raises(RecipeError, match="holds another"):
+        Training(changed(RECIPE, seed=1), make_dataset(), device=CPU).load(tmp_path)
+
+
+def test_random_generators_of_the_process_neither_matter_nor_change(make_dataset):
+    torch.manual_seed(1)
+    expected = timeless(list(Training(RECIPE, make_dataset(), device=CPU)))
+    torch.manual_seed(2)
+    before = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].tobytes()
+    assert timeless(list(Training(RECIPE, make_dataset(), device=CPU))) == expected
+    after = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].tobytes()
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
+
+
+def test_another_seed_is_another_training(make_dataset):
+    one, other = (next(iter(Training(changed(RECIPE, seed=seed), make_dataset(), device=CPU))) for seed in (0, 1))
+    assert one.train_loss != other.train_loss
+
+
+def test_frozen_stages_do_not_change(make_dataset):
+    recipe = changed(
+        RECIPE, optimizer=Optimizer(kind="sgd", weight_decay=0.1), phases=(Phase(epochs=2, learning_rate=0.05, freeze_depth=1),)
+    )
+    training = Training(recipe, make_dataset(), device=CPU)
+    before = training.weights()
+    list(training)
+    for key, tensor in training.weights().items():
+        is_frozen = key.startswith("blocks.0.")
+        assert torch.equal(tensor, before[key]) == is_frozen, key
+
+
+@pytest.mark.parametrize(("batch_norm", "moved"), [("train", {"blocks.0", "blocks.1"}), ("eval_frozen", {"blocks.1"}), ("eval_all", set())])
+def test_batch_norm_statistics_move_as_the_recipe_says(make_dataset, batch_norm, moved):
+    model = dataclasses.replace(RECIPE.model, batch_norm=batch_norm)
+    training = Training(
+        changed(RECIPE, model=model, phases=(Phase(epochs=1, learning_rate=1e-3, freeze_depth=1),)), make_dataset(), device=CPU
+    )
+    before = training.weights()
+    list(training)
+    after = training.weights()
+    assert {key[:8] for key in after if "running_" in key and not torch.equal(after[key], before[key])} == moved
+
+
+def test_biases_and_batch_norm_are_not_decayed(make_dataset):
+    recipe = changed(RECIPE, phases=(Phase(epochs=1, learning_rate=1e-12, schedule="constant"),))
+    strong = changed(recipe, optimizer=Optimizer(kind="adamw", weight_decay=10.0), phases=(Phase(epochs=1, learning_rate=0.01),))
+    weak = changed(strong, optimizer=Optimizer(kind="adamw", weight_decay=0.0))
+    decayed, free = Training(strong, make_dataset(), device=CPU), Training(weak, make_dataset(), device=CPU)
+    list(decayed), list(free)
+    ratio = {key: (decayed.weights()[key].norm() / free.weights()[key].norm()).item() for key in ("head.0.weight", "blocks.0.1.weight")}
+    assert ratio["head.0.weight"] < 0.9
+    assert ratio["blocks.0.1.weight"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_divergence_is_told_with_epoch_and_learning_rate(make_dataset):
+    recipe = changed(RECIPE, optimizer=Optimizer(kind="sgd"), phases=(Phase(epochs=9, learning_rate=1e30, schedule="constant"),))
+    with pytest.raises(DivergedError, match=r"loss became nan in epoch 1 at learning rate 1e\+30; lower learning_rate"):
+        list(Training(recipe, make_dataset(), device=CPU))
+
+
+def test_a_last_batch_of_one_image_is_left_out(make_dataset):
+    assert next(iter(Training(RECIPE, make_dataset(num_train=49), device=CPU))).num_train_images == 48
+    assert next(iter(Training(RECIPE, make_dataset(num_train=50), device=CPU))).num_train_images == 50
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), [(8, 8, 3), (20, 12, 3), (4, 4, 1), (6, 12, 1)])
+def test_images_of_any_size_and_colour_train(make_dataset, height, width, channels):
+    dataset = make_dataset(height=height, width=width, channels=channels)
+    training = Training(changed(RECIPE, phases=(Phase(epochs=1, learning_rate=1e-3),)), dataset, device=CPU)
+    (epoch,) = training
+    probabilities_NK = training.predict(dataset.validation.images)
+    assert probabilities_NK.shape == (30, 3)
+    assert probabilities_NK.dtype == np.float32
+    np.testing.assert_allclose(probabilities_NK.sum(1), 1, rtol=1e-5)
+    assert epoch.metrics.accuracy == pytest.approx(np.mean(probabilities_NK.argmax(1) == dataset.validation.labels))
+
+
+def test_weights_are_a_copy(make_dataset):
+    training = Training(RECIPE, make_dataset(), device=CPU)
+    iterator = iter(training)
+    next(iterator)
+    kept = training.weights()
+    copies = {key: tensor.clone() for key, tensor in kept.items()}
+    next(iterator)
+    assert all(torch.equal(tensor, copies[key]) for key, tensor in kept.items())
+
+
+def test_a_freeze_depth_beyond_the_stages_is_refused(make_dataset):
+    recipe = changed(RECIPE, phases=(Phase(epochs=1, learning_rate=1e-3, freeze_depth=3),))
+    with pytest.raises(RecipeError, match=r"freeze_depth of cnn2-32x64 must lie in \[0, 2\].*got 3 in phase 1"):
+        Training(recipe, make_dataset(), device=CPU)

@@ -1,0 +1,64 @@
+"""Classes: merging and reordering them, and leaving out those that cannot be learned."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from trainables.datasets.catalogue import Catalogue
+from trainables.datasets.problems import Problem, Problems
+from trainables.datasets.sources.source import Source, SourceImage
+from trainables.datasets.suggestions import did_you_mean
+from trainables.errors import DatasetError
+
+
+def relabelled(source: Source, relabel: Mapping[str, tuple[str, ...]] | None) -> Source:
+    """The source with new classes, each made of old ones; unchanged for None.
+
+    Raises DatasetError unless every old class stands in exactly one new class.
+    """
+    if len(set(source.classes)) != len(source.classes):
+        raise DatasetError(f"class names must be distinct, got {', '.join(source.classes)}")
+    if relabel is None:
+        return source
+    _check_relabelling(source.classes, relabel)
+    new_label_of_name = {old: label for label, olds in enumerate(relabel.values()) for old in olds}
+    new_labels = [new_label_of_name[old] for old in source.classes]
+    return replace(source, classes=tuple(relabel), images=_relabelled_images(source.images, new_labels))
+
+
+def learnable(catalogue: Catalogue, classes: tuple[str, ...], problems: Problems) -> tuple[Catalogue, tuple[str, ...]]:
+    """The images and classes left after dropping classes without a training image, which are noted as problems."""
+    in_train = np.bincount(catalogue.labels[catalogue.splits == "train"], minlength=len(classes))
+    everywhere = np.bincount(catalogue.labels, minlength=len(classes))
+    for label in np.flatnonzero(in_train == 0):
+        if everywhere[label] == 0:
+            problems.note(Problem.EMPTY_CLASS, classes[label])
+        else:
+            problems.note(Problem.CLASS_OUTSIDE_TRAIN, f"{classes[label]}: {everywhere[label]}", int(everywhere[label]))
+    kept = np.flatnonzero(in_train)
+    new_labels = np.cumsum(in_train > 0) - 1
+    rows = catalogue.rows(np.isin(catalogue.labels, kept))
+    return replace(rows, labels=new_labels[rows.labels]), tuple(classes[label] for label in kept)
+
+
+def _check_relabelling(classes: tuple[str, ...], relabel: Mapping[str, tuple[str, ...]]) -> None:
+    mentioned = [old for olds in relabel.values() for old in olds]
+    for old in mentioned:
+        if old not in classes:
+            raise DatasetError(f"--relabel: no class {old!r}; classes: {', '.join(classes)}{did_you_mean(old, classes)}")
+        if mentioned.count(old) > 1:
+            raise DatasetError(f"--relabel: each class goes into exactly one new class, but {old!r} is named {mentioned.count(old)} times")
+    if hollow := [new for new, olds in relabel.items() if not olds]:
+        raise DatasetError(f"--relabel: every new class needs at least one old class, but {', '.join(hollow)} has none")
+    if missing := [name for name in classes if name not in mentioned]:
+        raise DatasetError(f"--relabel: every class needs a new one, but {', '.join(missing)} has none; name it as it is to keep it")
+
+
+def _relabelled_images(images: Iterator[SourceImage], new_labels: list[int]) -> Iterator[SourceImage]:
+    for image in images:
+        if image.label is not None and 0 <= image.label < len(new_labels):
+            yield replace(image, label=new_labels[image.label])
+        else:
+            # There are no more new classes than old ones: a label outside the old ones stays outside.
+            yield image

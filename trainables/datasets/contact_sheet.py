@@ -1,0 +1,59 @@
+"""A contact sheet: some training images of each class on one picture, to see what the classes are."""
+
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from trainables.datasets.split import Split
+
+CONTACT_SHEET_FILE = "contact_sheet.png"
+MAX_CLASSES = 40
+IMAGES_PER_CLASS = 12
+MIN_TILE = 48
+MAX_TILE = 96
+MARGIN = 4
+TEXT_WIDTH = 220
+TEXT_SIZE = 14
+MAX_TEXT = 26
+
+
+def write_contact_sheet(path: Path, train: Split, classes: Sequence[str]) -> None:
+    """Writes a PNG with one row for each of the first 40 classes: name, number of images, 12 of them at random (seeded)."""
+    shown = classes[:MAX_CLASSES]
+    width, height = _tile_size(train.images)
+    row_height = height + MARGIN
+    sheet = Image.new("RGB", (TEXT_WIDTH + IMAGES_PER_CLASS * (width + MARGIN), len(shown) * row_height + MARGIN), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(TEXT_SIZE)
+    random = np.random.RandomState(0)
+    for label, name in enumerate(shown):
+        top = MARGIN + label * row_height
+        rows = np.flatnonzero(train.labels == label)
+        draw.text((MARGIN, top), f"{_shortened(name)}\n{len(rows):,}", fill="black", font=font)
+        for column, row in enumerate(random.permutation(rows)[:IMAGES_PER_CLASS]):
+            sheet.paste(_tile(train.images[row], (width, height)), (TEXT_WIDTH + column * (width + MARGIN), top))
+    sheet.save(path)
+
+
+def _tile_size(images: NDArray[np.uint8]) -> tuple[int, int]:
+    height, width = images.shape[1:3]
+    shorter = min(height, width)
+    if shorter < MIN_TILE:
+        # A whole factor keeps every pixel a square of the same size.
+        factor = ceil(MIN_TILE / shorter)
+        return width * factor, height * factor
+    scale = min(1.0, MAX_TILE / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _tile(image: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    return picture.resize(size, Image.Resampling.NEAREST if size[0] >= picture.width else Image.Resampling.LANCZOS)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= MAX_TEXT else f"{name[: MAX_TEXT - 1]}…"

@@ -1,0 +1,80 @@
+"""The one pass over a source: every image is decoded into a spool file, every problem is noted."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.datasets.catalogue import Catalogue, Spool
+from trainables.datasets.options import AddOptions
+from trainables.datasets.pixels import decode
+from trainables.datasets.problems import Problem, Problems
+from trainables.datasets.sources.source import Source, SourceImage
+
+Progress = Callable[[str, int, int | None], None]
+"""Told the step, how many images are done, and of how many (None: not known)."""
+
+IMAGES_PER_BATCH = 256
+
+
+def decode_images(source: Source, spool_path: Path, options: AddOptions, problems: Problems, progress: Progress) -> Catalogue:
+    """Decodes all images of `source` on all cores; those that cannot be used become problems.
+
+    Images of several sizes are a problem too, unless the options bring them to one.
+    """
+    spool = Spool(spool_path)
+    num_done = 0
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for batch in _batches(source.images):
+            usable = [image for image in batch if _is_usable(image, source, problems)]
+            for image, pixels in zip(usable, threads.map(lambda image: _decode(image, options), usable), strict=True):
+                if pixels is None:
+                    problems.note(Problem.UNREADABLE_IMAGE, image.name)
+                else:
+                    # A source that is going to be refused is read on, to tell all its problems, but fills no disk.
+                    is_refused = options.on_error == "refuse" and (bool(problems) or len(spool.sizes) > 1)
+                    spool.append(image, pixels, keep_pixels=not is_refused)
+            num_done += len(batch)
+            progress("decoding", num_done, source.num_images)
+    return _one_size(spool.close(), spool, problems)
+
+
+def _batches(images: Iterator[SourceImage]) -> Iterator[list[SourceImage]]:
+    while batch := list(islice(images, IMAGES_PER_BATCH)):
+        yield batch
+
+
+def _is_usable(image: SourceImage, source: Source, problems: Problems) -> bool:
+    if image.load is None:
+        problems.note(Problem.MISSING_IMAGE, image.name)
+    elif image.label is None:
+        problems.note(Problem.MISSING_LABEL, image.name)
+    elif not 0 <= image.label < len(source.classes):
+        problems.note(Problem.LABEL_OUTSIDE_CLASSES, f"{image.name}: label {image.label}")
+    else:
+        return True
+    return False
+
+
+def _decode(image: SourceImage, options: AddOptions) -> NDArray[np.uint8] | None:
+    assert image.load is not None
+    try:
+        return decode(image.load(), options)
+    except Exception:
+        # Decoders raise almost anything on foreign bytes (OSError, SyntaxError, struct.error); the caller counts it.
+        return None
+
+
+def _one_size(catalogue: Catalogue, spool: Spool, problems: Problems) -> Catalogue:
+    if len(spool.sizes) < 2:
+        return catalogue
+    most_common = spool.sizes.most_common(1)[0][0]
+    is_right = (catalogue.shapes[:, :2] == most_common).all(axis=1)
+    for row in np.flatnonzero(~is_right):
+        height, width, _ = catalogue.shapes[row]
+        problems.note(Problem.WRONG_SIZE, f"{catalogue.names[row]}: {width}x{height}, most are {most_common[1]}x{most_common[0]}")
+    return catalogue.rows(is_right)

@@ -1,0 +1,34 @@
+"""What the pixels of a dataset tell about it: repeats, leaks between splits, contradicting labels."""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.datasets.catalogue import Catalogue
+from trainables.datasets.manifest import Findings
+from trainables.datasets.split import SPLITS
+
+
+def find_repeats(catalogue: Catalogue, skipped: Mapping[str, int]) -> Findings:
+    """Counts of repeated images; two images are the same if their shape and all their pixels are."""
+    keys = {split: catalogue.pixel_keys[catalogue.splits == split] for split in SPLITS}
+    return Findings(
+        num_duplicates_within={split: len(keys[split]) - len(np.unique(keys[split])) for split in SPLITS},
+        num_duplicates_across={f"{one}+{other}": len(np.intersect1d(keys[one], keys[other])) for one, other in combinations(SPLITS, 2)},
+        num_label_conflicts=_num_conflicts(catalogue.pixel_keys, catalogue.labels),
+        skipped=skipped,
+    )
+
+
+def clean_test_images(catalogue: Catalogue) -> NDArray[np.bool_]:
+    """Which images of the test split, in their order, have pixels that no image of train or validation has."""
+    is_test = catalogue.splits == "test"
+    return ~np.isin(catalogue.pixel_keys[is_test], catalogue.pixel_keys[~is_test])
+
+
+def _num_conflicts(keys: NDArray[np.int64], labels: NDArray[np.int64]) -> int:
+    distinct_pairs = np.unique(np.stack([keys, labels]), axis=1)
+    _, num_labels = np.unique(distinct_pairs[0], return_counts=True)
+    return int((num_labels > 1).sum())

@@ -1,0 +1,24 @@
+"""Mean and standard deviation of pixels, exactly."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+IMAGES_PER_CHUNK = 1024
+
+
+def pixel_mean_and_std(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation by channel of images (N, H, W, C), pixels scaled to [0, 1]."""
+    channels = [_mean_and_std(_histogram(images[..., channel])) for channel in range(images.shape[-1])]
+    return tuple(mean for mean, _ in channels), tuple(std for _, std in channels)
+
+
+def _histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    # Counting whole numbers loses nothing, however many images there are.
+    chunks = (images[start : start + IMAGES_PER_CHUNK] for start in range(0, len(images), IMAGES_PER_CHUNK))
+    return sum((np.bincount(chunk.ravel(), minlength=256) for chunk in chunks), np.zeros(256, np.int64))
+
+
+def _mean_and_std(histogram: NDArray[np.int64]) -> tuple[float, float]:
+    values = np.arange(256) / 255
+    mean = np.average(values, weights=histogram)
+    return float(mean), float(np.sqrt(np.average((values - mean) ** 2, weights=histogram)))

@@ -1,0 +1,73 @@
+"""What is wrong with a source's images: collected while reading, then refused at once or left out and counted."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal
+
+from trainables.errors import DatasetError
+
+MAX_NAMES = 10
+
+
+class Problem(StrEnum):
+    """Kinds of problems; the values are the keys of `Findings.skipped`."""
+
+    UNREADABLE_IMAGE = "unreadable_image"
+    MISSING_IMAGE = "missing_image"
+    MISSING_LABEL = "missing_label"
+    LABEL_OUTSIDE_CLASSES = "label_outside_classes"
+    WRONG_SIZE = "wrong_size"
+    EMPTY_CLASS = "empty_class"
+    CLASS_OUTSIDE_TRAIN = "class_outside_train"
+
+
+DESCRIPTIONS = {
+    Problem.UNREADABLE_IMAGE: "images that cannot be read",
+    Problem.MISSING_IMAGE: "rows without an image",
+    Problem.MISSING_LABEL: "images without a label",
+    Problem.LABEL_OUTSIDE_CLASSES: "images whose label is outside the class list",
+    Problem.WRONG_SIZE: "images of another size than most",
+    Problem.EMPTY_CLASS: "classes without images",
+    Problem.CLASS_OUTSIDE_TRAIN: "images of classes that have none in train",
+}
+
+
+class Problems:
+    """The problems met so far, by kind: how many, and the first names of each."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Problem] = Counter()
+        self._names: defaultdict[Problem, list[str]] = defaultdict(list)
+        self._num_unnamed: Counter[Problem] = Counter()
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
+    def note(self, kind: Problem, name: str, num_images: int = 1) -> None:
+        """Adds one problem; `name` is what a person would look for in the source."""
+        self._counts[kind] += num_images
+        if len(self._names[kind]) < MAX_NAMES:
+            self._names[kind].append(name)
+        else:
+            self._num_unnamed[kind] += 1
+
+    def settle(self, on_error: Literal["refuse", "skip"]) -> Mapping[str, int]:
+        """Counts by kind of what is left out. Raises DatasetError, listing every kind, if problems are to be refused."""
+        if self._counts and on_error == "refuse":
+            raise DatasetError("\n".join(["some images cannot be used:", *self._lines(), self._way_out()]))
+        return {kind.value: count for kind, count in self._sorted()}
+
+    def _sorted(self) -> list[tuple[Problem, int]]:
+        return [(kind, self._counts[kind]) for kind in Problem if self._counts[kind]]
+
+    def _lines(self) -> list[str]:
+        return [f"  {DESCRIPTIONS[kind]}: {count} ({self._listed(kind)})" for kind, count in self._sorted()]
+
+    def _listed(self, kind: Problem) -> str:
+        more = [f"and {self._num_unnamed[kind]} more"] if self._num_unnamed[kind] else []
+        return ", ".join(self._names[kind] + more)
+
+    def _way_out(self) -> str:
+        resize = ", or bring all images to one size with --size PX" if Problem.WRONG_SIZE in self._counts else ""
+        return f"leave them out with --on-error skip{resize}"

@@ -1,0 +1,57 @@
+"""The sealed test split: the only code that opens `test.arrow`, and the record of each opening.
+
+A number measured on a test split is worth less each time the split is looked at; the record says how often that was.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.datasets.arrow_files import read_clean_mask
+from trainables.datasets.dataset import open_split
+from trainables.datasets.listing import read_manifest
+from trainables.datasets.split import Split
+
+OPENINGS_FILE = "openings.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """One opening of a test split."""
+
+    time: str
+    """UTC, ISO 8601."""
+    opened_by: str
+    """Who or what asked for it, such as a study's name."""
+    dataset_digest: str
+    """Digest of the dataset that stood in the folder at that time."""
+
+
+def open_test_split(folder: Path, opened_by: str) -> tuple[Split, NDArray[np.bool_]]:
+    """The test split of the dataset in `folder`, and which of its images are clean, (N,) bool.
+
+    An image is clean if no image of train or validation has the same pixels. Appends a line to `openings.jsonl`
+    before it returns. Raises UnknownDatasetError, or DatasetError if a file is damaged.
+    """
+    manifest = read_manifest(folder)
+    split = open_split(folder, manifest, "test")
+    is_clean = read_clean_mask(folder / "test.arrow")
+    _record(folder, Opening(time=datetime.now(UTC).isoformat(timespec="seconds"), opened_by=opened_by, dataset_digest=manifest.digest))
+    return split, is_clean
+
+
+def openings(folder: Path) -> tuple[Opening, ...]:
+    """All recorded openings of the test split in `folder`, oldest first."""
+    path = folder / OPENINGS_FILE
+    if not path.exists():
+        return ()
+    return tuple(Opening(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines())
+
+
+def _record(folder: Path, opening: Opening) -> None:
+    with (folder / OPENINGS_FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(opening)) + "\n")

@@ -1,0 +1,84 @@
+"""Folders of images: `class/image` or `split/class/image`."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from trainables.datasets.options import AddOptions
+from trainables.datasets.sources.source import Source, SourceImage, refuse_class_names
+from trainables.datasets.sources.split_words import split_of_word
+from trainables.errors import DatasetError
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+
+
+def has_image_folders(root: Path) -> bool:
+    """Whether some folder in `root` holds an image, at any depth."""
+    return any(next(_image_files(folder), None) for folder in _folders(root))
+
+
+def read_image_folder(root: Path, options: AddOptions) -> Source:
+    """The images below `root`, labelled by the name of their class folder; classes are sorted by name.
+
+    A class folder may hold folders of its own. Images beside the class folders have no label. Hidden files and
+    other files are ignored. Raises DatasetError if only some of the folders are splits.
+    """
+    class_roots: Mapping[Path, str | None] = _split_folders(root) or {root: None}
+    classes = tuple(sorted({folder.name for class_root in class_roots for folder in _folders(class_root)}))
+    refuse_class_names(options, classes)
+    return Source(
+        description=str(root.resolve()),
+        classes=classes,
+        images=_images(root, class_roots, classes),
+        num_images=sum(1 for _ in _images(root, class_roots, classes)),
+    )
+
+
+def _split_folders(root: Path) -> dict[Path, str]:
+    splits = {folder: split for folder in _folders(root) if (split := split_of_word(folder.name)) is not None}
+    if not any(_folders(folder) for folder in splits):
+        # A folder called `train` that holds images directly is a class (of vehicles), not a split.
+        return {}
+    for folder in _folders(root):
+        if folder not in splits and next(_image_files(folder), None):
+            raise DatasetError(
+                f"{root} has folders of splits, but {folder.name!r} is none; name it train, validation or test, or move it away"
+            )
+    return splits
+
+
+def _images(root: Path, class_roots: Mapping[Path, str | None], classes: tuple[str, ...]) -> Iterator[SourceImage]:
+    label_of_class = {name: label for label, name in enumerate(classes)}
+    for path in dict.fromkeys([*_loose_images(root), *(path for folder in class_roots for path in _loose_images(folder))]):
+        yield SourceImage(name=str(path.relative_to(root)), load=path.read_bytes, label=None)
+    for class_root, split in class_roots.items():
+        for folder in _folders(class_root):
+            for path in _image_files(folder):
+                label = label_of_class[folder.name]
+                yield SourceImage(name=str(path.relative_to(root)), load=path.read_bytes, label=label, split=split)
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not _is_hidden(path.name))
+
+
+def _loose_images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and _is_image(path.name))
+
+
+def _image_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder, onerror=_raise):
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        yield from (Path(parent) / name for name in sorted(files) if _is_image(name))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_image(file_name: str) -> bool:
+    return not _is_hidden(file_name) and Path(file_name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")

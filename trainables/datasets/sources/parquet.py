@@ -1,0 +1,178 @@
+"""Parquet as Hugging Face writes it: an image column of encoded bytes, and labels with their names in the schema."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainables.datasets.options import AddOptions
+from trainables.datasets.sources.columns import find_column, optional_column
+from trainables.datasets.sources.source import Source, SourceImage, numbered_classes, refuse_class_names
+from trainables.datasets.sources.split_words import split_of_word
+from trainables.errors import DatasetError
+
+USUAL_IMAGE_COLUMNS = ("image", "img", "images")
+USUAL_LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target")
+ROWS_PER_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns of the files mean what."""
+
+    image: str
+    label: str
+    split: str | None
+    group: str | None
+
+    @property
+    def names(self) -> list[str]:
+        """All of them, for reading no others."""
+        return [name for name in (self.image, self.label, self.split, self.group) if name is not None]
+
+
+def find_parquet_files(folder: Path) -> list[Path]:
+    """The parquet files in `folder` and in its folders (`data/`, `train/`), in order of their paths."""
+    found = [*folder.glob("*.parquet"), *folder.glob("*/*.parquet")]
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def read_parquet(source: Path, files: Sequence[Path], options: AddOptions) -> Source:
+    """The rows of parquet files; splits come from the split column of the options, else from the files' names.
+
+    Raises DatasetError if a file is damaged, a column is missing or of a wrong type, or files disagree.
+    """
+    schemas = [_read_schema(path) for path in files]
+    columns = _find_columns(schemas[0], options)
+    for path, schema in zip(files, schemas, strict=True):
+        _check_columns(path, schema, columns)
+    splits = _splits_of_files(source, files) if columns.split is None else [None] * len(files)
+    classes = _class_names(files, schemas, columns, options)
+    return Source(
+        description=str(source.resolve()),
+        classes=classes,
+        images=_images(files, splits, columns, classes),
+        num_images=sum(pq.read_metadata(path).num_rows for path in files),
+    )
+
+
+def _read_schema(path: Path) -> Any:
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DatasetError(f"{path} is not a whole parquet file ({error}); fetch it again") from error
+
+
+def _find_columns(schema: Any, options: AddOptions) -> Columns:
+    names = schema.names
+    return Columns(
+        image=find_column(names, options.image_column, USUAL_IMAGE_COLUMNS, "--image-column"),
+        label=find_column(names, options.label_column, USUAL_LABEL_COLUMNS, "--label-column"),
+        split=optional_column(names, options.split_column, (), "--split-column"),
+        group=optional_column(names, options.group_column, (), "--group-column"),
+    )
+
+
+def _check_columns(path: Path, schema: Any, columns: Columns) -> None:
+    missing = [name for name in columns.names if name not in schema.names]
+    if missing:
+        raise DatasetError(f"all files must have the same columns: {path} has no {', '.join(missing)}; it has {', '.join(schema.names)}")
+    image, label = schema.field(columns.image).type, schema.field(columns.label).type
+    if not (_is_binary(image) or (pa.types.is_struct(image) and image.get_field_index("bytes") >= 0)):
+        raise DatasetError(f"column {columns.image!r} of {path} must hold encoded images (binary, or a struct with bytes), found {image}")
+    if not (pa.types.is_integer(label) or _is_text(label)):
+        raise DatasetError(f"column {columns.label!r} of {path} must hold whole numbers or class names, found {label}; see --label-column")
+
+
+def _splits_of_files(source: Path, files: Sequence[Path]) -> list[str | None]:
+    if source in files:
+        # One file named by the person is the whole dataset, whatever it is called.
+        return [None]
+    splits = [_split_of_file(path.relative_to(source)) for path in files]
+    if any(splits) and not all(splits):
+        unclear = next(path for path, split in zip(files, splits, strict=True) if split is None)
+        raise DatasetError(f"either all file names tell their split (train, validation, test) or none does: {unclear.name} does not")
+    return splits
+
+
+def _split_of_file(path: Path) -> str | None:
+    words = re.split(r"[^a-z0-9]+", str(path.with_suffix("")).lower())
+    splits = {split for word in words if (split := split_of_word(word)) is not None}
+    return splits.pop() if len(splits) == 1 else None
+
+
+def _class_names(files: Sequence[Path], schemas: Sequence[Any], columns: Columns, options: AddOptions) -> tuple[str, ...]:
+    is_text = {_is_text(schema.field(columns.label).type) for schema in schemas}
+    names = {_names_in_metadata(schema, columns.label) for schema in schemas}
+    if len(is_text) > 1 or len(names) > 1:
+        raise DatasetError(f"all files must have the same class names, but those of {', '.join(path.name for path in files)} differ")
+    (known,) = names
+    if known is None and is_text == {False}:
+        return numbered_classes(_distinct_labels(files, columns).to_numpy(zero_copy_only=False).astype(np.int64), options)
+    classes = known or tuple(sorted(_distinct_labels(files, columns).to_pylist()))
+    refuse_class_names(options, classes)
+    return classes
+
+
+def _names_in_metadata(schema: Any, label_column: str) -> tuple[str, ...] | None:
+    try:
+        feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label_column]
+        return tuple(feature["names"])
+    except (KeyError, TypeError, ValueError):
+        # Files that Hugging Face did not write, or a label that is a plain number.
+        return None
+
+
+def _distinct_labels(files: Sequence[Path], columns: Columns) -> Any:
+    labels = pa.chunked_array([_labels(pq.read_table(path, columns=[columns.label]).column(0)) for path in files])
+    return labels.unique().drop_null()
+
+
+def _labels(column: Any) -> Any:
+    return column.cast(pa.string() if _is_text(column.type) else pa.int64()).combine_chunks()
+
+
+def _images(files: Sequence[Path], splits: Sequence[str | None], columns: Columns, classes: tuple[str, ...]) -> Iterator[SourceImage]:
+    label_of_class = {name: label for label, name in enumerate(classes)}
+    for path, split in zip(files, splits, strict=True):
+        for row, values in enumerate(_rows(path, columns)):
+            image, label = values[columns.image], values[columns.label]
+            struct = image if isinstance(image, dict) else {"bytes": image}
+            yield SourceImage(
+                name=struct.get("path") or f"{path.name} row {row}",
+                load=None if struct["bytes"] is None else partial(bytes, struct["bytes"]),
+                label=label_of_class.get(label, len(classes)) if isinstance(label, str) else label,
+                split=split if columns.split is None else _parse_split(values[columns.split], path, row),
+                group=None if columns.group is None or values[columns.group] is None else str(values[columns.group]),
+            )
+
+
+def _rows(path: Path, columns: Columns) -> Iterator[dict[str, Any]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS_PER_BATCH, columns=columns.names):
+                yield from batch.to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DatasetError(f"{path} is damaged ({error}); fetch it again") from error
+
+
+def _parse_split(value: object, path: Path, row: int) -> str:
+    split = split_of_word(str(value))
+    if split is None:
+        raise DatasetError(f"a split must be train, validation or test, got {value!r} in row {row} of {path}")
+    return split
+
+
+def _is_text(type_: Any) -> bool:
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or (pa.types.is_dictionary(type_) and _is_text(type_.value_type))
+
+
+def _is_binary(type_: Any) -> bool:
+    return pa.types.is_binary(type_) or pa.types.is_large_binary(type_)

@@ -1,0 +1,64 @@
+"""The shape that every family of sources is read into."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.datasets.options import AddOptions
+from trainables.errors import DatasetError
+
+MAX_NUMBERED_CLASSES = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceImage:
+    """One labelled image that has not been decoded yet."""
+
+    name: str
+    """What a person would look for in the source: a path, a row."""
+    load: Callable[[], bytes | NDArray[np.uint8]] | None
+    """Gives the encoded image, or its pixels (H, W) or (H, W, 3); may raise. None where the source has no image."""
+    label: int | None
+    """Index into the source's classes, possibly outside of them; None where the source has no label."""
+    split: str | None = None
+    """`train`, `validation` or `test`; None if the source has no splits."""
+    group: str | None = None
+    """Images of equal group must not be torn apart by carving; None belongs to no group."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Labelled images to be added, in order."""
+
+    description: str
+    """Where they come from, for the manifest."""
+    classes: tuple[str, ...]
+    images: Iterator[SourceImage]
+    """Can be read once; large sources are streamed."""
+    num_images: int | None = None
+    """None if only reading to the end would tell."""
+    carved_fraction: float = 0.1
+    """Share of the training images that a carved split gets, unless the options say otherwise."""
+
+
+def numbered_classes(labels: NDArray[np.int64], options: AddOptions) -> tuple[str, ...]:
+    """Names of classes that the source knows by number only: those of the options, else `0` to the largest number."""
+    if options.classes is not None:
+        return options.classes
+    num_classes = int(labels.max(initial=-1)) + 1
+    if num_classes > MAX_NUMBERED_CLASSES:
+        raise DatasetError(
+            f"labels without class names must be below {MAX_NUMBERED_CLASSES}, got {num_classes - 1}; is it the label column?"
+        )
+    return tuple(str(number) for number in range(num_classes))
+
+
+def refuse_class_names(options: AddOptions, classes: tuple[str, ...]) -> None:
+    """Raises DatasetError if class names are given for a source that has its own."""
+    if options.classes is not None and options.classes != classes:
+        raise DatasetError(
+            f"--classes names classes that are numbers, but this source has names of its own: {', '.join(classes)}; "
+            "leave --classes out, or rename and reorder with --relabel"
+        )

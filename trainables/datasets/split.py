@@ -1,0 +1,21 @@
+"""One split of a dataset, as arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Images and labels of one split; the arrays are read-only views of a mapped file."""
+
+    images: NDArray[np.uint8]
+    """(N, H, W, C)"""
+    labels: NDArray[np.int64]
+    """(N,), indices into the manifest's classes"""
+
+    def __len__(self) -> int:
+        return len(self.labels)

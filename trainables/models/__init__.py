@@ -1,0 +1,1 @@
+"""Networks by name, cut into stages, starting from random or pretrained weights."""

@@ -1,0 +1,86 @@
+"""Reading a state dict from a file and fitting it into a network: other classes and gray images are allowed for."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from trainables.errors import WeightsError
+from trainables.models.network import Network
+
+_NUM_KEYS_SHOWN = 3
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors in `path` (torch.save or safetensors), on the CPU, half precision widened to float32.
+
+    A dict that holds them under `state_dict` and keys that begin with `module.` are unwrapped.
+    Raises WeightsError for a file that holds no tensors by name; code in it is never run.
+    """
+    try:
+        stored = _read(path)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise WeightsError(f"{path} must hold a state dict written by torch.save or safetensors, and does not: {reason}") from error
+    if isinstance(stored, Mapping) and isinstance(stored.get("state_dict"), Mapping):
+        stored = stored["state_dict"]
+    if not isinstance(stored, Mapping) or not all(isinstance(tensor, Tensor) for tensor in stored.values()):
+        raise WeightsError(f"{path} must hold tensors by name, or those under 'state_dict', and does not; save model.state_dict()")
+    return {str(key).removeprefix("module."): _widened(tensor) for key, tensor in stored.items()}
+
+
+def load_weights(network: Network, path: Path) -> None:
+    """Gives the network the weights in `path`; its classifier keeps its initial values where the number of classes differs.
+
+    The stem of a gray network takes the sum over a colour stem's channels, which is exact for gray images shown as RGB.
+    Raises WeightsError if anything is missing, left over, or of another shape.
+    """
+    theirs, own = read_state_dict(path), network.module.state_dict()
+    if not all(key in theirs and theirs[key].shape == own[key].shape for key in network.classifier_keys):
+        theirs |= {key: own[key] for key in network.classifier_keys}
+    theirs = {key: _summed_over_channels(tensor, own.get(key)) for key, tensor in theirs.items()}
+    _check_fit(theirs, own, path)
+    network.module.load_state_dict(own | theirs)
+
+
+def _read(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        import safetensors.torch
+
+        try:
+            return safetensors.torch.load_file(path)
+        except safetensors.SafetensorError as error:
+            raise ValueError(str(error)) from error
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _summed_over_channels(theirs: Tensor, own: Tensor | None) -> Tensor:
+    is_colour_stem_for_gray = own is not None and own.ndim == theirs.ndim == 4 and own.shape[1] == 1 and theirs.shape[1] == 3
+    return theirs.sum(dim=1, keepdim=True) if is_colour_stem_for_gray else theirs
+
+
+def _check_fit(theirs: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
+    # Old checkpoints lack the counters of BatchNorm, which only matter to layers without momentum.
+    missing = [key for key in own if key not in theirs and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in theirs if key not in own]
+    misshapen = [
+        f"{key} {tuple(theirs[key].shape)} in place of {tuple(own[key].shape)}"
+        for key in own
+        if key in theirs and theirs[key].shape != own[key].shape
+    ]
+    faults = [_fault(*fault) for fault in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen)) if fault[1]]
+    if faults:
+        raise WeightsError(
+            f"{path} must hold the weights of this architecture at this image size: {'; '.join(faults)}; change architecture or weights"
+        )
+
+
+def _fault(kind: str, keys: list[str]) -> str:
+    shown = ", ".join(keys[:_NUM_KEYS_SHOWN])
+    return f"{len(keys)} {kind} ({shown}{', ...' if len(keys) > _NUM_KEYS_SHOWN else ''})"

@@ -1,0 +1,142 @@
+"""A trained model by itself: from images, as arrays or as files' bytes, to class probabilities, as evaluation computed them."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from trainables.datasets.manifest import Manifest
+from trainables.datasets.options import AddOptions
+from trainables.datasets.pixels import decode, permute
+from trainables.device import find_device
+from trainables.errors import DatasetError
+from trainables.evaluation import logits_of
+from trainables.models.building import build_model
+from trainables.preprocessing import Preprocessing
+from trainables.recipe import Recipe
+
+# N images, H height, W width, C channels, K classes
+
+CARD_FILE = "recipe.json"
+WEIGHTS_FILE = "weights.pt"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Card:
+    """All that a model's weights need to be used: how it was trained, its classes in order, what its images go through."""
+
+    recipe: Recipe
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    permute_seed: int | None
+    """Of the permutation of pixels that the dataset was stored with; None for none."""
+    dataset: str
+    """Name of the dataset it was trained on."""
+    dataset_digest: str
+
+    @classmethod
+    def of(cls, recipe: Recipe, manifest: Manifest) -> "Card":
+        """The card of a model that this recipe made of this dataset."""
+        return cls(
+            recipe=recipe,
+            classes=manifest.classes,
+            preprocessing=Preprocessing.of(recipe, manifest),
+            permute_seed=manifest.options.get("permute_seed"),
+            dataset=manifest.name,
+            dataset_digest=manifest.digest,
+        )
+
+    def write(self, path: Path) -> None:
+        """As JSON that a person may read; `read` turns it back."""
+        tree = {**vars(self), "recipe": self.recipe.to_dict(), "preprocessing": dataclasses.asdict(self.preprocessing)}
+        path.write_text(json.dumps(tree, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "Card":
+        """The card in the file `path`."""
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        pixels = tree["preprocessing"]
+        preprocessing = Preprocessing(**{**pixels, "pixel_mean": tuple(pixels["pixel_mean"]), "pixel_std": tuple(pixels["pixel_std"])})
+        known = {"recipe": Recipe.from_dict(tree["recipe"]), "classes": tuple(tree["classes"]), "preprocessing": preprocessing}
+        return cls(**{**tree, **known})
+
+
+class Classifier:
+    """Gives images class probabilities. Holds one copy of the weights; not for several threads at once."""
+
+    def __init__(self, card: Card, weights: Mapping[str, Tensor], *, device: torch.device | None = None) -> None:
+        """`weights` is a state dict, such as `Training.weights()`."""
+        self.card = card
+        self._device = device or find_device()
+        # Weights are at hand, so those that the training started from are not looked for.
+        model = dataclasses.replace(card.recipe.model, weights="none")
+        pixels = card.preprocessing
+        network = build_model(model, num_classes=len(card.classes), channels=pixels.channels, image_size=pixels.image_size, seed=0)
+        network.module.load_state_dict(weights)
+        self._module = network.module.to(self._device).to(memory_format=torch.channels_last)
+
+    def probabilities(self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8] | bytes]) -> NDArray[np.float32]:
+        """Class probabilities (N, K), in the order of `card.classes`.
+
+        Images are uint8 arrays (H, W), (H, W, 1), (H, W, 3), (H, W, 4), or encoded files (PNG, JPEG, ...); those of the dataset's
+        size and channels are taken as they are, others go through what the dataset's own images went through when it was added:
+        turned upright, made gray or RGB, scaled and cropped to the dataset's size. Raises DatasetError for what is no image.
+        """
+        if not len(images):
+            return np.empty((0, len(self.card.classes)), np.float32)
+        pixels = self.card.preprocessing
+        is_stored = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.shape[1:] == _stored_shape(pixels)
+        images_NHWC = images if is_stored else np.stack([_as_stored(image, self.card) for image in images])
+        resident_NHWC = pixels.resident(np.asarray(images_NHWC), self._device)
+        return logits_of(self._module, pixels, resident_NHWC).softmax(1).cpu().numpy()
+
+    def save(self, folder: Path) -> None:
+        """Writes `recipe.json` and `weights.pt` into `folder`, each whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f"unfinished.{os.getpid()}"
+        torch.save({key: tensor.cpu() for key, tensor in self._module.state_dict().items()}, unfinished)
+        unfinished.replace(folder / WEIGHTS_FILE)
+        self.card.write(unfinished)
+        unfinished.replace(folder / CARD_FILE)
+
+    @classmethod
+    def load(cls, folder: Path, *, device: torch.device | None = None) -> "Classifier":
+        """The classifier that `save` wrote into `folder`, on any device. Raises FileNotFoundError where there is none."""
+        weights = torch.load(folder / WEIGHTS_FILE, map_location="cpu", weights_only=True)
+        return cls(Card.read(folder / CARD_FILE), weights, device=device)
+
+
+def _stored_shape(pixels: Preprocessing) -> tuple[int, int, int]:
+    return pixels.height, pixels.width, pixels.channels
+
+
+def _as_stored(image: NDArray[np.uint8] | bytes, card: Card) -> NDArray[np.uint8]:
+    """Pixels (H, W, C) of the size and channels that the dataset stores."""
+    pixels = card.preprocessing
+    if isinstance(image, np.ndarray):
+        if image.shape == _stored_shape(pixels) and image.dtype == np.uint8:
+            return image
+        image = _checked(image)
+    try:
+        decoded_HWC = decode(image, AddOptions(channels=pixels.channels))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise DatasetError(f"an image must be an array of pixels or a file that Pillow can read, and is not: {error}") from error
+    if decoded_HWC.shape[:2] != (pixels.height, pixels.width):
+        picture = Image.fromarray(decoded_HWC.squeeze(2) if pixels.channels == 1 else decoded_HWC)
+        fitted = ImageOps.fit(picture, (pixels.width, pixels.height), Image.Resampling.LANCZOS)
+        decoded_HWC = np.asarray(fitted).reshape(_stored_shape(pixels))
+    return decoded_HWC if card.permute_seed is None else permute(decoded_HWC, card.permute_seed)
+
+
+def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    is_image = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3, 4))
+    if image.dtype != np.uint8 or not is_image or not image.size:
+        raise DatasetError(f"an image must be uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {image.dtype} {image.shape}")
+    return image.squeeze(2) if image.ndim == 3 and image.shape[2] == 1 else image

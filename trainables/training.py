@@ -1,0 +1,222 @@
+"""The training of one recipe on one dataset, as an iterator of epochs."""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainables.augmentation import augment
+from trainables.datasets.dataset import Dataset
+from trainables.device import computing, find_device, repeatable
+from trainables.errors import DivergedError, RecipeError
+from trainables.evaluation import logits_of, metrics_of_logits
+from trainables.losses import build_loss
+from trainables.metrics import Metrics
+from trainables.models.building import build_model
+from trainables.models.catalogue import check_recipe
+from trainables.optimizers import build_optimizer, set_learning_rate
+from trainables.preprocessing import Preprocessing
+from trainables.randomness import generator, seeded
+from trainables.recipe import Phase, Recipe
+from trainables.schedules import learning_rate
+
+# N images, B batch, H height, W width as stored, C channels, K classes
+
+STATE_FILE = "training.pt"
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one pass over the training split came to."""
+
+    number: int
+    """Counted from 1 over all phases."""
+    phase: int
+    """Counted from 1."""
+    learning_rate: float
+    """At the last step."""
+    train_loss: float
+    """Mean over the images as they were seen: augmented, under dropout, weighted by class, with weights that kept changing."""
+    metrics: Metrics
+    """Of the validation split, after the last step."""
+    train_seconds: float
+    validation_seconds: float
+    num_train_images: int
+    """Images trained on: all, but one if it would have been a batch of its own."""
+
+
+class Training:
+    """Trains a recipe on a dataset: iterate over it, or over what is left of it after `load`, to get its epochs.
+
+    On one device with one number of threads, the same recipe and dataset give the same epochs bit for bit, seconds excepted, also
+    across `save` and `load`. The process's random generators are neither read nor changed. Not for several threads at once. After an
+    exception within an epoch (Ctrl-C, too) the weights are those of no epoch: `load` before going on.
+
+    Raises RecipeError where recipe and dataset do not fit, WeightsError where pretrained weights cannot be had.
+    """
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, *, device: torch.device | None = None) -> None:
+        check_recipe(recipe)
+        manifest = dataset.manifest
+        self.recipe = recipe
+        self.manifest = manifest
+        self.device = device or find_device()
+        self._num_images_per_epoch = _num_images_per_epoch(len(dataset.train), recipe.batch_size)
+        self._num_steps = math.ceil(self._num_images_per_epoch / recipe.batch_size)
+        num_by_class = np.bincount(dataset.train.labels, minlength=manifest.num_classes).tolist()
+        self._loss = build_loss(recipe.loss, manifest.classes, num_by_class, self.device)
+        self._network = build_model(
+            recipe.model,
+            num_classes=manifest.num_classes,
+            channels=manifest.channels,
+            image_size=recipe.data.image_size,
+            seed=recipe.seed,
+        )
+        self._network.module.to(self.device).to(memory_format=torch.channels_last)
+        self.preprocessing = Preprocessing.of(recipe, manifest)
+        self._train_NHWC = self.preprocessing.resident(dataset.train.images, self.device)
+        self._train_labels_N = torch.tensor(dataset.train.labels, device=self.device)
+        self._validation_NHWC = self.preprocessing.resident(dataset.validation.images, self.device)
+        self._validation_labels_N = torch.tensor(dataset.validation.labels, device=self.device)
+        self._num_epochs_done = 0
+        self._optimizer: torch.optim.Optimizer | None = None
+
+    def __iter__(self) -> Iterator[Epoch]:
+        """Trains one epoch per item. Raises DivergedError when the loss is no longer a finite number."""
+        while self._num_epochs_done < self.recipe.num_epochs:
+            yield self._next_epoch()
+
+    @property
+    def num_epochs_done(self) -> int:
+        """Epochs finished so far, those before `load` included."""
+        return self._num_epochs_done
+
+    def predict(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Class probabilities (N, K) of uint8 images (N, H, W, C) of the dataset's size, by the weights of now."""
+        resident_NHWC = self.preprocessing.resident(images_NHWC, self.device)
+        logits_NK = logits_of(self._network.module, self.preprocessing, resident_NHWC)
+        return logits_NK.softmax(1).cpu().numpy()
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the network's state dict on the CPU, which further epochs leave alone."""
+        return {key: tensor.detach().to("cpu", copy=True) for key, tensor in self._network.module.state_dict().items()}
+
+    def save(self, folder: Path) -> None:
+        """Writes all that the following epochs depend on into `folder`, whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "recipe": self.recipe.to_dict(),
+            "dataset": self.manifest.digest,
+            "num_epochs_done": self._num_epochs_done,
+            "network": self._network.module.state_dict(),
+            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
+        }
+        unfinished = folder / f"{STATE_FILE}.{os.getpid()}"
+        torch.save(state, unfinished)
+        unfinished.replace(folder / STATE_FILE)
+
+    def load(self, folder: Path) -> None:
+        """Continues where `save` wrote into `folder`.
+
+        Raises FileNotFoundError if it did not, RecipeError if it was another recipe's training or another dataset's.
+        """
+        state = torch.load(folder / STATE_FILE, map_location=self.device, weights_only=True)
+        if state["recipe"] != self.recipe.to_dict() or state["dataset"] != self.manifest.digest:
+            raise RecipeError(
+                f"{folder} must hold a training of this recipe on this dataset, and holds another; give another folder or remove it"
+            )
+        self._network.module.load_state_dict(state["network"])
+        self._num_epochs_done = state["num_epochs_done"]
+        self._optimizer = None
+        phase_index, epoch_of_phase = self._position()
+        if epoch_of_phase > 0:
+            self._enter(self.recipe.phases[phase_index]).load_state_dict(state["optimizer"])
+
+    def _position(self) -> tuple[int, int]:
+        """Of the next epoch: index of its phase, and epochs of that phase already done."""
+        epochs = self._num_epochs_done
+        for index, phase in enumerate(self.recipe.phases):
+            if epochs < phase.epochs:
+                return index, epochs
+            epochs -= phase.epochs
+        return len(self.recipe.phases), 0
+
+    def _next_epoch(self) -> Epoch:
+        phase_index, epoch_of_phase = self._position()
+        phase, number = self.recipe.phases[phase_index], self._num_epochs_done + 1
+        if epoch_of_phase == 0:
+            self._enter(phase)
+        start = time.perf_counter()
+        with seeded(self.recipe.seed, "dropout", number, self.device), repeatable(self.device):
+            train_loss, last_learning_rate = self._train(phase, epoch_of_phase)
+        trained = time.perf_counter()
+        _check_finite("training", train_loss, number, last_learning_rate)
+        logits_NK = logits_of(self._network.module, self.preprocessing, self._validation_NHWC)
+        metrics = metrics_of_logits(logits_NK, self._validation_labels_N)
+        _check_finite("validation", metrics.log_loss, number, last_learning_rate)
+        self._num_epochs_done = number
+        return Epoch(
+            number=number,
+            phase=phase_index + 1,
+            learning_rate=last_learning_rate,
+            train_loss=train_loss,
+            metrics=metrics,
+            train_seconds=trained - start,
+            validation_seconds=time.perf_counter() - trained,
+            num_train_images=self._num_images_per_epoch,
+        )
+
+    def _enter(self, phase: Phase) -> torch.optim.Optimizer:
+        self._network.freeze(phase.freeze_depth)
+        self._optimizer = build_optimizer(self.recipe.optimizer, self._network.trainable_parameters(), phase.learning_rate)
+        return self._optimizer
+
+    def _train(self, phase: Phase, epoch_of_phase: int) -> tuple[float, float]:
+        """One pass over the training split: mean loss, and the last step's learning rate. Waits for the device once, at its end."""
+        assert self._optimizer is not None, "the phase has been entered"
+        self._network.train(self.recipe.model.batch_norm)
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        rate = phase.learning_rate
+        for index, chosen_B in enumerate(self._order().split(self.recipe.batch_size)):
+            rate = learning_rate(phase, epoch_of_phase * self._num_steps + index, self._num_steps)
+            set_learning_rate(self._optimizer, rate)
+            loss = self._step(self._optimizer, chosen_B, self._num_epochs_done * self._num_steps + index)
+            loss_sum += loss.detach() * len(chosen_B)
+        return loss_sum.item() / self._num_images_per_epoch, rate
+
+    def _order(self) -> Tensor:
+        """Indices of the epoch's images; drawn on the CPU, so that every device sees the same order."""
+        order_N = torch.randperm(len(self._train_labels_N), generator=generator(CPU, self.recipe.seed, "order", self._num_epochs_done))
+        return order_N[: self._num_images_per_epoch].to(self.device)
+
+    def _step(self, optimizer: torch.optim.Optimizer, chosen_B: Tensor, global_step: int) -> Tensor:
+        seed = self.recipe.seed
+        images_BCSS = self.preprocessing.scaled(self._train_NHWC[chosen_B])
+        images_BCSS = augment(images_BCSS, self.recipe.augmentation, generator(self.device, seed, "augmentation", global_step))
+        with computing(self.device):
+            logits_BK = self._network.module(self.preprocessing.normalised(images_BCSS))
+            loss = self._loss(logits_BK.float(), self._train_labels_N[chosen_B])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+
+def _num_images_per_epoch(num_images: int, batch_size: int) -> int:
+    """All, except one that would be a batch of its own: BatchNorm cannot train on a single image."""
+    return num_images - 1 if batch_size > 1 and num_images % batch_size == 1 and num_images > 1 else num_images
+
+
+def _check_finite(which: str, loss: float, number: int, rate: float) -> None:
+    if not math.isfinite(loss):
+        raise DivergedError(
+            f"the {which} loss became {loss} in epoch {number} at learning rate {rate:g}; lower learning_rate or lengthen warmup_fraction"
+        )
