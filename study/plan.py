@@ -72,7 +72,7 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
     plan = Plan(
         spec=spec,
         space=space,
-        starts=start_points(spec.start_from, space),
+        starts=start_points(spec.start_from, space, spec.fix),
         manifest=Manifest.read(folder),
         dataset_folder=folder,
         home=home,

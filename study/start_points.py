@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from search_spaces.dimensions import Choice, Value
+from search_spaces.dimensions import Value
 from search_spaces.errors import SpaceError
 from search_spaces.named import find_recipe
 from search_spaces.space import Point, SearchSpace
@@ -23,17 +23,21 @@ class StartPoint:
     """What the recipe says where the study fixes another value."""
 
 
-def start_points(wanted: Iterable[str | Mapping[str, Value]], space: SearchSpace) -> tuple[StartPoint, ...]:
-    """The start points of a study file. Raises SpecError naming the dimension that refuses one."""
-    return tuple(_start_point(item, i, space) for i, item in enumerate(wanted))
+def start_points(
+    wanted: Iterable[str | Mapping[str, Value]], space: SearchSpace, fixed: Mapping[str, Value]
+) -> tuple[StartPoint, ...]:
+    """The start points of a study file, in which the values that the study fixes hold.
+
+    Raises SpecError naming the dimension that refuses one.
+    """
+    return tuple(_start_point(item, i, space, fixed) for i, item in enumerate(wanted))
 
 
-def _start_point(item: str | Mapping[str, Value], index: int, space: SearchSpace) -> StartPoint:
+def _start_point(item: str | Mapping[str, Value], index: int, space: SearchSpace, fixed: Mapping[str, Value]) -> StartPoint:
     origin = item if isinstance(item, str) else f"start_from[{index}]"
     given: Mapping[str, Value] = find_recipe(item).point if isinstance(item, str) else item
-    held = {d.name: d.options[0] for d in space.dimensions if isinstance(d, Choice) and len(d.options) == 1}
-    overridden = {name: value for name, value in given.items() if name in held and value != held[name]}
-    values = {**DEFAULTS, **given, **held}
+    overridden = {name: value for name, value in given.items() if name in fixed and value != fixed[name]}
+    values = {**DEFAULTS, **given, **fixed}
     try:
         inside = space.build_point(lambda dimension: values[dimension.name])
         space.check(inside)

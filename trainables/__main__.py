@@ -76,9 +76,12 @@ def _train(options: argparse.Namespace) -> None:
 
 def _read_recipe(path: Path) -> Recipe:
     try:
-        return Recipe.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"--recipe must be a file that can be read: {error}") from error
     except ValueError as error:
-        raise error if isinstance(error, RecipeError) else RecipeError(f"{path} must hold a recipe as JSON: {error}") from error
+        raise RecipeError(f"{path} must hold a recipe as JSON: {error}") from error
+    return Recipe.from_dict(tree)
 
 
 def _line(epoch: "Epoch", num_epochs: int) -> str:

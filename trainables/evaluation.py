@@ -41,6 +41,6 @@ def metrics_of(probabilities_NK: NDArray[np.float32], labels_N: NDArray[np.int64
 
     A probability that float32 rounded to 0 counts as the smallest above it, so that the log-loss stays finite.
     """
-    smallest = np.finfo(np.float32).tiny
+    smallest = float(np.finfo(np.float32).tiny)
     logits_NK = torch.from_numpy(probabilities_NK).double().clamp_min(smallest).log()
     return metrics_of_logits(logits_NK, torch.tensor(labels_N))

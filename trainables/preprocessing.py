@@ -104,7 +104,7 @@ def _without_copy(images_NHWC: NDArray[np.uint8]) -> Tensor:
     with warnings.catch_warnings():
         # A mapped file is read-only, which a tensor cannot express; nothing writes to these.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(images_NHWC)
+        return torch.from_numpy(np.ascontiguousarray(images_NHWC))
 
 
 def _chunks(images_NHWC: Tensor) -> Iterator[Tensor]:

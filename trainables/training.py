@@ -21,6 +21,7 @@ from trainables.losses import build_loss
 from trainables.metrics import Metrics
 from trainables.models.building import build_model
 from trainables.models.catalogue import check_recipe
+from trainables.models.network import Network
 from trainables.optimizers import build_optimizer, set_learning_rate
 from trainables.preprocessing import Preprocessing
 from trainables.randomness import generator, seeded
@@ -80,6 +81,7 @@ class Training:
             image_size=recipe.data.image_size,
             seed=recipe.seed,
         )
+        _check_batches(self._network, recipe, len(dataset.train))
         self._network.module.to(self.device).to(memory_format=torch.channels_last)
         self.preprocessing = Preprocessing.of(recipe, manifest)
         self._train_NHWC = self.preprocessing.resident(dataset.train.images, self.device)
@@ -213,6 +215,15 @@ class Training:
 def _num_images_per_epoch(num_images: int, batch_size: int) -> int:
     """All, except one that would be a batch of its own: BatchNorm cannot train on a single image."""
     return num_images - 1 if batch_size > 1 and num_images % batch_size == 1 and num_images > 1 else num_images
+
+
+def _check_batches(network: Network, recipe: Recipe, num_images: int) -> None:
+    is_single = min(recipe.batch_size, num_images) == 1
+    if is_single and recipe.model.batch_norm != "eval_all" and network.batch_norm_layers():
+        raise RecipeError(
+            f"BatchNorm needs at least 2 images per batch, got batch_size {recipe.batch_size} on {num_images} images; "
+            "raise batch_size or set batch_norm to eval_all"
+        )
 
 
 def _check_finite(which: str, loss: float, number: int, rate: float) -> None:

@@ -1,8 +1,8 @@
 """Registering: a classifier becomes the next version of its dataset's model."""
 
 import logging
+import os
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -29,13 +29,23 @@ def register(client: Any, run_id: str, classifier: Classifier, example_HWC: NDAr
     name = model_name(classifier.card.dataset)
     with tempfile.TemporaryDirectory() as scratch, _addressed_to(client), _quiet():
         classifier.save(Path(scratch))
-        info = _log(run_id, name, classifier, Path(scratch), example_HWC)
-    for key, value in tags.items():
-        client.set_model_version_tag(name, info.registered_model_version, key, value)
-    return int(info.registered_model_version)
+        info = _log(run_id, classifier, Path(scratch), example_HWC)
+        _ensure_model(client, name)
+        version = client.create_model_version(name, source=info.model_uri, run_id=run_id, tags=dict(tags), model_id=info.model_id)
+    return int(version.version)
 
 
-def _log(run_id: str, name: str, classifier: Classifier, folder: Path, example_HWC: NDArray[np.uint8]) -> Any:
+def _ensure_model(client: Any, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _log(run_id: str, classifier: Classifier, folder: Path, example_HWC: NDArray[np.uint8]) -> Any:
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema
@@ -46,7 +56,6 @@ def _log(run_id: str, name: str, classifier: Classifier, folder: Path, example_H
         name="model",
         flavor=mlflow.pyfunc,
         run_id=run_id,
-        registered_model_name=name,
         python_model=str(MODEL_FILE),
         artifacts={"classifier": str(folder)},
         code_paths=[next(iter(trainables.__path__))],
@@ -66,7 +75,7 @@ def _base64_png(image_HWC: NDArray[np.uint8]) -> str:
 
 @contextmanager
 def _addressed_to(client: Any) -> Iterator[None]:
-    """Model.log has no argument for the server's address; a notebook's own setting is put back."""
+    """MLflow looks models up at its global address, whatever the client's; a notebook's own setting is put back."""
     import mlflow
 
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
@@ -81,13 +90,12 @@ def _addressed_to(client: Any) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps MLflow's advice off the terminal: on type hints, on a pip that uv does not install, on names of versions."""
+    """Keeps off the terminal what MLflow says of a pip that uv does not install, and its bars for files that it copies."""
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

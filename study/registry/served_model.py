@@ -6,7 +6,6 @@ It is run as a script by MLflow ("models from code"), where neither ray, optuna 
 import base64
 import binascii
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,9 @@ from trainables.errors import DatasetError
 from trainables.prediction import Classifier
 
 
+LABEL_COLUMN = "label"
+
+
 class ImageClassifier(PythonModel):
     """Images in; the label and every class's probability out, one row an image."""
 
@@ -26,28 +28,18 @@ class ImageClassifier(PythonModel):
         """Reads the weights, once."""
         self._classifier = Classifier.load(Path(context.artifacts["classifier"]))
 
-    def predict(self, context: PythonModelContext, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A table with `label` and one column of probability for each class name.
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """A table with `label` and one column of probability for each class name, one row an image.
 
-        `model_input` is a table with a column `image` (or one column of any name), a list, an array (N, H, W) or (N, H, W, C).
-        An image is the bytes of a file, those bytes in base64 (with or without `data:image/png;base64,`), or uint8 pixels
-        (H, W) or (H, W, C) as an array or nested lists. Raises ValueError for what is no image.
+        The column `image` of the input holds, in each row, the bytes of a file, those bytes in base64 (with or without
+        `data:image/png;base64,`), or pixels from 0 to 255, (H, W) or (H, W, C), as an array or nested lists.
+        Raises ValueError for what is no image.
         """
-        images = [_image(item) for item in _items(model_input)]
-        probabilities_NK = self._classifier.probabilities(images)
+        probabilities_NK = self._classifier.probabilities([_image(item) for item in model_input["image"]])
         classes = self._classifier.card.classes
         table = pd.DataFrame(probabilities_NK, columns=list(classes))
-        table.insert(0, "label", [classes[i] for i in probabilities_NK.argmax(1)])
+        table.insert(0, LABEL_COLUMN, [classes[i] for i in probabilities_NK.argmax(1)])
         return table
-
-
-def _items(model_input: Any) -> Iterable[Any]:
-    if isinstance(model_input, pd.DataFrame):
-        column = "image" if "image" in model_input.columns else model_input.columns[0]
-        return list(model_input[column])
-    if isinstance(model_input, np.ndarray) and model_input.ndim <= 1:
-        return list(model_input)
-    return [model_input] if isinstance(model_input, bytes | str) else model_input
 
 
 def _image(item: Any) -> Any:

@@ -66,6 +66,6 @@ def test_statistics_are_those_of_all_pixels(images):
 
 
 def test_statistics_cover_every_chunk():
-    images = np.zeros((pixel_statistics.IMAGES_PER_CHUNK + 1, 1, 1, 1), np.uint8)
+    images = np.zeros((pixel_statistics.PIXELS_PER_CHUNK // 100 + 1, 10, 10, 1), np.uint8)
     images[-1] = 255
     assert pixel_mean_and_std(images)[0] == (pytest.approx(1 / len(images)),)

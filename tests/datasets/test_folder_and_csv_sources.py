@@ -98,6 +98,7 @@ class TestFerCsv:
         [
             ("sad,1,Training", "an emotion is a number from 0 to 6, got 'sad' in line 2"),
             ("1,1,Holdout", "a split must be Training, PublicTest, PrivateTest or .* got 'Holdout' in line 2"),
+            ("1,1,", "a split must be Training, .* got '' in line 2"),
             ("1,1", "is not a CSV with a header|is not a whole CSV"),
         ],
     )

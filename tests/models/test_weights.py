@@ -159,6 +159,9 @@ def test_without_network_timm_answers_the_same_and_takes_the_file_from_there(tmp
     loaded = network.module.state_dict()
     assert torch.equal(loaded["blocks.11.mlp.fc2.weight"], pretrained["blocks.11.mlp.fc2.weight"])
     assert network.module(torch.rand(1, 1, 48, 48)).shape == (1, 3)
+    file.write_bytes(b"cut off")
+    with pytest.raises(WeightsError, match="must hold a state dict"):
+        build_model(model, num_classes=3, channels=1, image_size=48, seed=0)
 
 
 @pytest.mark.parametrize("name", ["timm/resnet18.nobody", "timm/vit_tiny_patch16_18x2_224", "cnn2-32x64"])

@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
+from trainables.datasets.dataset import Dataset
+from trainables.datasets.split import Split
 from trainables.errors import DivergedError, RecipeError
 from trainables.recipe import Augmentation, Data, Loss, Model, Optimizer, Phase, Recipe
 from trainables.training import Epoch, Training
@@ -38,6 +41,21 @@ def test_learns_a_simple_problem(make_dataset):
     *_, last = Training(recipe, make_dataset(), device=CPU)
     assert last.metrics.accuracy > 0.9
     assert last.metrics.num_images == 30
+
+
+def test_the_smallest_network_reads_handwritten_digits(make_dataset):
+    digits = load_digits()
+    images_NHWC = (digits.images[..., None] * 255 / 16).astype(np.uint8)
+    order = np.random.default_rng(0).permutation(len(images_NHWC))
+    train, validation = (
+        Split(images=images_NHWC[part], labels=digits.target[part].astype(np.int64)) for part in (order[:1400], order[1400:])
+    )
+    manifest = dataclasses.replace(make_dataset().manifest, classes=tuple("0123456789"))
+    recipe = Recipe(
+        data=Data(image_size=8), model=Model(architecture="cnn2-32x64", dropout=0.2), phases=(Phase(epochs=8, learning_rate=3e-3),)
+    )
+    *_, last = Training(recipe, Dataset(manifest=manifest, train=train, validation=validation), device=CPU)
+    assert last.metrics.accuracy > 0.98
 
 
 def test_epochs_are_numbered_and_know_their_phase_and_learning_rate(make_dataset):
@@ -168,3 +186,29 @@ def test_a_freeze_depth_beyond_the_stages_is_refused(make_dataset):
     recipe = changed(RECIPE, phases=(Phase(epochs=1, learning_rate=1e-3, freeze_depth=3),))
     with pytest.raises(RecipeError, match=r"freeze_depth of cnn2-32x64 must lie in \[0, 2\].*got 3 in phase 1"):
         Training(recipe, make_dataset(), device=CPU)
+
+
+def test_batch_norm_on_single_images_is_refused(make_dataset):
+    with pytest.raises(RecipeError, match="at least 2 images per batch, got batch_size 1 on 50 images; raise batch_size"):
+        Training(changed(RECIPE, batch_size=1), make_dataset(), device=CPU)
+    model = dataclasses.replace(RECIPE.model, batch_norm="eval_all")
+    single = changed(RECIPE, batch_size=1, model=model, phases=(Phase(epochs=1, learning_rate=1e-3),))
+    assert next(iter(Training(single, make_dataset(num_train=5), device=CPU))).num_train_images == 5
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "timm/vit_tiny_patch16_224"])
+def test_larger_networks_train_and_continue(make_dataset, tmp_path, architecture):
+    recipe = changed(
+        RECIPE,
+        data=Data(image_size=16),
+        model=Model(architecture=architecture),
+        phases=(Phase(epochs=2, learning_rate=1e-3, freeze_depth=4),),
+    )
+    dataset = make_dataset(num_train=18, num_validation=6)
+    whole = Training(recipe, dataset, device=CPU)
+    iterator = iter(whole)
+    next(iterator)
+    whole.save(tmp_path)
+    resumed = Training(recipe, dataset, device=CPU)
+    resumed.load(tmp_path)
+    assert timeless(list(resumed)) == timeless(list(iterator))

@@ -1,7 +1,7 @@
 """Carving the splits that a source lacks out of its training images, without leaks between them.
 
 Images of equal pixels or of an equal group (a person, a patient) are connected, and connected images stay together.
-N images, K classes, G groups of connected images.
+N images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def carve_splits(
     A carved split gets its fraction of the training images of each class, rounded, and at least one image of each
     class that has enough groups. Each of `connections` is an array (N,) of keys; images of an equal key are
     connected. Images connected, by the first of them, to a split that is not carved stay in train. Raises
-    DatasetError if a class has too few images, or if nothing can be carved.
+    DatasetError if nothing can be carved.
     """
     pool = np.flatnonzero(splits == "train")
     groups = connected_groups([keys[pool] for keys in connections])

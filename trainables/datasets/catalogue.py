@@ -102,7 +102,7 @@ class Catalogue:
 
 
 class Spool:
-    """A catalogue in the making: images are appended one by one."""
+    """A catalogue in the making: images are appended one by one; leaving its block closes the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -114,9 +114,16 @@ class Spool:
         self.sizes: Counter[tuple[int, ...]] = Counter()
         """Images by (height, width)."""
 
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
     def append(self, image: SourceImage, pixels: NDArray[np.uint8], *, keep_pixels: bool) -> None:
         """Adds an image that has a label; without `keep_pixels` it is counted, but cannot be given out."""
-        self._images.append(image)
+        # What loads the image may hold its bytes: kept, all of the source would stand in memory.
+        self._images.append(replace(image, load=None))
         self._offsets.append(self._file.tell())
         self._shapes.append(pixels.shape)
         self._digests.append(pixel_digest(pixels))
@@ -124,9 +131,8 @@ class Spool:
         if keep_pixels:
             self._file.write(np.ascontiguousarray(pixels).data)
 
-    def close(self) -> Catalogue:
-        """Ends the spool and gives what it holds."""
-        self._file.close()
+    def catalogue(self) -> Catalogue:
+        """What was appended; its pixels can be read once the file is closed."""
         return Catalogue(
             spool=self._path,
             offsets=np.array(self._offsets, np.int64),

@@ -1,6 +1,7 @@
 """The one pass over a source: every image is decoded into a spool file, every problem is noted."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -18,17 +19,18 @@ from trainables.datasets.sources.source import Source, SourceImage
 Progress = Callable[[str, int, int | None], None]
 """Told the step, how many images are done, and of how many (None: not known)."""
 
-IMAGES_PER_BATCH = 256
+IMAGES_PER_BATCH = 64
+MAX_THREADS = 8
+"""Pillow decodes outside of Python's lock, but more threads than this only wait for it."""
 
 
 def decode_images(source: Source, spool_path: Path, options: AddOptions, problems: Problems, progress: Progress) -> Catalogue:
-    """Decodes all images of `source` on all cores; those that cannot be used become problems.
+    """Decodes all images of `source` in several threads; those that cannot be used become problems.
 
     Images of several sizes are a problem too, unless the options bring them to one.
     """
-    spool = Spool(spool_path)
     num_done = 0
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with Spool(spool_path) as spool, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as threads:
         for batch in _batches(source.images):
             usable = [image for image in batch if _is_usable(image, source, problems)]
             for image, pixels in zip(usable, threads.map(lambda image: _decode(image, options), usable), strict=True):
@@ -40,7 +42,7 @@ def decode_images(source: Source, spool_path: Path, options: AddOptions, problem
                     spool.append(image, pixels, keep_pixels=not is_refused)
             num_done += len(batch)
             progress("decoding", num_done, source.num_images)
-    return _one_size(spool.close(), spool, problems)
+    return _one_size(spool.catalogue(), spool.sizes, problems)
 
 
 def _batches(images: Iterator[SourceImage]) -> Iterator[list[SourceImage]]:
@@ -69,10 +71,10 @@ def _decode(image: SourceImage, options: AddOptions) -> NDArray[np.uint8] | None
         return None
 
 
-def _one_size(catalogue: Catalogue, spool: Spool, problems: Problems) -> Catalogue:
-    if len(spool.sizes) < 2:
+def _one_size(catalogue: Catalogue, sizes: Counter[tuple[int, ...]], problems: Problems) -> Catalogue:
+    if len(sizes) < 2:
         return catalogue
-    most_common = spool.sizes.most_common(1)[0][0]
+    most_common = sizes.most_common(1)[0][0]
     is_right = (catalogue.shapes[:, :2] == most_common).all(axis=1)
     for row in np.flatnonzero(~is_right):
         height, width, _ = catalogue.shapes[row]

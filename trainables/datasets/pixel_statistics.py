@@ -1,9 +1,11 @@
 """Mean and standard deviation of pixels, exactly."""
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
-IMAGES_PER_CHUNK = 1024
+PIXELS_PER_CHUNK = 2**20
 
 
 def pixel_mean_and_std(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -14,7 +16,8 @@ def pixel_mean_and_std(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tu
 
 def _histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     # Counting whole numbers loses nothing, however many images there are.
-    chunks = (images[start : start + IMAGES_PER_CHUNK] for start in range(0, len(images), IMAGES_PER_CHUNK))
+    images_per_chunk = max(1, PIXELS_PER_CHUNK // prod(images.shape[1:]))
+    chunks = (images[start : start + images_per_chunk] for start in range(0, len(images), images_per_chunk))
     return sum((np.bincount(chunk.ravel(), minlength=256) for chunk in chunks), np.zeros(256, np.int64))
 
 

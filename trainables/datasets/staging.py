@@ -61,4 +61,5 @@ def _publish(folder: Path, target: Path) -> None:
     except BaseException:
         old.rename(target)
         raise
-    shutil.rmtree(old)
+    # The new dataset is in place; network file systems keep files that some trial still maps.
+    shutil.rmtree(old, ignore_errors=True)

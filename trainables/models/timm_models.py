@@ -11,17 +11,19 @@ from torch import nn
 from trainables.errors import RecipeError
 from trainables.models.catalogue import NUM_TIMM_STAGES, TIMM_PREFIX
 from trainables.models.network import Network
+from trainables.models.weights import read_state_dict
 
 
 def build_timm(name: str, *, num_classes: int, channels: int, image_size: int, dropout: float, imagenet_file: Path | None) -> Network:
     """timm's model `name`, with timm's own weights where `imagenet_file` holds them. Draws from torch's global generator.
 
-    Raises RecipeError for a model that is no classifier or cannot take images of this size.
+    Raises RecipeError for a model that is no classifier or cannot take images of this size, WeightsError for a damaged file.
     """
+    source = _source(imagenet_file)
     try:
-        module = timm.create_model(
-            name, num_classes=num_classes, in_chans=channels, drop_rate=dropout, **_fixed_size(name, image_size), **_source(imagenet_file)
-        )
+        size = _fixed_size(name, image_size)
+        module = timm.create_model(name, num_classes=num_classes, in_chans=channels, drop_rate=dropout, **size, **source)
+        module.pretrained_cfg.pop("state_dict", None)
         _check_output(module, num_classes, channels, image_size)
         stages, head = _split(module)
     except (RuntimeError, AssertionError, ValueError, TypeError, NotImplementedError, AttributeError, IndexError) as error:
@@ -45,8 +47,10 @@ def _fixed_size(name: str, image_size: int) -> dict[str, Any]:
 
 
 def _source(imagenet_file: Path | None) -> dict[str, Any]:
-    # timm fits the file itself: it resizes position embeddings, sums a colour stem and drops a classifier of other classes.
-    return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(imagenet_file)}} if imagenet_file else {}
+    if imagenet_file is None:
+        return {}
+    # timm fits the weights itself: it resizes position embeddings, sums a colour stem and drops a classifier of other classes.
+    return {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": read_state_dict(imagenet_file), "custom_load": False}}
 
 
 def _check_output(module: nn.Module, num_classes: int, channels: int, image_size: int) -> None:

@@ -37,7 +37,7 @@ def read_fer_csv(path: Path, options: AddOptions) -> Source:
     split_column = optional_column(columns, options.split_column, ("Usage",), "--split-column")
     group_column = optional_column(columns, options.group_column, (), "--group-column")
     rows = _rows(path, (image_column, label_column, split_column, group_column))
-    return Source(description=str(path.resolve()), classes=CLASSES, images=_images(path, rows))
+    return Source(description=str(path.resolve()), classes=CLASSES, images=_images(path, rows, has_splits=split_column is not None))
 
 
 def _read_columns(path: Path) -> list[str]:
@@ -47,7 +47,8 @@ def _read_columns(path: Path) -> list[str]:
 
 def _rows(path: Path, columns: tuple[str | None, ...]) -> Iterator[tuple[str | None, ...]]:
     wanted = [column for column in columns if column is not None]
-    text = pa.csv.ConvertOptions(include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=True)
+    types = dict.fromkeys(wanted, pa.string())
+    text = pa.csv.ConvertOptions(include_columns=wanted, column_types=types, strings_can_be_null=True, null_values=[""])
     with _open(path, text) as reader:
         try:
             for batch in reader:
@@ -64,13 +65,13 @@ def _open(path: Path, convert_options: Any) -> Any:
         raise DatasetError(f"{path} is not a CSV with a header: {error}") from error
 
 
-def _images(path: Path, rows: Iterator[tuple[str | None, ...]]) -> Iterator[SourceImage]:
+def _images(path: Path, rows: Iterator[tuple[str | None, ...]], *, has_splits: bool) -> Iterator[SourceImage]:
     for line, (pixels, label, usage, group) in enumerate(rows, start=2):
         yield SourceImage(
             name=f"line {line}",
             load=None if pixels is None else partial(_parse_pixels, pixels),
             label=None if label is None else _parse_label(label, path, line),
-            split=None if usage is None else _parse_usage(usage, path, line),
+            split=_parse_usage(usage or "", path, line) if has_splits else None,
             group=group,
         )
 

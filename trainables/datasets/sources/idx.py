@@ -16,7 +16,7 @@ from trainables.datasets.options import AddOptions
 from trainables.datasets.sources.source import Source, SourceImage, numbered_classes
 from trainables.errors import DatasetError
 
-FILE_NAME = re.compile(r"(?P<split>train|t10k|test)-(?P<content>images|labels)[-.]idx[13]-ubyte(\.gz)?$")
+FILE_NAME = re.compile(r"^(?!\.).*(?P<split>train|t10k|test)-(?P<content>images|labels)[-.]idx[13]-ubyte(\.gz)?$")
 SPLIT_OF_PREFIX = {"train": "train", "t10k": "test", "test": "test"}
 IMAGES_MAGIC = 0x00000803
 LABELS_MAGIC = 0x00000801

@@ -49,8 +49,9 @@ def _split_folders(root: Path) -> dict[Path, str]:
 
 def _images(root: Path, class_roots: Mapping[Path, str | None], classes: tuple[str, ...]) -> Iterator[SourceImage]:
     label_of_class = {name: label for label, name in enumerate(classes)}
-    for path in dict.fromkeys([*_loose_images(root), *(path for folder in class_roots for path in _loose_images(folder))]):
-        yield SourceImage(name=str(path.relative_to(root)), load=path.read_bytes, label=None)
+    for parent in dict.fromkeys([root, *class_roots]):
+        for path in _loose_images(parent):
+            yield SourceImage(name=str(path.relative_to(root)), load=path.read_bytes, label=None)
     for class_root, split in class_roots.items():
         for folder in _folders(class_root):
             for path in _image_files(folder):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,9 +65,15 @@ def read_parquet(source: Path, files: Sequence[Path], options: AddOptions) -> So
 
 
 def _read_schema(path: Path) -> Any:
-    try:
+    with _damage_refused(path):
         return pq.read_schema(path)
-    except (pa.ArrowInvalid, OSError) as error:
+
+
+@contextmanager
+def _damage_refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
         raise DatasetError(f"{path} is not a whole parquet file ({error}); fetch it again") from error
 
 
@@ -131,12 +138,13 @@ def _names_in_metadata(schema: Any, label_column: str) -> tuple[str, ...] | None
 
 
 def _distinct_labels(files: Sequence[Path], columns: Columns) -> Any:
-    labels = pa.chunked_array([_labels(pq.read_table(path, columns=[columns.label]).column(0)) for path in files])
-    return labels.unique().drop_null()
+    return pa.chunked_array([_read_labels(path, columns.label) for path in files]).unique().drop_null()
 
 
-def _labels(column: Any) -> Any:
-    return column.cast(pa.string() if _is_text(column.type) else pa.int64()).combine_chunks()
+def _read_labels(path: Path, label_column: str) -> Any:
+    with _damage_refused(path), pq.ParquetFile(path) as file:
+        labels = file.read(columns=[label_column]).column(0)
+        return labels.cast(pa.string() if _is_text(labels.type) else pa.int64()).combine_chunks()
 
 
 def _images(files: Sequence[Path], splits: Sequence[str | None], columns: Columns, classes: tuple[str, ...]) -> Iterator[SourceImage]:
@@ -155,12 +163,9 @@ def _images(files: Sequence[Path], splits: Sequence[str | None], columns: Column
 
 
 def _rows(path: Path, columns: Columns) -> Iterator[dict[str, Any]]:
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(ROWS_PER_BATCH, columns=columns.names):
-                yield from batch.to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetError(f"{path} is damaged ({error}); fetch it again") from error
+    with _damage_refused(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(ROWS_PER_BATCH, columns=columns.names):
+            yield from batch.to_pylist()
 
 
 def _parse_split(value: object, path: Path, row: int) -> str:

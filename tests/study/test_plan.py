@@ -1,0 +1,105 @@
+"""A study is refused before anything is spent, with one message that a person can act on."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from search_spaces.errors import SpaceError
+from study.errors import SpecError, TrackingError
+from study.home import Home
+from study.plan import plan_study
+from study.spec import StudySpec
+from study.tracking.client import check_reachable
+from trainables.errors import UnknownDatasetError
+
+DIGITS = {"study": "s", "dataset": "digits", "search_space": "digits", "budget": {"trials": 3, "epochs": 4}}
+
+
+def plan(home: Home, **changes: object):  # type: ignore[no-untyped-def]
+    return plan_study(StudySpec.parse({**DIGITS, **changes}), home)
+
+
+def test_a_good_spec_makes_a_plan(home: Home) -> None:
+    made = plan(home, start_from=[{"learning_rate": 1e-3, "dropout": 0.1}])
+    assert made.manifest.name == "digits"
+    assert made.starts[0].point["learning_rate"] == 1e-3
+    assert made.starts[0].point["optimizer"] == "adamw", "what a start point leaves open takes its default"
+    assert made.num_images_trained == 3 * 4 * made.manifest.splits["train"].num_images
+    cpu_hours = made.cpu_hours()
+    assert cpu_hours is not None
+    assert 0 < cpu_hours < 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"dataset": "digit"}, UnknownDatasetError, "unknown dataset 'digit'; known: digits; did you mean 'digits'"),
+        ({"search_space": "digts"}, SpaceError, "unknown search space 'digts'.*did you mean 'digits'"),
+        ({"fix": {"architecture": "resnet81"}}, SpecError, "unknown architecture 'resnet81'.*did you mean 'resnet18'"),
+        ({"fix": {"architecture": "timm/convnext_atoo"}}, SpecError, "did you mean 'timm/convnext_atto'"),
+        ({"fix": {"freeze_depth": 9}}, SpecError, r"freeze_depth of cnn2-32x64 must lie in \[0, 2\], its number of stages; got 9"),
+        ({"fix": {"image_size": 4}}, SpecError, "needs image_size >= 8, got 4"),
+        ({"fix": {"weights": "imagenet"}}, SpecError, "cnn2-32x64 has no weights 'imagenet'"),
+        ({"fix": {"batch_size": "many"}}, SpecError, "recipe.batch_size must be int, got 'many'"),
+        ({"fix": {"dropuot": 0.1}}, SpaceError, "unknown dimension 'dropuot'.*did you mean 'dropout'"),
+        ({"narrow": {"dropout": [0.5, 0.1]}}, SpaceError, "needs low <= high"),
+        ({"narrow": {"dropout": [0.7, 0.9]}}, SpaceError, "leaves nothing"),
+        ({"extend": {"learning_rate": {"float": [0.1, 0.01]}}}, SpaceError, "needs low <= high"),
+        ({"extend": {"learning_rate": {"float": [-1, 1]}}}, SpecError, "learning_rate must be above 0"),
+        ({"start_from": ["fer-r18-freeze-l9"]}, SpaceError, "unknown recipe"),
+        ({"start_from": ["fer-cnn4-64x512"]}, SpecError, "cannot be a start point of 'digits': .*architecture must lie in cnn2-32x64"),
+        ({"start_from": [{"learning_rate": 5.0}]}, SpecError, r"start_from\[0\] cannot be a start point.*learning_rate must lie in \[0.0003, 0.03\]"),
+        ({"start_from": [{}] * 4}, SpecError, "start_from names 4 points but budget.trials is 3"),
+        ({"search_space": "nothing.py:SPACE"}, SpecError, "cannot be loaded: FileNotFoundError"),
+    ],
+)
+def test_what_cannot_run_is_refused(home: Home, changes: dict[str, object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        plan(home, **changes)
+
+
+def test_a_space_of_ones_own(home: Home, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from search_spaces.dimensions import Choice\nfrom search_spaces.space import SearchSpace\n"
+        "MINE = SearchSpace(name='mine', about='', dimensions=(Choice(name='architecture', options=('cnn2-32x64',)),))\nOTHER = 3\n"
+    )
+    assert plan(home, search_space=f"{file}:MINE").space.name == "mine"
+    with pytest.raises(SpecError, match="must be a SearchSpace, got int"):
+        plan(home, search_space=f"{file}:OTHER")
+
+
+def test_a_named_recipe_gives_way_to_what_the_study_fixes(home: Home) -> None:
+    made = plan(home, search_space="fine_tuning", fix={"architecture": "resnet18", "image_size": 48}, start_from=["fer-r18-freeze-l1"])
+    (start,) = made.starts
+    assert start.point["image_size"] == 48
+    assert start.point["freeze_depth"] == 1
+    assert start.overridden == {"image_size": 224}
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("./mlruns", "must start with http"),
+        ("file:///tmp/mlruns", "must start with http"),
+        ("http://127.0.0.1:1", "does not answer"),
+        ("postgresql://127.0.0.1:1/mlflow", "does not answer"),
+        ("sqlite:////dev/null/x/mlflow.db", "is not a folder"),
+    ],
+)
+def test_an_mlflow_that_cannot_be_used(home: Home, monkeypatch: pytest.MonkeyPatch, uri: str, message: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(TrackingError, match=message):
+        plan(home)
+
+
+def test_a_server_that_takes_the_call_and_never_answers() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        start = time.monotonic()
+        with pytest.raises(TrackingError, match="does not answer"):
+            check_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - start < 5

@@ -1,0 +1,141 @@
+"""A study file is read as a person means it, and refused with the rule, the value and the way out."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search_spaces.dimensions import Choice, Float, none_of
+from search_spaces.errors import SpaceError
+from study.errors import SpecError
+from study.spec import StudySpec
+
+MINIMAL = {"study": "s", "dataset": "digits"}
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "study.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_study_file_of_the_design(tmp_path: Path) -> None:
+    spec = StudySpec.read(
+        write(
+            tmp_path,
+            """
+study: fer2013-freeze-depth
+dataset: fer2013
+search_space: fine_tuning
+fix: {architecture: resnet18, image_size: 48}
+narrow: {learning_rate: [1e-4, 3.0e-3]}
+start_from: [fer-r18-freeze-l1]
+objective: {metric: macro_f1}
+budget: {trials: 40, epochs: 30, hours: 6}
+early_stopping: asha
+resources: {gpus_per_trial: auto, cpus_per_trial: 1}
+seed: 0
+""",
+        )
+    )
+    assert spec.narrow["learning_rate"] == (1e-4, 3e-3), "1e-4 is a number, also without a dot"
+    assert spec.fix == {"architecture": "resnet18", "image_size": 48}
+    assert spec.early_stopping.rule == "asha"
+    assert (spec.budget.trials, spec.budget.hours) == (40, 6)
+
+
+def test_words_that_old_yaml_takes_for_truth_values_stay_words(tmp_path: Path) -> None:
+    assert StudySpec.read(write(tmp_path, "study: no\ndataset: on")).study == "no"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"datset": "x"}, "unknown key 'datset'; known here: .*did you mean 'dataset'"),
+        ({"budget": {"trails": 3}}, "unknown key 'budget.trails'; known here: trials, epochs, hours; did you mean 'trials'"),
+        ({"budget": {"trials": -3}}, "budget.trials: input should be greater than or equal to 1, got -3"),
+        ({"budget": {"hours": 0}}, "budget.hours: input should be greater than 0, got 0"),
+        ({"study": "a/b"}, "study: .*pattern.*got 'a/b'"),
+        ({"objective": {"metric": "f1"}}, "objective.metric must be one of accuracy, .*got 'f1'"),
+        ({"early_stopping": "hyperband"}, "early_stopping.rule: .*'asha' or 'none', got 'hyperband'"),
+        ({"resources": {"gpus_per_trial": -1}}, "gpus_per_trial must be auto or at least 0, got -1"),
+        ({"seed": "x"}, "seed: .*got 'x'"),
+    ],
+)
+def test_impossible_specs_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        StudySpec.parse({**MINIMAL, **change})
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(SpecError) as caught:
+        StudySpec.parse({"study": "s", "budget": {"trials": 0}, "sed": 1})
+    assert len(str(caught.value).splitlines()) == 3
+    assert "dataset is missing" in str(caught.value)
+
+
+BOMB = "a: &a [x, x]\n" + "".join(f"{chr(97 + i)}: &{chr(97 + i)} [*{chr(96 + i)}, *{chr(96 + i)}]\n" for i in range(1, 20))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n- b", "a study file is a mapping of keys to values, got a list"),
+        ("", "got an empty file"),
+        ("just words", "got a str"),
+        ("study: [", "not YAML: line 1"),
+        ("study: a\nstudy: b", "the key 'study' stands twice"),
+        ("1: a", "keys are words, got 1"),
+        (BOMB, r"anchors and aliases \(& and \*\) are not read"),
+        ("[" * 5000, "not YAML"),
+        ("x: " + "y" * 2_000_000, "at most 1,000,000 bytes"),
+        ("x: !!python/object/apply:os.system [true]", "not YAML"),
+        ("\x00\x01", "not YAML"),
+    ],
+)
+def test_files_that_no_person_meant_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        StudySpec.read(write(tmp_path, text))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"nothing.yaml: cannot be read: No such file"):
+        StudySpec.read(tmp_path / "nothing.yaml")
+
+
+def test_extra_dimensions() -> None:
+    spec = StudySpec.parse({**MINIMAL, "extend": {"fill": {"choice": ["zeros", "border"], "when": {"weights": {"not": "none"}}}}})
+    assert spec.extend["fill"].dimension("fill") == Choice(name="fill", options=("zeros", "border"), when={"weights": none_of("none")})
+    with pytest.raises(SpecError, match="extend.x needs exactly one of float, int, choice; got float, int"):
+        StudySpec.parse({**MINIMAL, "extend": {"x": {"float": [0, 1], "int": [0, 1]}}}).extend["x"].dimension("x")
+    with pytest.raises(SpaceError, match="needs low <= high"):
+        StudySpec.parse({**MINIMAL, "extend": {"x": {"float": [1, 0]}}}).extend["x"].dimension("x")
+
+
+NUMBERS = st.floats(1e-8, 1e8)
+
+
+@given(
+    trials=st.integers(1, 10_000),
+    hours=st.none() | NUMBERS,
+    fix=st.dictionaries(st.sampled_from(["dropout", "batch_size", "weights"]), st.integers(0, 100) | NUMBERS | st.sampled_from(["none", "no", "1e-4", "", "ü: #"]) | st.booleans()),
+    bounds=st.tuples(NUMBERS, NUMBERS).map(sorted),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_a_spec_written_out_reads_back_as_it_was(trials, hours, fix, bounds, seed) -> None:  # type: ignore[no-untyped-def]
+    spec = StudySpec.parse(
+        {
+            **MINIMAL,
+            "fix": fix,
+            "narrow": {"learning_rate": bounds},
+            "extend": {"dropout": {"float": bounds, "log": True, "when": {"optimizer": ["sgd", "adam"]}}},
+            "budget": {"trials": trials, "hours": hours},
+            "seed": seed,
+        }
+    )
+    assert StudySpec.parse(yaml.safe_load(yaml.safe_dump(spec.to_dict()))) == spec
+    dimension = spec.extend["dropout"].dimension("dropout")
+    assert isinstance(dimension, Float)
+    assert [dimension.low, dimension.high] == bounds
