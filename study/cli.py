@@ -12,7 +12,7 @@ from study.data_cli import data
 
 app = typer.Typer(
     name="study",
-    help="Hyperparameter studies for fine-tuning image classifiers: Ray Tune runs the trials, MLflow records them, the best becomes a registered model.",
+    help="Hyperparameter studies for fine-tuning image classifiers, run by Ray Tune, recorded and registered by MLflow.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -62,7 +62,7 @@ def check(spec: SpecFile) -> None:
     from study.reports import print_plan
     from study.spec import StudySpec
 
-    print_plan(plan_study(StudySpec.read(spec), Home.current()))
+    print_plan(plan_study(StudySpec.read(spec), Home.current()), spec)
 
 
 @app.command()

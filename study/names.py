@@ -14,6 +14,7 @@ DATASET_DIGEST = "dataset.digest"
 DEVICE = "device"
 BEST_TRIAL = "study.best_trial"
 PARENT = "mlflow.parentRunId"
+USER = "mlflow.user"
 COMMIT = "mlflow.source.git.commit"
 
 

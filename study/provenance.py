@@ -1,5 +1,6 @@
 """Where a study comes from: the commit it runs at and the versions of what it runs on."""
 
+import getpass
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
@@ -9,8 +10,9 @@ PACKAGES = ("study", "torch", "torchvision", "timm", "ray", "mlflow", "optuna", 
 
 
 def provenance_tags() -> dict[str, str]:
-    """Tags for MLflow: the git commit of the current folder (with `+changes` if files differ from it), versions of packages."""
+    """Tags for MLflow: the git commit of the current folder (with `+changes` if files differ from it), versions of packages, the user."""
     tags = {names.version_tag(package): found for package in PACKAGES if (found := _version(package))}
+    tags[names.USER] = getpass.getuser()
     commit = _git("rev-parse", "HEAD")
     if commit:
         changes = "+changes" if _git("status", "--porcelain") else ""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -16,7 +17,7 @@ MAX_ROWS = 15
 MAX_VARIED = 6
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: Plan, file: Path) -> None:
     """The space, the trials and the rough cost of a study that is about to run."""
     console, spec = _console(), plan.spec
     console.print(f"[bold]{spec.study}[/] on {spec.dataset} ({_sizes(plan)}), search space {spec.search_space}\n")
@@ -29,12 +30,12 @@ def print_plan(plan: Plan) -> None:
     for start in plan.starts:
         changed = ", ".join(f"{name} (recipe: {value})" for name, value in start.overridden.items())
         console.print(f"\nstarts from [bold]{start.origin}[/]" + (f", where the study fixes {changed}" if changed else ""))
-    stopping = spec.early_stopping.rule
+    budget, stopping = spec.budget, spec.early_stopping.rule
     console.print(
-        f"\n{spec.budget.trials} trials of at most {spec.budget.epochs} epochs, early stopping {stopping}, objective {spec.objective.metric}"
+        f"\n{budget.trials} trials of at most {budget.epochs} epochs, early stopping {stopping}, objective {spec.objective.metric}"
     )
     console.print(f"at most {plan.num_images_trained / 1e6:.1f} M images through training{_cost(plan)}")
-    console.print("\n[green]The study can run.[/]  Next: study run " + "SPEC")
+    console.print(f"\n[green]The study can run.[/]  Next: study run {file}")
 
 
 def print_result(result: StudyResult, *, as_json: bool = False) -> None:
@@ -102,9 +103,7 @@ def _print_final(console: Console, result: StudyResult, final: Final) -> None:
         f"on the test split    accuracy [bold]{_interval(final)}[/], macro-F1 {test.metrics['macro_f1']:.4f}, {test.num_images:,} images"
     )
     if test.clean_metrics is not None:
-        console.print(
-            f"  clean images only  accuracy {test.clean_metrics['accuracy']:.2%}, {test.num_clean:,} images without an equal in train or validation"
-        )
+        console.print(f"  clean images only  accuracy {test.clean_metrics['accuracy']:.2%}, {test.num_clean:,} images")
     console.print(f"  opened             {test.num_openings} time{'s' if test.num_openings > 1 else ''} so far")
     console.print(f"registered model     [bold]{final.model} version {final.version}[/]  (models:/{final.model}/{final.version})")
     console.print("\nNext:")

@@ -113,6 +113,7 @@ def _search(plan: Plan, record: StudyRecord, run: StudyRun, on_change: Callable[
     def changed(number: int) -> None:
         trial = record.trial(number)
         if trial.has_ended:
+            run.close_soon(trial)
             _keep_best_weights(plan, record)
         on_change(number)
 

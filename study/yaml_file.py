@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
     """YAML without anchors and repeated keys, where 1e-4 is a number (YAML 1.2) and no, on and off are words."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise yaml.MarkedYAMLError(
                 problem="anchors and aliases (& and *) are not read; write the value out", problem_mark=event.start_mark
@@ -42,7 +42,7 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for i, key in enumerate(keys):
             if not isinstance(key, str):
                 raise yaml.MarkedYAMLError(problem=f"keys are words, got {key!r}", problem_mark=node.value[i][0].start_mark)

@@ -95,9 +95,9 @@ def _line(epoch: "Epoch", num_epochs: int) -> str:
 
 def _continued(training: "Training", folder: Path) -> list[float]:
     """Continues the training in `folder` if there is one, and returns the macro-F1 of its epochs so far."""
-    folder.mkdir(parents=True, exist_ok=True)
     from trainables.training import STATE_FILE
 
+    folder.mkdir(parents=True, exist_ok=True)
     if not (folder / STATE_FILE).exists():
         (folder / HISTORY_FILE).unlink(missing_ok=True)
         return []

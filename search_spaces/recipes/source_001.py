@@ -1,9 +1,10 @@
 """Source system 001: ResNet-18 on FER2013 with more and more of it frozen."""
 
 from search_spaces.named_recipe import NamedRecipe
+from search_spaces.space import Point
 
-_STATED = {"architecture": "resnet18", "weights": "imagenet", "image_size": 224, "schedule": "step"}
-_CHOSEN = {
+_STATED: Point = {"architecture": "resnet18", "weights": "imagenet", "image_size": 224, "schedule": "step"}
+_CHOSEN: Point = {
     "normalisation": "architecture",
     "fine_tuning": "direct",
     "batch_norm": "train",

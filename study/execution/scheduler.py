@@ -23,8 +23,9 @@ class RecordScheduler(FIFOScheduler):
         self._halving = halving
         self._limits = limits
         self._on_change = on_change
-        for trial in record.trials if halving else ():
-            halving.replay(trial.number, trial.values)
+        if halving is not None:
+            for trial in record.trials:
+                halving.replay(trial.number, trial.values)
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         """CONTINUE, or STOP for a trial that ended or is not worth going on."""

@@ -1,6 +1,5 @@
 """A trial on a Ray actor: the adapter between an iterator of epochs and Ray Tune and MLflow."""
 
-import time
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,16 +10,13 @@ from ray import tune
 
 from study.execution.assignment import Assignment, trial_seed
 from study.point import build_recipe
-from study.tracking.outbox import Outbox
+from study.tracking.outbox import DRAIN_SECONDS, Outbox
 from study.tracking.trial_run import TrialRun
 from study.weights_folder import save_weights
 from trainables.datasets.dataset import Dataset
 from trainables.errors import TrainableError
 from trainables.metrics import METRICS
 from trainables.training import Epoch, Training
-
-DRAIN_SECONDS = 120.0
-"""How long a process that ends waits for MLflow to take what it still holds."""
 
 
 class TrialActor(tune.Trainable):
@@ -37,6 +33,8 @@ class TrialActor(tune.Trainable):
         self._outbox = Outbox(self._assignment.tracking_uri)
         self._dataset: Dataset | None = None
         self._is_spoiled = False
+        self._epochs: Iterator[Epoch] | None = None
+        self._best: float | None = None
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -65,8 +63,8 @@ class TrialActor(tune.Trainable):
         self._number: int = config["trial"]
         self._point: dict[str, Any] = dict(config["point"])
         self._run = TrialRun(self._outbox, self._assignment, self._number)
-        self._epochs: Iterator[Epoch] | None = None
-        self._best: float | None = None
+        self._epochs = None
+        self._best = None
 
     def _start(self) -> Iterator[Epoch]:
         assignment = self._assignment
@@ -102,7 +100,7 @@ class TrialActor(tune.Trainable):
         self._is_spoiled = not isinstance(error, TrainableError)
         reason = str(error) if isinstance(error, TrainableError) else f"{type(error).__name__}: {error}"
         self._run.fail(reason, "".join(traceback.format_exception(error)))
-        return {"outcome": "failed", "reason": reason, "run_id": self._run.run_id, "ended": time.time()}
+        return {"outcome": "failed", "reason": reason, "run_id": self._run.run_id}
 
 
 def _device_name(device: torch.device) -> str:

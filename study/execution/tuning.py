@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from study.search.limits import Limits
 from study.search.record import StudyRecord
 from study.spec import Resources, StudySpec
 
+RAY_FOLDER = "ray"
 FORCED_END_SECONDS = "130"
 """How long Ray waits for a trial's process that still writes to MLflow; a little longer than the process itself."""
 
@@ -52,7 +54,7 @@ def tune_study(
             trial_dirname_creator=_name,
         ),
         run_config=tune.RunConfig(
-            name="tune",
+            name=RAY_FOLDER,
             storage_path=str(Path(assignment.study_folder)),
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
@@ -60,6 +62,7 @@ def tune_study(
     )
     tuner.fit()
     record.note(seconds=limits.seconds)
+    shutil.rmtree(Path(assignment.study_folder) / RAY_FOLDER, ignore_errors=True)  # all that counts is in the record
 
 
 def trial_resources(wanted: Resources) -> dict[str, float]:
@@ -70,7 +73,8 @@ def trial_resources(wanted: Resources) -> dict[str, float]:
     for kind, available in (("cpu", have.num_cpus), ("gpu", have.num_gpus)):
         if resources[kind] > available:
             raise StudyError(
-                f"resources.{kind}s_per_trial asks for {resources[kind]:g}, but the cluster has {available:g}; lower it or connect to another cluster"
+                f"resources.{kind}s_per_trial asks for {resources[kind]:g}, but the cluster has {available:g}; "
+                "lower it or connect to another cluster"
             )
     return resources
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 import trainables
 from study.names import model_name
+from study.tracking.client import addressed_to
 from trainables.prediction import Classifier
 
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "timm", "torch", "torchvision")
@@ -27,7 +28,7 @@ MODEL_FILE = Path(__file__).with_name("served_model.py")
 def register(client: Any, run_id: str, classifier: Classifier, example_HWC: NDArray[np.uint8], tags: Mapping[str, str]) -> int:
     """Logs the classifier with a run, registers it under its dataset's name, and returns the number of the version."""
     name = model_name(classifier.card.dataset)
-    with tempfile.TemporaryDirectory() as scratch, _addressed_to(client), _quiet():
+    with tempfile.TemporaryDirectory() as scratch, addressed_to(client.tracking_uri), _quiet():
         classifier.save(Path(scratch))
         info = _log(run_id, classifier, Path(scratch), example_HWC)
         _ensure_model(client, name)
@@ -71,21 +72,6 @@ def _base64_png(image_HWC: NDArray[np.uint8]) -> str:
     content = BytesIO()
     Image.fromarray(image_HWC.squeeze(2) if image_HWC.shape[2] == 1 else image_HWC).save(content, "PNG")
     return base64.b64encode(content.getvalue()).decode()
-
-
-@contextmanager
-def _addressed_to(client: Any) -> Iterator[None]:
-    """MLflow looks models up at its global address, whatever the client's; a notebook's own setting is put back."""
-    import mlflow
-
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    mlflow.set_tracking_uri(client.tracking_uri)
-    mlflow.set_registry_uri(client.tracking_uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from trainables.errors import DatasetError
 from trainables.prediction import Classifier
 
-
 LABEL_COLUMN = "label"
 
 

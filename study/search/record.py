@@ -75,6 +75,7 @@ class StudyRecord:
         self._storage = storage
         self._study_id = found._study_id
         self._study = optuna.load_study(storage=storage, study_name=found.study_name)
+        self._late_run_ids = {int(number): run_id for number, run_id in self.facts.get("late_run_ids", {}).items()}
         self._maximise = self._study.direction == optuna.study.StudyDirection.MAXIMIZE
 
     @classmethod
@@ -142,6 +143,11 @@ class StudyRecord:
         for key, value in notes.items():
             self._storage.set_trial_user_attr(trial_id, key, value)
 
+    def note_runs(self, run_ids: Mapping[int, str]) -> None:
+        """Notes MLflow runs of trials that ended before they knew them: what has ended cannot be written to any more."""
+        self._late_run_ids |= run_ids
+        self.note(late_run_ids={str(number): run_id for number, run_id in self._late_run_ids.items()})
+
     def finish(self, number: int, state: Literal["complete", "pruned", "failed"], reason: str | None = None) -> None:
         """Ends a trial. A complete trial's value is that of its best epoch."""
         frozen = self._frozen(number)
@@ -181,7 +187,7 @@ class StudyRecord:
             value=self._best(values) if values else None,
             metrics=notes.get("metrics", {}),
             seconds=notes.get("seconds", 0.0),
-            run_id=notes.get("run_id"),
+            run_id=notes.get("run_id") or self._late_run_ids.get(frozen.number),
             reason=notes.get("reason"),
         )
 

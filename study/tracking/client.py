@@ -1,9 +1,12 @@
 """Connecting to MLflow: asking whether it is there before anything is spent, and preparing its database once."""
 
 import logging
+import os
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +43,25 @@ def connect(tracking_uri: str) -> Any:
     # It tells of its tables and pages on the terminal, where a person watches trials.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def addressed_to(tracking_uri: str) -> Iterator[None]:
+    """Inside, MLflow's own functions that take no client use this address; afterwards a notebook's own setting is back."""
+    import mlflow
+
+    before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        # MLflow writes both addresses into the environment, where every later study of this process would read them.
+        mlflow.set_tracking_uri(before["MLFLOW_TRACKING_URI"])
+        mlflow.set_registry_uri(before["MLFLOW_REGISTRY_URI"])
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
 
 
 def prepare_experiment(client: Any, home: Home, dataset: str) -> str:

@@ -12,6 +12,8 @@ Job = Callable[[Any], None]
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
+DRAIN_SECONDS = 120.0
+"""How long a process that ends waits for MLflow to take what it still holds."""
 
 
 class Outbox:

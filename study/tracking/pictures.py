@@ -1,6 +1,7 @@
 """Pictures of a training, as matplotlib figures."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def learning_curves(epochs: Sequence[Epoch]) -> Any:
     for name in ("accuracy", "balanced_accuracy", "macro_f1"):
         scores.plot(numbers, [getattr(epoch.metrics, name) for epoch in epochs], label=name.replace("_", " "))
     for axes in (losses, scores):
-        for before, after in zip(epochs[:-1], epochs[1:], strict=True):
+        for before, after in pairwise(epochs):
             if after.phase != before.phase:
                 axes.axvline(after.number - 0.5, color="gray", linestyle=":", linewidth=1)
         axes.set_xlabel("epoch")

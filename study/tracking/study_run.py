@@ -1,23 +1,25 @@
 """The study's MLflow run: the parent of its trials' runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from study import names
 from study.plan import Plan
 from study.search.record import StudyRecord, Trial
-from study.tracking.trial_run import close_run
+from study.tracking.closing import close_run
+from study.tracking.outbox import DRAIN_SECONDS, Outbox
 
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 
 
 class StudyRun:
-    """Written by the driver, whose calls go to MLflow one by one; a trial never waits for them."""
+    """Written by the driver; a trial never waits for it."""
 
     def __init__(self, client: Any, experiment_id: str, run_id: str) -> None:
         self.client = client
         self.experiment_id = experiment_id
         self.run_id = run_id
+        self._outbox = Outbox(client.tracking_uri)
 
     @classmethod
     def open(cls, client: Any, experiment_id: str, plan: Plan, record: StudyRecord, tags: Mapping[str, str]) -> "StudyRun":
@@ -29,28 +31,35 @@ class StudyRun:
         client.update_run(run_id, status="RUNNING")
         return cls(client, experiment_id, run_id)
 
-    def close_trials(self, record: StudyRecord) -> None:
-        """Gives every trial's run the status that the record holds: a process cannot tell that its trial was stopped, nor that it died."""
-        open_runs = self.client.search_runs(
-            [self.experiment_id], f"tags.`{names.PARENT}` = '{self.run_id}' and attributes.status = 'RUNNING'", max_results=50_000
-        )
-        trials = {str(trial.number): trial for trial in record.trials}
-        for run in open_runs:
-            trial = trials.get(run.data.tags.get(names.TRIAL, ""))
-            if trial is not None:
-                self.close_trial(trial, run.info.run_id)
+    def close_soon(self, trial: Trial) -> None:
+        """Gives an ended trial's run its true status, while the search goes on: its process cannot tell that it was stopped."""
+        run_id = trial.run_id
+        if run_id is not None:
+            self._outbox.put(lambda client: _close_trial(client, trial, run_id))
 
-    def close_trial(self, trial: Trial, run_id: str) -> None:
-        """Sets the true status of one trial's run; a trial that was cut off is KILLED, until it goes on."""
-        if not trial.has_ended:
-            close_run(self.client, run_id, "KILLED", {names.STATE: "interrupted"})
-            return
-        tags = {names.STATE: trial.state}
-        if trial.reason:
-            tags[names.REASON] = trial.reason
-        if trial.state == "pruned" and trial.values:
-            tags[names.PRUNED_AT] = str(max(trial.values))
-        close_run(self.client, run_id, _STATUS[trial.state], tags)
+    def close_trials(self, record: StudyRecord) -> None:
+        """Gives every run of a trial the status that the record holds, also where the trial's process died, and notes its id."""
+        self._outbox.drain(DRAIN_SECONDS)
+        trials = {str(trial.number): trial for trial in record.trials}
+        late: dict[int, str] = {}
+        for run in self._trial_runs():
+            trial = trials.get(run.data.tags.get(names.TRIAL, ""))
+            if trial is None:
+                continue
+            if trial.run_id is None:
+                late[trial.number] = run.info.run_id
+            if run.info.status == "RUNNING":
+                _close_trial(self.client, trial, run.info.run_id)
+        record.note_runs(late)
+
+    def _trial_runs(self) -> Iterator[Any]:
+        page: str | None = None
+        while page != "":
+            found = self.client.search_runs(
+                [self.experiment_id], f"tags.`{names.PARENT}` = '{self.run_id}'", max_results=1000, page_token=page
+            )
+            yield from found
+            page = found.token or ""
 
     def end(self, status: str, leaderboard: list[dict[str, Any]], tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
         """Adds the leaderboard and the final metrics, and closes the run as FINISHED, FAILED or (interrupted) KILLED."""
@@ -59,6 +68,19 @@ class StudyRun:
         for key, value in metrics.items():
             self.client.log_metric(self.run_id, key, value)
         close_run(self.client, self.run_id, status, tags)
+
+
+def _close_trial(client: Any, trial: Trial, run_id: str) -> None:
+    """The true status of one trial's run; a trial that was cut off is KILLED, until it goes on."""
+    if not trial.has_ended:
+        close_run(client, run_id, "KILLED", {names.STATE: "interrupted"})
+        return
+    tags: dict[str, str] = {names.STATE: trial.state}
+    if trial.reason:
+        tags[names.REASON] = trial.reason
+    if trial.state == "pruned" and trial.values:
+        tags[names.PRUNED_AT] = str(max(trial.values))
+    close_run(client, run_id, _STATUS[trial.state], tags)
 
 
 def _create(client: Any, experiment_id: str, plan: Plan, tags: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from study import names
 from study.execution.assignment import Assignment
+from study.tracking.closing import close_run
 from study.tracking.outbox import Outbox
 from study.tracking.pictures import confusion_matrix, learning_curves
 from trainables.datasets.manifest import Manifest
@@ -78,14 +79,6 @@ class TrialRun:
 
     def _end(self, status: str, tags: Mapping[str, str]) -> None:
         self._outbox.put(lambda client: close_run(client, self.run_id, status, tags))
-
-
-def close_run(client: Any, run_id: str | None, status: str, tags: Mapping[str, str]) -> None:
-    """Sets tags and the final status of a run."""
-    from mlflow.entities import RunTag
-
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    client.set_terminated(run_id, status)
 
 
 def _find_run(client: Any, assignment: Assignment, number: int) -> str | None:

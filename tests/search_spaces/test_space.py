@@ -130,7 +130,7 @@ def test_each_dimension_has_a_key_of_its_own(space: SearchSpace) -> None:
 
 
 def test_unknown_names_come_with_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="unknown search space 'fine-tuning'; known: .*did you mean 'fine_tuning'"):
+    with pytest.raises(UnknownNameError, match=r"unknown search space 'fine-tuning'; known: .*did you mean 'fine_tuning'"):
         find_space("fine-tuning")
     with pytest.raises(UnknownNameError, match="unknown recipe"):
         find_recipe("fer-r18-freeze-l9")

@@ -50,7 +50,11 @@ def test_a_good_spec_makes_a_plan(home: Home) -> None:
         ({"extend": {"learning_rate": {"float": [-1, 1]}}}, SpecError, "learning_rate must be above 0"),
         ({"start_from": ["fer-r18-freeze-l9"]}, SpaceError, "unknown recipe"),
         ({"start_from": ["fer-cnn4-64x512"]}, SpecError, "cannot be a start point of 'digits': .*architecture must lie in cnn2-32x64"),
-        ({"start_from": [{"learning_rate": 5.0}]}, SpecError, r"start_from\[0\] cannot be a start point.*learning_rate must lie in \[0.0003, 0.03\]"),
+        (
+            {"start_from": [{"learning_rate": 5.0}]},
+            SpecError,
+            r"start_from\[0\] cannot be a start point.*learning_rate must lie in \[0.0003, 0.03\]",
+        ),
         ({"start_from": [{}] * 4}, SpecError, "start_from names 4 points but budget.trials is 3"),
         ({"search_space": "nothing.py:SPACE"}, SpecError, "cannot be loaded: FileNotFoundError"),
     ],

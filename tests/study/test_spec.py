@@ -108,7 +108,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_extra_dimensions() -> None:
     spec = StudySpec.parse({**MINIMAL, "extend": {"fill": {"choice": ["zeros", "border"], "when": {"weights": {"not": "none"}}}}})
     assert spec.extend["fill"].dimension("fill") == Choice(name="fill", options=("zeros", "border"), when={"weights": none_of("none")})
-    with pytest.raises(SpecError, match="extend.x needs exactly one of float, int, choice; got float, int"):
+    with pytest.raises(SpecError, match=r"extend\.x needs exactly one of float, int, choice; got float, int"):
         StudySpec.parse({**MINIMAL, "extend": {"x": {"float": [0, 1], "int": [0, 1]}}}).extend["x"].dimension("x")
     with pytest.raises(SpaceError, match="needs low <= high"):
         StudySpec.parse({**MINIMAL, "extend": {"x": {"float": [1, 0]}}}).extend["x"].dimension("x")
@@ -120,7 +120,10 @@ NUMBERS = st.floats(1e-8, 1e8)
 @given(
     trials=st.integers(1, 10_000),
     hours=st.none() | NUMBERS,
-    fix=st.dictionaries(st.sampled_from(["dropout", "batch_size", "weights"]), st.integers(0, 100) | NUMBERS | st.sampled_from(["none", "no", "1e-4", "", "ü: #"]) | st.booleans()),
+    fix=st.dictionaries(
+        st.sampled_from(["dropout", "batch_size", "weights"]),
+        st.integers(0, 100) | NUMBERS | st.sampled_from(["none", "no", "1e-4", "", "ü: #"]) | st.booleans(),
+    ),
     bounds=st.tuples(NUMBERS, NUMBERS).map(sorted),
     seed=st.integers(0, 2**31 - 1),
 )

@@ -1,0 +1,65 @@
+"""One real study on real digits, run once with real Ray and real MLflow, that many tests look at."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.home import Home
+from study.result import StudyResult
+from study.running import run_study
+from study.tracking.client import connect
+from trainables.datasets.adding import add_dataset
+from trainables.datasets.options import AddOptions
+
+SPEC = {
+    "study": "digits-e2e",
+    "dataset": "digits",
+    "search_space": "digits",
+    # A learning rate that no training survives shows what becomes of a trial that fails.
+    "extend": {"learning_rate": {"float": [3e-4, 1e30], "log": True}},
+    "start_from": [{"learning_rate": 1e30}] + [{"learning_rate": rate} for rate in (5e-3, 3e-3, 4e-4, 3e-4)],
+    "budget": {"trials": 5, "epochs": 4},
+    "early_stopping": {"rule": "asha", "first_rung": 0.5},
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study that came to its end, and where to look at it."""
+
+    home: Home
+    result: StudyResult
+    client: Any
+
+    @property
+    def parent(self) -> Any:
+        return self.client.get_run(self.result.run_id)
+
+    @property
+    def children(self) -> dict[int, Any]:
+        """MLflow runs of the trials, by number."""
+        query = f"tags.`mlflow.parentRunId` = '{self.result.run_id}'"
+        found = self.client.search_runs([self.parent.info.experiment_id], query, max_results=100)
+        return {int(run.data.tags["study.trial"]): run for run in found}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The study `digits-e2e`, finished."""
+    home = Home(tmp_path_factory.mktemp("finished"))
+    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
+        os.environ.pop(name, None)
+    add_dataset(home.datasets, "digits", None, AddOptions(licence="CC BY 4.0"))
+    result = run_study(SPEC, home=home)
+    return Finished(home, result, connect(home.tracking_uri))
+
+
+@pytest.fixture
+def home_with_digits(tmp_path: Path) -> Home:
+    """A home of the test's own that holds the digits."""
+    home = Home(tmp_path)
+    add_dataset(home.datasets, "digits", None, AddOptions())
+    return home

@@ -1,0 +1,193 @@
+"""What a person finds after a study: trials, runs in MLflow, a test result, a registered model that predicts."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Finished
+from PIL import Image
+
+from study.tracking.client import addressed_to
+from trainables.datasets.dataset import Dataset
+from trainables.datasets.manifest import Manifest
+from trainables.datasets.sealed_test import openings
+
+
+@pytest.fixture(scope="session")
+def manifest(finished: Finished) -> Manifest:
+    return Manifest.read(finished.home.datasets / "digits")
+
+
+def test_every_trial_of_the_budget_has_an_end(finished: Finished) -> None:
+    assert [trial.number for trial in finished.result.trials] == [0, 1, 2, 3, 4]
+    assert all(trial.has_ended for trial in finished.result.trials)
+    assert finished.result.state == "finished"
+
+
+def test_a_diverged_trial_says_at_which_epoch_and_learning_rate(finished: Finished) -> None:
+    failed = finished.result.trials[0]
+    assert failed.state == "failed"
+    assert failed.reason is not None
+    assert re.search(r"loss became nan in epoch 1 at learning rate \d.*e\+29; lower learning_rate", failed.reason)
+
+
+def test_the_winner_is_the_best_complete_trial_and_is_good(finished: Finished) -> None:
+    final, best = finished.result.final, finished.result.best
+    assert final is not None
+    assert best is not None
+    assert final.trial == best.number
+    assert best.state == "complete"
+    assert final.test.metrics["accuracy"] > 0.9
+    assert final.test.accuracy_low < final.test.metrics["accuracy"] < final.test.accuracy_high
+
+
+def test_the_test_split_was_opened_once(finished: Finished) -> None:
+    (opening,) = openings(finished.home.datasets / "digits")
+    assert opening.opened_by == "study digits-e2e"
+
+
+def test_every_trial_is_a_child_run_with_a_true_status(finished: Finished) -> None:
+    expected = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+    children = finished.children
+    assert sorted(children) == [0, 1, 2, 3, 4]
+    for trial in finished.result.trials:
+        assert children[trial.number].info.status == expected[trial.state]
+        assert children[trial.number].data.tags["study.state"] == trial.state
+        assert children[trial.number].info.run_id == trial.run_id or trial.state == "failed"
+    assert "learning rate" in children[0].data.tags["study.reason"]
+
+
+def test_every_epoch_is_logged_once_with_all_its_metrics(finished: Finished) -> None:
+    for trial in finished.result.trials:
+        for metric in ("train/loss", "validation/accuracy", "validation/macro_f1", "recall/7", "learning_rate", "seconds/train"):
+            if trial.values:
+                history = finished.client.get_metric_history(trial.run_id, metric)
+                assert sorted(point.step for point in history) == sorted(trial.values)
+        if trial.values:
+            logged = {point.step: point.value for point in finished.client.get_metric_history(trial.run_id, "validation/macro_f1")}
+            assert logged == pytest.approx(dict(trial.values))
+
+
+def test_a_run_tells_where_it_comes_from(finished: Finished, manifest: Manifest) -> None:
+    run = finished.children[1]
+    assert run.data.params["learning_rate"] == "0.005"
+    assert run.data.params["epochs"] == "4"
+    assert run.data.tags["dataset.digest"] == manifest.digest
+    assert run.data.tags["device"].startswith(("cpu", "NVIDIA"))
+    for package in ("torch", "ray", "mlflow", "optuna"):
+        assert run.data.tags[f"version.{package}"]
+    (logged,) = run.inputs.dataset_inputs
+    assert (logged.dataset.name, logged.dataset.digest) == ("digits", manifest.digest[:36])
+
+
+def test_pictures_are_pictures(finished: Finished) -> None:
+    winner = finished.result.best
+    assert winner is not None
+    for name in ("learning_curves.png", "confusion_matrix.png"):
+        file = finished.client.download_artifacts(winner.run_id, name)
+        picture = np.asarray(Image.open(file).convert("L"))
+        assert min(picture.shape) > 200
+        assert picture.std() > 10, "not an empty sheet"
+
+
+def test_the_parent_carries_the_study(finished: Finished) -> None:
+    parent = finished.parent
+    final = finished.result.final
+    assert final is not None
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["test/accuracy"] == pytest.approx(final.test.metrics["accuracy"])
+    board = json.loads(Path(finished.client.download_artifacts(parent.info.run_id, "leaderboard.json")).read_text())["trials"]
+    assert board[0]["trial"] == final.trial
+    assert finished.client.download_artifacts(parent.info.run_id, "study.yaml")
+
+
+def encoded(image_HWC: np.ndarray) -> bytes:
+    content = BytesIO()
+    Image.fromarray(image_HWC.squeeze()).save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.fixture(scope="session")
+def model(finished: Finished) -> Any:
+    import mlflow
+
+    with addressed_to(finished.home.tracking_uri):
+        return mlflow.pyfunc.load_model("models:/digits/1")
+
+
+def test_the_registered_model_takes_bytes_base64_and_arrays(finished: Finished, model: Any, manifest: Manifest) -> None:
+    split = Dataset.open(finished.home.datasets / "digits").validation
+    images, labels = split.images[:40], split.labels[:40]
+    as_bytes = [encoded(image) for image in images]
+    as_text = [base64.b64encode(content).decode() for content in as_bytes]
+    tables = [
+        model.predict(pd.DataFrame({"image": column}))
+        for column in (as_bytes, as_text, list(images), [image.squeeze().tolist() for image in images])
+    ]
+    for table in tables:
+        assert list(table.columns) == ["label", *manifest.classes]
+        np.testing.assert_allclose(table[list(manifest.classes)].sum(axis=1), 1, atol=1e-5)
+        np.testing.assert_allclose(table[list(manifest.classes)], tables[0][list(manifest.classes)], atol=1e-6)
+        assert (table["label"] == [manifest.classes[label] for label in labels]).mean() > 0.9
+
+
+def test_the_registered_model_refuses_what_is_no_image(model: Any) -> None:
+    with pytest.raises(ValueError, match="image"):
+        model.predict(pd.DataFrame({"image": [b"not an image"]}))
+    with pytest.raises(ValueError, match="base64"):
+        model.predict(pd.DataFrame({"image": ["!!"]}))
+    with pytest.raises(ValueError, match=r"whole numbers in \[0, 255\]"):
+        model.predict(pd.DataFrame({"image": [[[0.5, 2.0], [1.0, 1.0]]]}))
+
+
+def test_the_registered_model_has_signature_example_and_tags(finished: Finished, model: Any) -> None:
+    assert model.metadata.signature.inputs.input_names() == ["image"]
+    assert model.metadata.signature.outputs.input_names()[0] == "label"
+    example = model.input_example
+    assert model.predict(example)["label"][0] in "0123456789"
+    version = finished.client.get_model_version("digits", "1")
+    assert version.tags["study.name"] == "digits-e2e"
+    assert "test.accuracy_interval" in version.tags
+
+
+def test_the_process_keeps_its_own_address_of_mlflow(finished: Finished) -> None:
+    assert finished.result.final is not None
+    assert "MLFLOW_TRACKING_URI" not in os.environ, "a study must not redirect what a notebook logs next"
+
+
+def test_only_the_weights_of_the_best_trials_are_kept(finished: Finished) -> None:
+    files = list((finished.result.folder / "weights").iterdir())
+    assert 1 <= len(files) <= 3
+
+
+def test_the_result_is_a_table_for_a_notebook(finished: Finished) -> None:
+    frame = finished.result.to_frame()
+    assert list(frame["trial"]) == [trial.number for trial in finished.result.leaderboard]
+    assert {"learning_rate", "accuracy", "value"} <= set(frame.columns)
+
+
+def test_show_and_list_for_a_program(finished: Finished) -> None:
+    for arguments in (
+        ["show", "digits-e2e", "--json"],
+        ["list", "--json"],
+        ["data", "list", "--json"],
+        ["data", "show", "digits", "--json"],
+    ):
+        code = "from study.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"STUDY_HOME": str(finished.home.folder)},
+        )
+        assert json.loads(done.stdout)
