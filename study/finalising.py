@@ -51,7 +51,7 @@ def _classifier(plan: Plan, winner: Trial) -> Classifier:
 
 def _measure(plan: Plan, classifier: Classifier) -> TestResult:
     split, is_clean_N = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
-    probabilities_NK = classifier.probabilities(split.images)
+    probabilities_NK = classifier.probabilities_of_stored(split.images)
     metrics = metrics_of(probabilities_NK, split.labels)
     num_clean = int(is_clean_N.sum())
     interval = binomtest(round(metrics.accuracy * metrics.num_images), metrics.num_images).proportion_ci(CONFIDENCE, method="wilson")

@@ -35,3 +35,8 @@ class Home:
     def artifacts(self) -> Path:
         """Where the embedded MLflow keeps pictures and models."""
         return self.folder / "artifacts"
+
+    @property
+    def fetched_models(self) -> Path:
+        """Copies of registered models that studies start from."""
+        return self.folder / "fetched_models"

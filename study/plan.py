@@ -19,6 +19,8 @@ from trainables.datasets.listing import find_dataset
 from trainables.datasets.manifest import Manifest
 from trainables.errors import RecipeError
 from trainables.models.catalogue import find_architecture
+from trainables.models.checkpoints import ensure_weights
+from trainables.recipe import Model
 
 NUM_CORNERS = 400
 """Extreme configurations of the space that are checked."""
@@ -57,6 +59,12 @@ class Plan:
         mean = sum(cost or 0 for cost in costs) / len(costs)
         return self.num_images_trained * mean * FLOPS_PER_MULTIPLY_ADD_TRAINED / FLOPS_PER_SECOND_OF_A_CORE / 3600
 
+    def pretrained(self) -> set[tuple[str, str]]:
+        """Pairs of architecture and weights that trials may start from, `none` left out."""
+        points = [*_corners(self.space), *(start.point for start in self.starts)]
+        models = [build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0).model for point in points]
+        return {(model.architecture, model.weights) for model in models if model.weights != "none"}
+
     def _multiply_adds(self, point: Point) -> int | None:
         recipe = build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0)
         return find_architecture(recipe.model.architecture).multiply_adds(recipe.data.image_size, self.manifest.channels)
@@ -65,7 +73,7 @@ class Plan:
 def plan_study(spec: StudySpec, home: Home) -> Plan:
     """Checks the spec against all that it names.
 
-    Raises SpecError, SpaceError, RecipeError, DatasetError or TrackingError; imports neither torch, ray nor mlflow.
+    Raises SpecError, SpaceError, RecipeError, WeightsError, DatasetError or TrackingError; imports neither torch, ray nor mlflow.
     """
     folder = find_dataset(home.datasets, spec.dataset)
     space = _space(spec)
@@ -78,6 +86,7 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
         home=home,
     )
     _check_recipes(plan)
+    _check_files_of_weights(plan)
     _check_starts_fit_budget(plan)
     check_reachable(home.tracking_uri)
     return plan
@@ -123,6 +132,17 @@ def _check_recipe(plan: Plan, point: Point, what: str) -> None:
         build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=0)
     except RecipeError as error:
         raise SpecError(f"{what}: {error}") from None
+
+
+def _check_files_of_weights(plan: Plan) -> None:
+    for architecture, weights in plan.pretrained():
+        if weights != "imagenet" and not is_registered_model(weights):
+            ensure_weights(Model(architecture=architecture, weights=weights))
+
+
+def is_registered_model(weights: str) -> bool:
+    """Whether weights are named by MLflow's address of a registered model."""
+    return weights.startswith("models:/")
 
 
 def _check_starts_fit_budget(plan: Plan) -> None:

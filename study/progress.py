@@ -16,6 +16,7 @@ from study.spec import StudySpec
 
 _STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
 MAX_RUNNING_SHOWN = 12
+LONGEST_SILENCE_SECONDS = 20.0
 
 
 class Progress:
@@ -23,10 +24,11 @@ class Progress:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
-        self._started = time.monotonic()
+        self._started = self._said = time.monotonic()
 
     def say(self, text: str) -> None:
         """One line on what happens now."""
+        self._said = time.monotonic()
         self._console.print(f"[dim]{_clock(time.monotonic() - self._started):>6}[/dim]  {text}", highlight=False, soft_wrap=True)
 
     @contextmanager
@@ -37,10 +39,14 @@ class Progress:
 
             def on_change(number: int) -> None:
                 trial = board.take(number)
-                if trial.has_ended:
+                if trial.has_ended or self._is_overdue():
                     self.say(board.sentence(trial))
 
             yield on_change
+
+    def _is_overdue(self) -> bool:
+        """Whether nothing was said for a while, where no live table shows that trials go on."""
+        return not self._console.is_terminal and time.monotonic() - self._said > LONGEST_SILENCE_SECONDS
 
     def _live(self, board: "_Board") -> AbstractContextManager[object]:
         if not self._console.is_terminal:

@@ -15,6 +15,7 @@ from study.execution.assignment import Assignment
 from study.home import Home
 from study.names import BEST_TRIAL, REASON, STATE, trial_name
 from study.plan import Plan, check_name_is_free, plan_study
+from study.pretrained import locate_weights
 from study.progress import Progress
 from study.provenance import provenance_tags
 from study.result import SPEC_FILE, StudyResult, find_study, trial_row
@@ -36,8 +37,8 @@ def run_study(
     """
     plan = plan_study(_spec(spec), home or Home.current())
     check_name_is_free(plan)
-    record = _start(plan)
-    return _execute(plan, record, progress or Progress(), is_resumed=False)
+    weights = locate_weights(plan)
+    return _execute(plan, _start(plan), weights, progress or Progress(), is_resumed=False)
 
 
 def resume_study(name: str, *, home: Home | None = None, progress: Progress | None = None) -> StudyResult:
@@ -50,7 +51,7 @@ def resume_study(name: str, *, home: Home | None = None, progress: Progress | No
     if found.final is not None:
         return found
     plan = plan_study(found.spec, home)
-    return _execute(plan, StudyRecord.open(plan.folder), progress or Progress(), is_resumed=True)
+    return _execute(plan, StudyRecord.open(plan.folder), locate_weights(plan), progress or Progress(), is_resumed=True)
 
 
 def _spec(spec: StudySpec | Mapping[str, Any] | str | Path) -> StudySpec:
@@ -69,14 +70,14 @@ def _start(plan: Plan) -> StudyRecord:
     return record
 
 
-def _execute(plan: Plan, record: StudyRecord, progress: Progress, *, is_resumed: bool) -> StudyResult:
+def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progress: Progress, *, is_resumed: bool) -> StudyResult:
     progress.say("starting Ray and MLflow")
     with ThreadPoolExecutor(1) as beside:
         opening = beside.submit(_open_run, plan, record)  # both take seconds, so they start side by side
         with connected():
             run = opening.result()
             with _true_status(run, record), progress.watching(plan.spec, record) as on_change:
-                _search(plan, record, run, on_change, is_resumed=is_resumed)
+                _search(plan, record, run, _assignment(plan, run, weights, is_resumed=is_resumed), on_change)
                 winner = _winner(record)
                 progress.say(f"measuring {trial_name(winner.number)} on the sealed test split and registering it")
                 _conclude(plan, record, run, winner)
@@ -90,11 +91,9 @@ def _open_run(plan: Plan, record: StudyRecord) -> StudyRun:
     return StudyRun.open(client, experiment_id, plan, record, provenance_tags())
 
 
-def _search(plan: Plan, record: StudyRecord, run: StudyRun, on_change: Callable[[int], None], *, is_resumed: bool) -> None:
-    from study.execution.tuning import tune_study
-
+def _assignment(plan: Plan, run: StudyRun, weights: Mapping[str, str], *, is_resumed: bool) -> Assignment:
     spec = plan.spec
-    assignment = Assignment(
+    return Assignment(
         study=spec.study,
         study_folder=str(plan.folder),
         dataset_folder=str(plan.dataset_folder),
@@ -103,12 +102,17 @@ def _search(plan: Plan, record: StudyRecord, run: StudyRun, on_change: Callable[
         epochs=spec.budget.epochs,
         seed=spec.seed,
         cpus=spec.resources.cpus_per_trial,
+        weights=dict(weights),
         tracking_uri=plan.home.tracking_uri,
         experiment_id=run.experiment_id,
         parent_run_id=run.run_id,
         is_resumed=is_resumed,
         tags=provenance_tags(),
     )
+
+
+def _search(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignment, on_change: Callable[[int], None]) -> None:
+    from study.execution.tuning import tune_study
 
     def changed(number: int) -> None:
         trial = record.trial(number)
@@ -117,7 +121,7 @@ def _search(plan: Plan, record: StudyRecord, run: StudyRun, on_change: Callable[
             _keep_best_weights(plan, record)
         on_change(number)
 
-    tune_study(spec, plan.space, record, assignment, changed)
+    tune_study(plan.spec, plan.space, record, assignment, changed)
     if any(trial.state == "running" for trial in record.trials):
         raise KeyboardInterrupt  # Ray Tune took the signal and ended in order
 

@@ -83,19 +83,21 @@ class Classifier:
         self._module = network.module.to(self._device).to(memory_format=torch.channels_last)
 
     def probabilities(self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8] | bytes]) -> NDArray[np.float32]:
-        """Class probabilities (N, K), in the order of `card.classes`.
+        """Class probabilities (N, K), in the order of `card.classes`, of images as people have them.
 
-        Images are uint8 arrays (H, W), (H, W, 1), (H, W, 3), (H, W, 4), or encoded files (PNG, JPEG, ...); those of the dataset's
-        size and channels are taken as they are, others go through what the dataset's own images went through when it was added:
-        turned upright, made gray or RGB, scaled and cropped to the dataset's size. Raises DatasetError for what is no image.
+        Images are uint8 arrays (H, W), (H, W, 1), (H, W, 3), (H, W, 4), or encoded files (PNG, JPEG, ...). They go through what the
+        dataset's own images went through when it was added: turned upright, made gray or RGB, scaled and cropped to the dataset's
+        size, permuted. Raises DatasetError for what is no image.
         """
         if not len(images):
             return np.empty((0, len(self.card.classes)), np.float32)
+        return self.probabilities_of_stored(np.stack([_as_stored(image, self.card) for image in images]))
+
+    def probabilities_of_stored(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Class probabilities (N, K) of images as the dataset stores them, such as those of a `Split`."""
         pixels = self.card.preprocessing
-        is_stored = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.shape[1:] == _stored_shape(pixels)
-        images_NHWC = images if is_stored else np.stack([_as_stored(image, self.card) for image in images])
-        resident_NHWC = pixels.resident(np.asarray(images_NHWC), self._device)
-        return logits_of(self._module, pixels, resident_NHWC).softmax(1).cpu().numpy()
+        assert images_NHWC.shape[1:] == _stored_shape(pixels), f"{images_NHWC.shape} are no stored images"
+        return logits_of(self._module, pixels, pixels.resident(images_NHWC, self._device)).softmax(1).cpu().numpy()
 
     def save(self, folder: Path) -> None:
         """Writes `recipe.json` and `weights.pt` into `folder`, each whole or not at all."""
@@ -118,11 +120,9 @@ def _stored_shape(pixels: Preprocessing) -> tuple[int, int, int]:
 
 
 def _as_stored(image: NDArray[np.uint8] | bytes, card: Card) -> NDArray[np.uint8]:
-    """Pixels (H, W, C) of the size and channels that the dataset stores."""
+    """Pixels (H, W, C) of the size and channels that the dataset stores, permuted as it permutes them."""
     pixels = card.preprocessing
     if isinstance(image, np.ndarray):
-        if image.shape == _stored_shape(pixels) and image.dtype == np.uint8:
-            return image
         image = _checked(image)
     try:
         decoded_HWC = decode(image, AddOptions(channels=pixels.channels))

@@ -19,6 +19,8 @@ class Assignment:
     epochs: int
     seed: int
     cpus: int
+    weights: Mapping[str, str]
+    """Files of pretrained weights, by the names that points give them."""
     tracking_uri: str
     experiment_id: str
     parent_run_id: str

@@ -18,6 +18,9 @@ from trainables.errors import TrainableError
 from trainables.metrics import METRICS
 from trainables.training import Epoch, Training
 
+LAST_EPOCH_SECONDS = 30.0
+"""How long a complete trial holds its last epoch back until MLflow has all of it: Ray Tune gives a process that ends 10 s."""
+
 
 class TrialActor(tune.Trainable):
     """Trains one trial after another in one process: its imports, its mapped dataset and its connection serve them all.
@@ -39,7 +42,7 @@ class TrialActor(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial; False if this process should not."""
-        self._run.draw()
+        self._run.draw()  # for a trial that was stopped, which it learns here
         if self._is_spoiled or Assignment.from_config(new_config) != self._assignment:
             return False
         self._begin(new_config)
@@ -71,7 +74,9 @@ class TrialActor(tune.Trainable):
         if self._dataset is None:
             self._dataset = Dataset.open(Path(assignment.dataset_folder))
         seed = trial_seed(assignment.seed, self._number)
-        recipe = build_recipe(self._point, dataset=self._dataset.manifest, epochs=assignment.epochs, seed=seed)
+        named = self._point.get("weights", "none")
+        point = {**self._point, "weights": assignment.weights.get(named, named)}
+        recipe = build_recipe(point, dataset=self._dataset.manifest, epochs=assignment.epochs, seed=seed)
         self._recipe = recipe
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._run.start(self._point, recipe, self._dataset.manifest, _device_name(device))
@@ -87,6 +92,7 @@ class TrialActor(tune.Trainable):
         is_last = epoch.number == self._recipe.num_epochs
         if is_last:
             self._run.complete()
+            self._outbox.drain(LAST_EPOCH_SECONDS)
         return {
             "outcome": "complete" if is_last else "going_on",
             "epoch": epoch.number,

@@ -1,7 +1,6 @@
 """One Ray Tune execution of a study: trials start, report, end or are stopped until the record says that the budget is spent."""
 
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +17,7 @@ from study.search.record import StudyRecord
 from study.spec import Resources, StudySpec
 
 RAY_FOLDER = "ray"
-FORCED_END_SECONDS = "130"
-"""How long Ray waits for a trial's process that still writes to MLflow; a little longer than the process itself."""
+"""Where Ray Tune keeps its own notes, inside the study's folder, while it runs."""
 
 
 def tune_study(
@@ -31,8 +29,6 @@ def tune_study(
 ) -> None:
     """Runs trials until the budget is spent, or Ctrl-C. What they report goes into `record`; `on_change` gets the number of each
     trial that reported. Raises StudyError if the cluster cannot hold a single trial."""
-    # Ray reads these while it runs; workers of a local cluster inherit nothing of them.
-    os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = FORCED_END_SECONDS
     from ray import tune
 
     from study.execution.scheduler import RecordScheduler

@@ -42,6 +42,7 @@ def connect(tracking_uri: str) -> Any:
 
     # It tells of its tables and pages on the terminal, where a person watches trials.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 

@@ -59,7 +59,8 @@ class TrialRun:
         self._outbox.put(lambda client: _log_metrics(client, self.run_id, metrics, epoch.number))
 
     def complete(self) -> None:
-        """Ends the run as FINISHED."""
+        """Adds the pictures and ends the run as FINISHED."""
+        self.draw()
         self._end("FINISHED", {names.STATE: "complete"})
 
     def fail(self, reason: str, details: str) -> None:
@@ -68,14 +69,14 @@ class TrialRun:
         self._end("FAILED", {names.STATE: "failed", names.REASON: reason})
 
     def draw(self) -> None:
-        """Adds learning curves and the last confusion matrix as pictures, if there was an epoch."""
-        if not self._epochs:
-            return
+        """Adds learning curves and the last confusion matrix as pictures, once, if there was an epoch."""
         epochs, classes = tuple(self._epochs), self._classes
-        self._outbox.put(lambda client: client.log_figure(self.run_id, learning_curves(epochs), "learning_curves.png"))
-        self._outbox.put(
-            lambda client: client.log_figure(self.run_id, confusion_matrix(epochs[-1].metrics, classes), "confusion_matrix.png")
-        )
+        self._epochs.clear()
+        if epochs:
+            self._outbox.put(lambda client: client.log_figure(self.run_id, learning_curves(epochs), "learning_curves.png"))
+            self._outbox.put(
+                lambda client: client.log_figure(self.run_id, confusion_matrix(epochs[-1].metrics, classes), "confusion_matrix.png")
+            )
 
     def _end(self, status: str, tags: Mapping[str, str]) -> None:
         self._outbox.put(lambda client: close_run(client, self.run_id, status, tags))

@@ -10,9 +10,10 @@ from search_spaces.errors import SpaceError
 from study.errors import SpecError, TrackingError
 from study.home import Home
 from study.plan import plan_study
+from study.pretrained import locate_weights
 from study.spec import StudySpec
 from study.tracking.client import check_reachable
-from trainables.errors import UnknownDatasetError
+from trainables.errors import UnknownDatasetError, WeightsError
 
 DIGITS = {"study": "s", "dataset": "digits", "search_space": "digits", "budget": {"trials": 3, "epochs": 4}}
 
@@ -107,3 +108,14 @@ def test_a_server_that_takes_the_call_and_never_answers() -> None:
         with pytest.raises(TrackingError, match="does not answer"):
             check_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert time.monotonic() - start < 5
+
+
+def test_weights_that_are_no_file_are_refused(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="which is no file"):
+        plan(home, fix={"weights": str(tmp_path / "missing.pth")})
+
+
+def test_weights_of_a_path_are_located_once_and_absolutely(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.pth").touch()
+    monkeypatch.chdir(tmp_path)
+    assert locate_weights(plan(home, fix={"weights": "mine.pth"})) == {"mine.pth": str(tmp_path / "mine.pth")}

@@ -81,12 +81,13 @@ def test_images_of_other_sizes_mixed_in_one_call_are_fitted(make_dataset):
     np.testing.assert_allclose(probabilities_NK[1], probabilities_NK[0], atol=0.02)
 
 
-def test_files_are_permuted_as_the_dataset_was(make_dataset):
+def test_files_and_arrays_are_permuted_as_the_dataset_was(make_dataset):
     dataset = make_dataset(permute_seed=3)
     classifier = classifier_of(trained(dataset))
     original = dataset.validation.images[0]
-    stored = permute(original, 3)
-    np.testing.assert_allclose(classifier.probabilities([encoded(original, "L")]), classifier.probabilities(stored[None]), atol=1e-6)
+    expected = classifier.probabilities_of_stored(permute(original, 3)[None])
+    for image in (encoded(original, "L"), original, original.squeeze()):
+        np.testing.assert_allclose(classifier.probabilities([image]), expected, atol=1e-6)
 
 
 def test_no_images_have_no_probabilities(make_dataset):
