@@ -17,8 +17,8 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would start each worker through uv, on a copy of the folder
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as a later Ray will do; without it each task warns
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the study's own table says why a trial failed
     "RAY_AUTH_MODE": "token",
 }
 
@@ -29,7 +29,6 @@ class Capacity:
 
     num_cpus: float
     num_gpus: float
-    num_nodes: int
 
 
 @contextmanager
@@ -65,8 +64,7 @@ def capacity() -> Capacity:
     import ray
 
     resources = ray.cluster_resources()
-    nodes = sum(node["Alive"] for node in ray.nodes())
-    return Capacity(num_cpus=resources.get("CPU", 0.0), num_gpus=resources.get("GPU", 0.0), num_nodes=nodes)
+    return Capacity(num_cpus=resources.get("CPU", 0.0), num_gpus=resources.get("GPU", 0.0))
 
 
 def num_cores() -> int:

@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cluster.connection import connected
-from study.errors import FailedStudyError
+from study.errors import FailedStudyError, SpecError, TrackingError
 from study.execution.assignment import Assignment
 from study.home import Home
 from study.names import BEST_TRIAL, REASON, STATE, trial_name
@@ -24,6 +22,7 @@ from study.spec import StudySpec
 from study.tracking.client import connect, prepare_experiment
 from study.tracking.study_run import StudyRun
 from study.weights_folder import NUM_KEPT, delete_weights
+from study.yaml_file import write_yaml
 
 
 def run_study(
@@ -44,14 +43,16 @@ def run_study(
 def resume_study(name: str, *, home: Home | None = None, progress: Progress | None = None) -> StudyResult:
     """Goes on with a study that was interrupted: ended trials stay, those cut off start over, the rest of the budget follows.
 
-    A study that has come to its end is returned as it is. Raises UnknownStudyError.
+    A study that has come to its end is returned as it is. Raises UnknownStudyError, or SpecError if its dataset was replaced.
     """
     home = home or Home.current()
     found = find_study(home, name)
     if found.final is not None:
         return found
     plan = plan_study(found.spec, home)
-    return _execute(plan, StudyRecord.open(plan.folder), locate_weights(plan), progress or Progress(), is_resumed=True)
+    record = StudyRecord.open(plan.folder)
+    _check_dataset_is_the_same(plan, record)
+    return _execute(plan, record, locate_weights(plan), progress or Progress(), is_resumed=True)
 
 
 def _spec(spec: StudySpec | Mapping[str, Any] | str | Path) -> StudySpec:
@@ -66,8 +67,18 @@ def _start(plan: Plan) -> StudyRecord:
     record = StudyRecord.create(plan.folder, plan.spec.study, maximise=plan.spec.objective.maximise)
     for start in plan.starts:
         record.enqueue(plan.space, start.point, start.origin)
-    (plan.folder / SPEC_FILE).write_text(yaml.safe_dump(plan.spec.to_dict(), sort_keys=False), encoding="utf-8")
+    record.note(dataset_digest=plan.manifest.digest)
+    write_yaml(plan.folder / SPEC_FILE, plan.spec.to_dict())
     return record
+
+
+def _check_dataset_is_the_same(plan: Plan, record: StudyRecord) -> None:
+    before = record.facts["dataset_digest"]
+    if before != plan.manifest.digest:
+        raise SpecError(
+            f"dataset {plan.spec.dataset!r} was replaced since the study began (digest {before[:12]}, now {plan.manifest.digest[:12]}), "
+            "so its trials do not compare; put the old one back, or run the study under another name"
+        )
 
 
 def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progress: Progress, *, is_resumed: bool) -> StudyResult:
@@ -157,8 +168,11 @@ def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        run.close_trials(record)
         is_interrupted = isinstance(error, KeyboardInterrupt)
         tags = {STATE: "interrupted"} if is_interrupted else {STATE: "failed", REASON: str(error) or type(error).__name__}
-        run.end("KILLED" if is_interrupted else "FAILED", [], tags, {})
+        try:
+            run.close_trials(record)
+            run.end("KILLED" if is_interrupted else "FAILED", [], tags, {})
+        except TrackingError as second:
+            error.add_note(f"Nor could its runs be closed: {second}")
         raise

@@ -1,4 +1,4 @@
-"""Reading YAML that a person wrote: safe, small, without anchors, with numbers read as a person means them."""
+"""YAML that people write: read safely, without anchors, with numbers as a person means them; written so that it reads back."""
 
 import re
 from pathlib import Path
@@ -30,6 +30,11 @@ def read_yaml(file: Path) -> Any:
         raise SpecError(f"not YAML that a person wrote: {type(error).__name__}") from None
 
 
+def write_yaml(file: Path, tree: Any) -> None:
+    """Writes plain values so that `read_yaml` gives them back."""
+    file.write_text(yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
 class _Loader(yaml.SafeLoader):
     """YAML without anchors and repeated keys, where 1e-4 is a number (YAML 1.2) and no, on and off are words."""
 
@@ -51,20 +56,24 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
-        if tag not in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
-    list("-+.0123456789"),
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around the words that `_Loader` would take for something else."""
+
+
+def _is_old(tag: str) -> bool:
+    return tag in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+
+
+_FLOAT = re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$")
+_BOOL = re.compile(r"^(true|True|TRUE|false|False|FALSE)$")
+
+for _kind in (_Loader, _Dumper):
+    _kind.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if not _is_old(tag)]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    _kind.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+    _kind.add_implicit_resolver("tag:yaml.org,2002:bool", _BOOL, list("tTfF"))
 
 
 def _one_line(error: yaml.YAMLError) -> str:

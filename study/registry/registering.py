@@ -17,7 +17,7 @@ from PIL import Image
 
 import trainables
 from study.names import model_name
-from study.tracking.client import addressed_to
+from study.tracking.client import addressed_to, tracking_errors
 from trainables.prediction import Classifier
 
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "timm", "torch", "torchvision")
@@ -28,7 +28,7 @@ MODEL_FILE = Path(__file__).with_name("served_model.py")
 def register(client: Any, run_id: str, classifier: Classifier, example_HWC: NDArray[np.uint8], tags: Mapping[str, str]) -> int:
     """Logs the classifier with a run, registers it under its dataset's name, and returns the number of the version."""
     name = model_name(classifier.card.dataset)
-    with tempfile.TemporaryDirectory() as scratch, addressed_to(client.tracking_uri), _quiet():
+    with tempfile.TemporaryDirectory() as scratch, tracking_errors(client.tracking_uri), addressed_to(client.tracking_uri), _quiet():
         classifier.save(Path(scratch))
         info = _log(run_id, classifier, Path(scratch), example_HWC)
         _ensure_model(client, name)

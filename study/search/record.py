@@ -48,6 +48,8 @@ class Trial:
     """Its MLflow run."""
     reason: str | None
     """Why it failed or was stopped."""
+    ended: float | None
+    """When it ended, in seconds since 1970."""
 
     @property
     def has_ended(self) -> bool:
@@ -189,6 +191,7 @@ class StudyRecord:
             seconds=notes.get("seconds", 0.0),
             run_id=notes.get("run_id") or self._late_run_ids.get(frozen.number),
             reason=notes.get("reason"),
+            ended=None if frozen.datetime_complete is None else frozen.datetime_complete.timestamp(),
         )
 
     def _frozen(self, number: int) -> FrozenTrial:

@@ -47,6 +47,19 @@ def connect(tracking_uri: str) -> Any:
 
 
 @contextmanager
+def tracking_errors(tracking_uri: str) -> Iterator[None]:
+    """Turns what MLflow raises inside into a TrackingError with the way out."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise TrackingError(
+            f"MLflow at {tracking_uri} failed: {error.message}; nothing measured is lost: once it works again, study resume goes on"
+        ) from error
+
+
+@contextmanager
 def addressed_to(tracking_uri: str) -> Iterator[None]:
     """Inside, MLflow's own functions that take no client use this address; afterwards a notebook's own setting is back."""
     import mlflow

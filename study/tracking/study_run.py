@@ -6,6 +6,7 @@ from typing import Any
 from study import names
 from study.plan import Plan
 from study.search.record import StudyRecord, Trial
+from study.tracking.client import tracking_errors
 from study.tracking.closing import close_run
 from study.tracking.outbox import DRAIN_SECONDS, Outbox
 
@@ -25,10 +26,11 @@ class StudyRun:
     def open(cls, client: Any, experiment_id: str, plan: Plan, record: StudyRecord, tags: Mapping[str, str]) -> "StudyRun":
         """The study's run: a new one, or for a resumed study the one that its record names, set to RUNNING again."""
         run_id = record.facts.get("run_id")
-        if run_id is None:
-            run_id = _create(client, experiment_id, plan, tags)
-            record.note(run_id=run_id)
-        client.update_run(run_id, status="RUNNING")
+        with tracking_errors(client.tracking_uri):
+            if run_id is None:
+                run_id = _create(client, experiment_id, plan, tags)
+                record.note(run_id=run_id)
+            client.update_run(run_id, status="RUNNING")
         return cls(client, experiment_id, run_id)
 
     def close_soon(self, trial: Trial) -> None:
@@ -40,6 +42,11 @@ class StudyRun:
     def close_trials(self, record: StudyRecord) -> None:
         """Gives every run of a trial the status that the record holds, also where the trial's process died, and notes its id."""
         self._outbox.drain(DRAIN_SECONDS)
+        with tracking_errors(self.client.tracking_uri):
+            record.note_runs(self._close_open_runs(record))
+
+    def _close_open_runs(self, record: StudyRecord) -> dict[int, str]:
+        """Ids of the runs that the record did not know, by trial."""
         trials = {str(trial.number): trial for trial in record.trials}
         late: dict[int, str] = {}
         for run in self._trial_runs():
@@ -50,7 +57,7 @@ class StudyRun:
                 late[trial.number] = run.info.run_id
             if run.info.status == "RUNNING":
                 _close_trial(self.client, trial, run.info.run_id)
-        record.note_runs(late)
+        return late
 
     def _trial_runs(self) -> Iterator[Any]:
         page: str | None = None
@@ -63,11 +70,12 @@ class StudyRun:
 
     def end(self, status: str, leaderboard: list[dict[str, Any]], tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
         """Adds the leaderboard and the final metrics, and closes the run as FINISHED, FAILED or (interrupted) KILLED."""
-        if leaderboard:
-            self.client.log_dict(self.run_id, {"trials": leaderboard}, "leaderboard.json")
-        for key, value in metrics.items():
-            self.client.log_metric(self.run_id, key, value)
-        close_run(self.client, self.run_id, status, tags)
+        with tracking_errors(self.client.tracking_uri):
+            if leaderboard:
+                self.client.log_dict(self.run_id, {"trials": leaderboard}, "leaderboard.json")
+            for key, value in metrics.items():
+                self.client.log_metric(self.run_id, key, value)
+            close_run(self.client, self.run_id, status, tags)
 
 
 def _close_trial(client: Any, trial: Trial, run_id: str) -> None:

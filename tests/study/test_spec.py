@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from search_spaces.dimensions import Choice, Float, none_of
 from search_spaces.errors import SpaceError
 from study.errors import SpecError
 from study.spec import StudySpec
+from study.yaml_file import write_yaml
 
 MINIMAL = {"study": "s", "dataset": "digits"}
 
@@ -127,7 +127,7 @@ NUMBERS = st.floats(1e-8, 1e8)
     bounds=st.tuples(NUMBERS, NUMBERS).map(sorted),
     seed=st.integers(0, 2**31 - 1),
 )
-def test_a_spec_written_out_reads_back_as_it_was(trials, hours, fix, bounds, seed) -> None:  # type: ignore[no-untyped-def]
+def test_a_spec_written_out_reads_back_as_it_was(tmp_path_factory, trials, hours, fix, bounds, seed) -> None:  # type: ignore[no-untyped-def]
     spec = StudySpec.parse(
         {
             **MINIMAL,
@@ -138,7 +138,9 @@ def test_a_spec_written_out_reads_back_as_it_was(trials, hours, fix, bounds, see
             "seed": seed,
         }
     )
-    assert StudySpec.parse(yaml.safe_load(yaml.safe_dump(spec.to_dict()))) == spec
+    file = tmp_path_factory.mktemp("specs") / "study.yaml"
+    write_yaml(file, spec.to_dict())
+    assert StudySpec.read(file) == spec
     dimension = spec.extend["dropout"].dimension("dropout")
     assert isinstance(dimension, Float)
     assert [dimension.low, dimension.high] == bounds

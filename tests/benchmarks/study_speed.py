@@ -1,0 +1,74 @@
+"""A whole study on real images, timed as `plain_tune.py` times its own: same network, images, trials and epochs.
+
+    python tests/benchmarks/study_speed.py --data fer2013-parquet --trials 8 --epochs 3
+
+`--data` is a folder with train.parquet and validation.parquet in Hugging Face's image convention. Prints one JSON line with the keys of
+`plain_tune.py`; the seconds are those of the search, as there.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from study.home import Home
+from study.running import run_study
+from trainables.datasets.adding import add_dataset
+from trainables.datasets.options import AddOptions
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--train-images", type=int, default=4000)
+    parser.add_argument("--val-images", type=int, default=1000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder) / "home")
+        # A tenth is carved for the sealed test split, which plain_tune.py does not have.
+        subset(arguments.data, "train", round(arguments.train_images / 0.9), Path(folder))
+        subset(arguments.data, "validation", arguments.val_images, Path(folder))
+        add_dataset(home.datasets, "faces", Path(folder) / "source", AddOptions())
+        result = run_study(spec(arguments.trials, arguments.epochs), home=home)
+    values = [trial.value or 0.0 for trial in result.trials]
+    timings = {"seconds": round(result.seconds, 1), "seconds_per_trial": round(result.seconds / arguments.trials, 2)}
+    print(json.dumps({"trials": arguments.trials, **timings, "best_val_accuracy": max(values)}))
+
+
+def subset(data: Path, split: str, num_images: int, folder: Path) -> None:
+    table = pq.read_table(data / f"{split}.parquet")
+    chosen = np.random.default_rng(0).permutation(len(table))[:num_images]
+    (folder / "source").mkdir(exist_ok=True)
+    pq.write_table(table.take(np.sort(chosen)), folder / "source" / f"{split}.parquet")
+
+
+def spec(num_trials: int, num_epochs: int) -> dict[str, object]:
+    return {
+        "study": "speed",
+        "dataset": "faces",
+        "search_space": "from_scratch",
+        "fix": {
+            "architecture": "cnn4-32x256",
+            "optimizer": "adam",
+            "weight_decay": 0.0,
+            "schedule": "constant",
+            "warmup_fraction": 0.0,
+            "batch_size": 64,
+            "class_weight_power": 0.0,
+            "label_smoothing": 0.0,
+            "flip_probability": 0.5,
+            "dropout": 0.5,
+        },
+        "objective": {"metric": "accuracy"},
+        "budget": {"trials": num_trials, "epochs": num_epochs},
+        "early_stopping": "none",
+    }
+
+
+if __name__ == "__main__":
+    main()
