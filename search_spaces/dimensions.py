@@ -1,5 +1,6 @@
 """Dimensions: one hyperparameter's range each, both bounds inclusive, checked when they are built."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ class Float:
     def narrowed(self, wanted: object) -> "Float":
         """The same dimension over the part of [low, high] that the pair `wanted` leaves. Raises SpaceError if nothing is left."""
         low, high = _overlap(self, wanted)
-        return Float(name=self.name, low=low, high=high, log=self.log, unit=self.unit, about=self.about, when=self.when)
+        return dataclasses.replace(self, low=low, high=high)
 
     def __str__(self) -> str:
         return f"[{self.low:g}, {self.high:g}]" + (" log" if self.log else "") + (f" {self.unit}" if self.unit else "")
@@ -102,9 +103,7 @@ class Int:
     def narrowed(self, wanted: object) -> "Int":
         """The same dimension over the part of [low, high] that the pair `wanted` leaves. Raises SpaceError if nothing is left."""
         low, high = _overlap(self, wanted)
-        return Int(
-            name=self.name, low=math.ceil(low), high=math.floor(high), log=self.log, unit=self.unit, about=self.about, when=self.when
-        )
+        return dataclasses.replace(self, low=math.ceil(low), high=math.floor(high))
 
     def __str__(self) -> str:
         return f"{self.low} … {self.high}" + (" log" if self.log else "") + (f" {self.unit}" if self.unit else "")
@@ -140,7 +139,7 @@ class Choice:
         kept = tuple(option for option in self.options if option in wanted)
         if not kept:
             raise SpaceError(f"narrow {self.name!r} to {list(wanted)} leaves nothing of {', '.join(map(str, self.options))}")
-        return Choice(name=self.name, options=kept, unit=self.unit, about=self.about, when=self.when)
+        return dataclasses.replace(self, options=kept)
 
     def __str__(self) -> str:
         return " | ".join(map(str, self.options)) + (f" {self.unit}" if self.unit else "")

@@ -2,10 +2,9 @@
 
 from search_spaces.dimensions import Choice, Float, Int, none_of, one_of
 from search_spaces.space import SearchSpace
+from search_spaces.training import ADAM, OPTIMIZER, SGD, TRAINING
 
 PRETRAINED = {"weights": none_of("none")}
-ADAM = {"optimizer": one_of("adam", "adamw")}
-SGD = {"optimizer": one_of("sgd")}
 
 SPACE = SearchSpace(
     name="fine_tuning",
@@ -26,18 +25,9 @@ SPACE = SearchSpace(
         ),
         Int(name="freeze_depth", low=0, high=4, unit="stages", when=PRETRAINED, about="stages frozen from the input; 4 leaves the head"),
         Choice(name="batch_norm", options=("eval_frozen", "train", "eval_all"), when=PRETRAINED, about="which statistics stay fixed"),
-        Choice(name="optimizer", options=("adamw", "sgd", "adam")),
+        OPTIMIZER,
         Float(name="learning_rate", low=1e-5, high=3e-3, log=True, when=ADAM),
         Float(name="learning_rate", low=1e-4, high=1e-1, log=True, when=SGD),
-        Float(name="momentum", low=0.8, high=0.99, when=SGD),
-        Float(name="weight_decay", low=1e-6, high=1e-1, log=True),
-        Choice(name="schedule", options=("cosine", "constant", "step"), about="how the learning rate falls"),
-        Float(name="warmup_fraction", low=0.0, high=0.2),
-        Choice(name="batch_size", options=(32, 64, 128, 256), unit="images"),
-        Float(name="class_weight_power", low=0.0, high=1.0, about="0 none, 1 balanced"),
-        Float(name="label_smoothing", low=0.0, high=0.2),
-        Float(name="augmentation_strength", low=0.0, high=1.0),
-        Choice(name="flip_probability", options=(0.0, 0.5), about="mirror images; 0 for letters and digits"),
-        Float(name="dropout", low=0.0, high=0.6, about="before the last layer"),
+        *TRAINING,
     ),
 )

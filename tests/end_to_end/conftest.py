@@ -1,14 +1,12 @@
 """One real study on real digits, run once with real Ray and real MLflow, that many tests look at."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from finished_study import Finished
 
 from study.home import Home
-from study.result import StudyResult
 from study.running import run_study
 from study.tracking.client import connect
 from trainables.datasets.adding import add_dataset
@@ -24,26 +22,6 @@ SPEC = {
     "budget": {"trials": 5, "epochs": 4},
     "early_stopping": {"rule": "asha", "first_rung": 0.5},
 }
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A study that came to its end, and where to look at it."""
-
-    home: Home
-    result: StudyResult
-    client: Any
-
-    @property
-    def parent(self) -> Any:
-        return self.client.get_run(self.result.run_id)
-
-    @property
-    def children(self) -> dict[int, Any]:
-        """MLflow runs of the trials, by number."""
-        query = f"tags.`mlflow.parentRunId` = '{self.result.run_id}'"
-        found = self.client.search_runs([self.parent.info.experiment_id], query, max_results=100)
-        return {int(run.data.tags["study.trial"]): run for run in found}
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Finished
+from finished_study import Finished
 from PIL import Image
 
 from study.tracking.client import addressed_to

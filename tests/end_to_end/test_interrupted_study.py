@@ -1,19 +1,18 @@
 """A study that is interrupted, then killed, then resumed: nothing measured is lost, nothing is done twice."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import yaml
+from study_process import PATIENCE_SECONDS, start, wait_until_running
 
 from search_spaces.named import find_space
 from study.home import Home
 from study.result import StudyResult
 from study.search.record import StudyRecord
 from study.tracking.client import connect
+from trainables.datasets.adding import add_dataset
+from trainables.datasets.options import AddOptions
 
 SPEC = {
     "study": "cut",
@@ -24,28 +23,6 @@ SPEC = {
     "resources": {"max_concurrent": 1},
     "seed": 3,
 }
-PATIENCE_SECONDS = 120
-
-
-def start(home: Home, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from study.cli import main; main()", *arguments]
-    environment = {**os.environ, "STUDY_HOME": str(home.folder)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_until_running(home: Home, process: subprocess.Popen[str], num_ended: int) -> None:
-    """Returns in the middle of a trial, after `num_ended` others."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        if (home.studies / "cut" / "study.yaml").exists():
-            trials = StudyRecord.open(home.studies / "cut").trials
-            if sum(trial.has_ended for trial in trials) >= num_ended and any(
-                trial.state == "running" and len(trial.values) > 2 for trial in trials
-            ):
-                return
-        time.sleep(0.1)
-    raise AssertionError("the study did not get that far")
 
 
 def statuses(home: Home) -> dict[str, str]:
@@ -65,7 +42,7 @@ def test_interrupted_killed_and_resumed(home_with_digits: Home, tmp_path: Path) 
     file.write_text(yaml.safe_dump(SPEC))
 
     interrupted = start(home, "run", str(file))
-    wait_until_running(home, interrupted, num_ended=1)
+    wait_until_running(home, "cut", interrupted, num_ended=1)
     interrupted.send_signal(signal.SIGINT)
     _, said = interrupted.communicate(timeout=PATIENCE_SECONDS)
     assert interrupted.returncode == 130
@@ -75,8 +52,14 @@ def test_interrupted_killed_and_resumed(home_with_digits: Home, tmp_path: Path) 
     assert before.final is None
     assert "RUNNING" not in statuses(home).values()
 
+    add_dataset(home.datasets, "digits", None, AddOptions(split_seed=1, replace=True))
+    refused = start(home, "resume", "cut")
+    assert "dataset 'digits' was replaced since the study began" in refused.communicate(timeout=PATIENCE_SECONDS)[1]
+    assert refused.returncode == 2
+    add_dataset(home.datasets, "digits", None, AddOptions(replace=True))
+
     killed = start(home, "resume", "cut")
-    wait_until_running(home, killed, num_ended=2)
+    wait_until_running(home, "cut", killed, num_ended=2)
     killed.kill()
     killed.communicate(timeout=PATIENCE_SECONDS)
 

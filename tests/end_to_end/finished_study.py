@@ -1,0 +1,27 @@
+"""A study that came to its end, and where to look at it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from study.home import Home
+from study.result import StudyResult
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study that came to its end, and where to look at it."""
+
+    home: Home
+    result: StudyResult
+    client: Any
+
+    @property
+    def parent(self) -> Any:
+        return self.client.get_run(self.result.run_id)
+
+    @property
+    def children(self) -> dict[int, Any]:
+        """MLflow runs of the trials, by number."""
+        query = f"tags.`mlflow.parentRunId` = '{self.result.run_id}'"
+        found = self.client.search_runs([self.parent.info.experiment_id], query, max_results=100)
+        return {int(run.data.tags["study.trial"]): run for run in found}

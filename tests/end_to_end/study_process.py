@@ -1,0 +1,33 @@
+"""The command line in processes that a test may interrupt and kill."""
+
+import os
+import subprocess
+import sys
+import time
+
+from study.home import Home
+from study.search.record import StudyRecord
+
+PATIENCE_SECONDS = 120
+
+
+def start(home: Home, *arguments: str) -> subprocess.Popen[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-c", "from study.cli import main; main()", *arguments]
+    environment = {**os.environ, "STUDY_HOME": str(home.folder)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until_running(home: Home, name: str, process: subprocess.Popen[str], num_ended: int) -> None:
+    """Returns in the middle of a trial, after `num_ended` others."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        if (home.studies / name / "study.yaml").exists():
+            trials = StudyRecord.open(home.studies / name).trials
+            if sum(trial.has_ended for trial in trials) >= num_ended and any(
+                trial.state == "running" and len(trial.values) > 2 for trial in trials
+            ):
+                return
+        time.sleep(0.1)
+    raise AssertionError("the study did not get that far")

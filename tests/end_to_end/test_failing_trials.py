@@ -1,0 +1,64 @@
+"""Trials that fail are counted and explained; a study of nothing else registers nothing."""
+
+from pathlib import Path
+
+import psutil
+import yaml
+from study_process import PATIENCE_SECONDS, start, wait_until_running
+
+from study.home import Home
+from study.result import StudyResult, find_study
+from study.tracking.client import connect
+
+SPEC = {
+    "study": "failing",
+    "dataset": "digits",
+    "search_space": "digits",
+    "budget": {"trials": 2, "epochs": 25},
+    "early_stopping": "none",
+    "resources": {"max_concurrent": 1},
+}
+
+
+def write(folder: Path, spec: dict[str, object]) -> str:
+    file = folder / "failing.yaml"
+    file.write_text(yaml.safe_dump(spec))
+    return str(file)
+
+
+def run_statuses(home: Home, result: StudyResult) -> list[str]:
+    client = connect(home.tracking_uri)
+    return [client.get_run(trial.run_id).info.status for trial in result.trials]
+
+
+def test_where_every_trial_fails_nothing_is_registered(home_with_digits: Home, tmp_path: Path) -> None:
+    home = home_with_digits
+    process = start(home, "run", write(tmp_path, {**SPEC, "fix": {"learning_rate": 1e30}}))
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 2
+    assert "no trial of 2 came to a result" in said
+    assert "loss became nan in epoch 1" in said
+    assert "Traceback" not in said
+    result = find_study(home, "failing")
+    assert [trial.state for trial in result.trials] == ["failed"] * 2
+    assert run_statuses(home, result) == ["FAILED"] * 2
+    client = connect(home.tracking_uri)
+    assert client.get_run(result.run_id).info.status == "FAILED"
+    assert client.search_registered_models() == []
+
+
+def test_a_trial_whose_process_dies_fails_and_the_study_goes_on(home_with_digits: Home, tmp_path: Path) -> None:
+    home = home_with_digits
+    process = start(home, "run", write(tmp_path, SPEC))
+    wait_until_running(home, "failing", process, num_ended=0)
+    trials = [child for child in psutil.Process(process.pid).children(recursive=True) if "Trainable" in " ".join(child.cmdline())]
+    assert trials, "no trial's process was found"
+    for trial in trials:
+        trial.kill()
+    shown, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, said
+    result = find_study(home, "failing")
+    assert [trial.state for trial in result.trials] == ["failed", "complete"]
+    assert result.trials[0].reason == "its process died"
+    assert "trial-0000 failed: its process died" in shown
+    assert run_statuses(home, result) == ["FAILED", "FINISHED"]
