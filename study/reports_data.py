@@ -19,7 +19,8 @@ MAX_CLASSES_SHOWN = 50
 def adding_progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """A bar on stderr for each step of adding a dataset, by what the step is called, how far it is, and how far it goes."""
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         steps: dict[str, object] = {}
 
         def advance(step: str, done: int, total: int | None) -> None:

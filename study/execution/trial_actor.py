@@ -1,10 +1,11 @@
 """A trial on a Ray actor: the adapter between an iterator of epochs and Ray Tune and MLflow."""
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
@@ -36,7 +37,7 @@ class TrialActor(tune.Trainable):
         self._outbox = Outbox(self._assignment.tracking_uri)
         self._dataset: Dataset | None = None
         self._is_spoiled = False
-        self._epochs: Iterator[Epoch] | None = None
+        self._training: Training | None = None
         self._best: float | None = None
         self._begin(config)
 
@@ -51,9 +52,9 @@ class TrialActor(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """One epoch, as Ray Tune's result; `outcome` says whether it was the last, or that the trial failed."""
         try:
-            if self._epochs is None:
-                self._epochs = self._start()
-            return self._result(next(self._epochs))
+            if self._training is None:
+                self._training = self._start()
+            return self._result(self._training, next(iter(self._training)))
         except Exception as error:
             return self._failure(error)
 
@@ -66,30 +67,29 @@ class TrialActor(tune.Trainable):
         self._number: int = config["trial"]
         self._point: dict[str, Any] = dict(config["point"])
         self._run = TrialRun(self._outbox, self._assignment, self._number)
-        self._epochs = None
+        self._training = None  # frees its memory before the next one takes its own
         self._best = None
 
-    def _start(self) -> Iterator[Epoch]:
+    def _start(self) -> Training:
         assignment = self._assignment
+        self._run.open()
         if self._dataset is None:
             self._dataset = Dataset.open(Path(assignment.dataset_folder))
-        seed = trial_seed(assignment.seed, self._number)
+        manifest = self._dataset.manifest
         named = self._point.get("weights", "none")
         point = {**self._point, "weights": assignment.weights.get(named, named)}
-        recipe = build_recipe(point, dataset=self._dataset.manifest, epochs=assignment.epochs, seed=seed)
-        self._recipe = recipe
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._run.start(self._point, recipe, self._dataset.manifest, _device_name(device))
-        self._training = Training(recipe, self._dataset, device=device)
-        return iter(self._training)
+        recipe = build_recipe(point, dataset=manifest, epochs=assignment.epochs, seed=trial_seed(assignment.seed, self._number))
+        device = _device()
+        self._run.describe(self._point, recipe, manifest, _device_name(device))
+        return Training(recipe, self._dataset, device=device)
 
-    def _result(self, epoch: Epoch) -> dict[str, Any]:
+    def _result(self, training: Training, epoch: Epoch) -> dict[str, Any]:
         value = float(getattr(epoch.metrics, self._assignment.metric))
         if self._best is None or (value > self._best if self._assignment.maximise else value < self._best):
             self._best = value
-            save_weights(Path(self._assignment.study_folder), self._number, self._training)
+            save_weights(Path(self._assignment.study_folder), self._number, training)
         self._run.log_epoch(epoch)
-        is_last = epoch.number == self._recipe.num_epochs
+        is_last = epoch.number == training.recipe.num_epochs
         if is_last:
             self._run.complete()
             self._outbox.drain(LAST_EPOCH_SECONDS)
@@ -107,6 +107,11 @@ class TrialActor(tune.Trainable):
         reason = str(error) if isinstance(error, TrainableError) else f"{type(error).__name__}: {error}"
         self._run.fail(reason, "".join(traceback.format_exception(error)))
         return {"outcome": "failed", "reason": reason, "run_id": self._run.run_id}
+
+
+def _device() -> torch.device:
+    """The GPU that Ray assigned to this process, if it did; a machine's other GPUs are other trials'."""
+    return torch.device("cuda" if ray.get_runtime_context().get_accelerator_ids().get("GPU") else "cpu")
 
 
 def _device_name(device: torch.device) -> str:

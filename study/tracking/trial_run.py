@@ -31,24 +31,20 @@ class TrialRun:
         self.run_id: str | None = None
         """Known once MLflow has answered."""
 
-    def start(self, point: Mapping[str, Any], recipe: Recipe, manifest: Manifest, device: str) -> None:
+    def open(self) -> None:
         """Opens the run, or the one that an earlier process opened for this trial."""
-        self._classes = manifest.classes
-        tags = {
-            **self._assignment.tags,
-            names.PARENT: self._assignment.parent_run_id,
-            names.STUDY: self._assignment.study,
-            names.TRIAL: str(self._number),
-            names.DATASET_DIGEST: manifest.digest,
-            names.DEVICE: device,
-        }
 
         def open_run(client: Any) -> None:
-            self.run_id = _find_run(client, self._assignment, self._number) or _create_run(client, self._assignment, self._number, tags)
+            self.run_id = _find_run(client, self._assignment, self._number) or _create_run(client, self._assignment, self._number)
 
-        params = {**point, "epochs": recipe.num_epochs, "seed": recipe.seed, "image_size": recipe.data.image_size}
         self._outbox.put(open_run)
-        self._outbox.put(lambda client: _log_params(client, self.run_id, params))
+
+    def describe(self, point: Mapping[str, Any], recipe: Recipe, manifest: Manifest, device: str) -> None:
+        """Says what is trained, on what and where."""
+        self._classes = manifest.classes
+        params = {**point, "epochs": recipe.num_epochs, "seed": recipe.seed, "image_size": recipe.data.image_size}
+        tags = {names.DATASET_DIGEST: manifest.digest, names.DEVICE: device}
+        self._outbox.put(lambda client: _log_description(client, self.run_id, params, tags))
         self._outbox.put(lambda client: _log_input(client, self.run_id, manifest))
         self._outbox.put(lambda client: client.log_dict(self.run_id, recipe.to_dict(), "recipe.yaml"))
 
@@ -93,14 +89,19 @@ def _find_run(client: Any, assignment: Assignment, number: int) -> str | None:
     return str(found[0].info.run_id)
 
 
-def _create_run(client: Any, assignment: Assignment, number: int, tags: Mapping[str, str]) -> str:
-    return client.create_run(assignment.experiment_id, tags=tags, run_name=names.trial_name(number)).info.run_id
+def _create_run(client: Any, assignment: Assignment, number: int) -> str:
+    tags = {**assignment.tags, names.PARENT: assignment.parent_run_id, names.STUDY: assignment.study, names.TRIAL: str(number)}
+    return str(client.create_run(assignment.experiment_id, tags=tags, run_name=names.trial_name(number)).info.run_id)
 
 
-def _log_params(client: Any, run_id: str | None, params: Mapping[str, Any]) -> None:
-    from mlflow.entities import Param
+def _log_description(client: Any, run_id: str | None, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    from mlflow.entities import Param, RunTag
 
-    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+    client.log_batch(
+        run_id,
+        params=[Param(key, str(value)) for key, value in params.items()],
+        tags=[RunTag(key, value) for key, value in tags.items()],
+    )
 
 
 def _log_input(client: Any, run_id: str | None, manifest: Manifest) -> None:
