@@ -16,6 +16,9 @@ BEST_TRIAL = "study.best_trial"
 PARENT = "mlflow.parentRunId"
 USER = "mlflow.user"
 COMMIT = "mlflow.source.git.commit"
+SOURCE = "mlflow.source.name"
+EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens the experiment on MLflow's pages for training, not on those for language models."""
 
 
 def experiment_name(dataset: str) -> str:

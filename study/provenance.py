@@ -12,7 +12,7 @@ PACKAGES = ("study", "torch", "torchvision", "timm", "ray", "mlflow", "optuna", 
 def provenance_tags() -> dict[str, str]:
     """Tags for MLflow: the git commit of the current folder (with `+changes` if files differ from it), versions of packages, the user."""
     tags = {names.version_tag(package): found for package in PACKAGES if (found := _version(package))}
-    tags[names.USER] = getpass.getuser()
+    tags |= {names.USER: getpass.getuser(), names.SOURCE: "study"}
     commit = _git("rev-parse", "HEAD")
     if commit:
         changes = "+changes" if _git("status", "--porcelain") else ""

@@ -87,6 +87,7 @@ def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progre
         opening = beside.submit(_open_run, plan, record)  # both take seconds, so they start side by side
         with connected():
             run = opening.result()
+            progress.say("starting the first trials; their processes load their libraries once")
             with _true_status(run, record), progress.watching(plan.spec, record) as on_change:
                 _search(plan, record, run, _assignment(plan, run, weights, is_resumed=is_resumed), on_change)
                 winner = _winner(record)

@@ -88,7 +88,7 @@ class TrialActor(tune.Trainable):
         if self._best is None or (value > self._best if self._assignment.maximise else value < self._best):
             self._best = value
             save_weights(Path(self._assignment.study_folder), self._number, training)
-        self._run.log_epoch(epoch)
+        self._run.log_epoch(epoch, self._best)
         is_last = epoch.number == training.recipe.num_epochs
         if is_last:
             self._run.complete()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from study.errors import TrackingError
 from study.home import Home
-from study.names import experiment_name
+from study.names import EXPERIMENT_KIND, experiment_name
 
 TIMEOUT_SECONDS = 2.0
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -94,7 +94,7 @@ def prepare_experiment(client: Any, home: Home, dataset: str) -> str:
             )
         return found.experiment_id
     try:
-        return client.create_experiment(name, artifact_location=_artifact_location(client, home, name))
+        return client.create_experiment(name, artifact_location=_artifact_location(client, home, name), tags=EXPERIMENT_KIND)
     except MlflowException:  # another study made it in the meantime
         return client.get_experiment_by_name(name).experiment_id
 

@@ -8,6 +8,7 @@ from study.plan import Plan
 from study.search.record import StudyRecord, Trial
 from study.tracking.client import tracking_errors
 from study.tracking.closing import close_run
+from study.tracking.dataset_input import log_dataset
 from study.tracking.outbox import DRAIN_SECONDS, Outbox
 
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
@@ -107,4 +108,5 @@ def _create(client: Any, experiment_id: str, plan: Plan, tags: Mapping[str, str]
     }
     client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
     client.log_dict(run_id, spec.to_dict(), "study.yaml")
+    log_dataset(client, run_id, plan.manifest)
     return run_id

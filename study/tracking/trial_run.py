@@ -1,6 +1,5 @@
 """One trial's MLflow run, written from the trial's own process."""
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from study import names
 from study.execution.assignment import Assignment
 from study.tracking.closing import close_run
+from study.tracking.dataset_input import log_dataset
 from study.tracking.outbox import Outbox
 from study.tracking.pictures import confusion_matrix, learning_curves
 from trainables.datasets.manifest import Manifest
@@ -45,13 +45,13 @@ class TrialRun:
         params = {**point, "epochs": recipe.num_epochs, "seed": recipe.seed, "image_size": recipe.data.image_size}
         tags = {names.DATASET_DIGEST: manifest.digest, names.DEVICE: device}
         self._outbox.put(lambda client: _log_description(client, self.run_id, params, tags))
-        self._outbox.put(lambda client: _log_input(client, self.run_id, manifest))
+        self._outbox.put(lambda client: log_dataset(client, self.run_id, manifest))
         self._outbox.put(lambda client: client.log_dict(self.run_id, recipe.to_dict(), "recipe.yaml"))
 
-    def log_epoch(self, epoch: Epoch) -> None:
-        """All of an epoch's metrics in one call."""
+    def log_epoch(self, epoch: Epoch, best: float) -> None:
+        """All of an epoch's metrics in one call, with the objective's best value so far: MLflow's tables show what came last."""
         self._epochs.append(epoch)
-        metrics = _metrics(epoch, self._classes)
+        metrics = {**_metrics(epoch, self._classes), f"best/{self._assignment.metric}": best}
         self._outbox.put(lambda client: _log_metrics(client, self.run_id, metrics, epoch.number))
 
     def complete(self) -> None:
@@ -102,16 +102,6 @@ def _log_description(client: Any, run_id: str | None, params: Mapping[str, Any],
         params=[Param(key, str(value)) for key, value in params.items()],
         tags=[RunTag(key, value) for key, value in tags.items()],
     )
-
-
-def _log_input(client: Any, run_id: str | None, manifest: Manifest) -> None:
-    """The dataset by name and digest (MLflow keeps 36 characters of it; the whole one is a tag)."""
-    from mlflow.entities import Dataset, DatasetInput
-
-    source = json.dumps({"source": manifest.source, "licence": manifest.licence})
-    profile = json.dumps({name: split.num_images for name, split in manifest.splits.items() if name != "test"})
-    dataset = Dataset(name=manifest.name, digest=manifest.digest[:36], source_type="study", source=source, profile=profile)
-    client.log_inputs(run_id, [DatasetInput(dataset)])
 
 
 def _log_metrics(client: Any, run_id: str | None, metrics: Mapping[str, float], step: int) -> None:

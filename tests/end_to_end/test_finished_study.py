@@ -75,6 +75,8 @@ def test_every_epoch_is_logged_once_with_all_its_metrics(finished: Finished) -> 
         if trial.values:
             logged = {point.step: point.value for point in finished.client.get_metric_history(trial.run_id, "validation/macro_f1")}
             assert logged == pytest.approx(dict(trial.values))
+            shown = finished.client.get_run(trial.run_id).data.metrics["best/macro_f1"]
+            assert shown == pytest.approx(trial.value), "MLflow's table ranks trials as the leaderboard does"
 
 
 def test_a_run_tells_where_it_comes_from(finished: Finished, manifest: Manifest) -> None:
