@@ -2,11 +2,13 @@
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cluster.errors import ClusterError
 
@@ -23,12 +25,31 @@ _QUIET = {
 }
 
 
+DEFAULT_PORT = 6379
+TIMEOUT_SECONDS = 3.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
     """What the cluster has in all."""
 
     num_cpus: float
     num_gpus: float
+
+
+def check_reachable() -> None:
+    """Raises ClusterError, in at most some seconds and without importing Ray, if nothing answers at `RAY_ADDRESS`."""
+    address = os.environ.get("RAY_ADDRESS")
+    if not address or address in ("auto", "local"):
+        return
+    parts = urlsplit(address if "://" in address else f"ray://{address}")
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or DEFAULT_PORT), TIMEOUT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"no Ray cluster answers at RAY_ADDRESS={address} ({error}); start it with `ray start --head`, correct the address, "
+            "or unset it to run on this machine"
+        ) from None
 
 
 @contextmanager

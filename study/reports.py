@@ -34,7 +34,7 @@ def print_plan(plan: Plan, file: Path) -> None:
     console.print(
         f"\n{budget.trials} trials of at most {budget.epochs} epochs, early stopping {stopping}, objective {spec.objective.metric}"
     )
-    console.print(f"at most {plan.num_images_trained / 1e6:.1f} M images through training{_cost(plan)}")
+    console.print(f"at most {plan.num_images_trained:,} images through training{_cost(plan)}")
     console.print(f"\n[green]The study can run.[/]  Next: study run {file}")
 
 
@@ -140,7 +140,8 @@ def _cost(plan: Plan) -> str:
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:.1f} hours" if hours >= 1 else f"{max(hours * 60, 1):.0f} minutes"
+    minutes = max(round(hours * 60), 1)
+    return f"{hours:.1f} hours" if hours >= 1 else f"{minutes} minute{'s' if minutes > 1 else ''}"
 
 
 def _number(value: float | None) -> str:

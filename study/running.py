@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cluster.connection import connected
+from cluster.connection import check_reachable, connected
 from study.errors import FailedStudyError, SpecError, TrackingError
 from study.execution.assignment import Assignment
 from study.home import Home
@@ -36,6 +36,7 @@ def run_study(
     """
     plan = plan_study(_spec(spec), home or Home.current())
     check_name_is_free(plan)
+    check_reachable()
     weights = locate_weights(plan)
     return _execute(plan, _start(plan), weights, progress or Progress(), is_resumed=False)
 
@@ -52,6 +53,7 @@ def resume_study(name: str, *, home: Home | None = None, progress: Progress | No
     plan = plan_study(found.spec, home)
     record = StudyRecord.open(plan.folder)
     _check_dataset_is_the_same(plan, record)
+    check_reachable()
     return _execute(plan, record, locate_weights(plan), progress or Progress(), is_resumed=True)
 
 
