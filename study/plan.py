@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.connection import num_cores
 from search_spaces.dimensions import Choice, Dimension, Value
 from search_spaces.named import find_space
 from search_spaces.space import Point, SearchSpace
@@ -88,6 +89,7 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
     _check_recipes(plan)
     _check_files_of_weights(plan)
     _check_starts_fit_budget(plan)
+    _check_fits_this_machine(plan)
     check_reachable(home.tracking_uri)
     return plan
 
@@ -150,6 +152,12 @@ def _check_starts_fit_budget(plan: Plan) -> None:
         raise SpecError(f"start_from names {len(plan.starts)} points but budget.trials is {plan.spec.budget.trials}; raise it or drop some")
 
 
+def _check_fits_this_machine(plan: Plan) -> None:
+    wanted = plan.spec.resources.cpus_per_trial
+    if "RAY_ADDRESS" not in os.environ and wanted > num_cores():
+        raise SpecError(f"resources.cpus_per_trial asks for {wanted} of {num_cores()} cores; lower it, or set RAY_ADDRESS to a cluster")
+
+
 def _corners(space: SearchSpace) -> list[Point]:
     """Points made of ends of ranges and of options, a seeded draw of them: together they meet every value many times."""
     draw = random.Random(0)
@@ -167,8 +175,3 @@ def check_name_is_free(plan: Plan) -> None:
         raise SpecError(
             f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; or choose another name"
         )
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from cluster.connection import num_cores
 from search_spaces.dimensions import Choice, Value
 from study.final import Final
 from study.names import trial_name
-from study.plan import Plan, num_cores
+from study.plan import Plan
 from study.result import StudyResult
 
 MAX_ROWS = 15

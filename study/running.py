@@ -19,7 +19,7 @@ from study.provenance import provenance_tags
 from study.result import SPEC_FILE, StudyResult, find_study, trial_row
 from study.search.record import StudyRecord, Trial
 from study.spec import StudySpec
-from study.tracking.client import connect, prepare_experiment
+from study.tracking.client import connect, prepare_experiment, tracking_errors
 from study.tracking.study_run import StudyRun
 from study.weights_folder import NUM_KEPT, delete_weights
 from study.yaml_file import write_yaml
@@ -101,7 +101,8 @@ def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progre
 def _open_run(plan: Plan, record: StudyRecord) -> StudyRun:
     client = connect(plan.home.tracking_uri)
     plan.home.folder.mkdir(parents=True, exist_ok=True)
-    experiment_id = prepare_experiment(client, plan.home, plan.spec.dataset)
+    with tracking_errors(client.tracking_uri):
+        experiment_id = prepare_experiment(client, plan.home, plan.spec.dataset)
     return StudyRun.open(client, experiment_id, plan, record, provenance_tags())
 
 
@@ -135,9 +136,8 @@ def _search(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignme
             _keep_best_weights(plan, record)
         on_change(number)
 
-    tune_study(plan.spec, plan.space, record, assignment, changed)
-    if any(trial.state == "running" for trial in record.trials):
-        raise KeyboardInterrupt  # Ray Tune took the signal and ended in order
+    if not tune_study(plan.spec, plan.space, record, assignment, changed):
+        raise KeyboardInterrupt  # Ray Tune took the signal and ended in order; the test split must stay shut
 
 
 def _keep_best_weights(plan: Plan, record: StudyRecord) -> None:

@@ -26,9 +26,12 @@ def tune_study(
     record: StudyRecord,
     assignment: Assignment,
     on_change: Callable[[int], None],
-) -> None:
-    """Runs trials until the budget is spent, or Ctrl-C. What they report goes into `record`; `on_change` gets the number of each
-    trial that reported. Raises StudyError if the cluster cannot hold a single trial."""
+) -> bool:
+    """Runs trials until the budget is spent (True), or until Ctrl-C (False).
+
+    What they report goes into `record`; `on_change` gets the number of each trial that reported. Raises StudyError if the cluster
+    cannot hold a single trial.
+    """
     from ray import tune
 
     from study.execution.scheduler import RecordScheduler
@@ -59,6 +62,8 @@ def tune_study(
     tuner.fit()
     record.note(seconds=limits.seconds)
     shutil.rmtree(Path(assignment.study_folder) / RAY_FOLDER, ignore_errors=True)  # all that counts is in the record
+    started = [trial for trial in record.trials if trial.state != "waiting"]
+    return all(trial.has_ended for trial in started) and not limits.allow_another(len(started))
 
 
 def trial_resources(wanted: Resources) -> dict[str, float]:

@@ -57,6 +57,7 @@ def test_a_good_spec_makes_a_plan(home: Home) -> None:
             r"start_from\[0\] cannot be a start point.*learning_rate must lie in \[0.0003, 0.03\]",
         ),
         ({"start_from": [{}] * 4}, SpecError, "start_from names 4 points but budget.trials is 3"),
+        ({"resources": {"cpus_per_trial": 1000}}, SpecError, "resources.cpus_per_trial asks for 1000 of .* cores"),
         ({"search_space": "nothing.py:SPACE"}, SpecError, "cannot be loaded: FileNotFoundError"),
     ],
 )
