@@ -21,7 +21,7 @@ from trainables.datasets.manifest import Manifest
 from trainables.errors import RecipeError
 from trainables.models.catalogue import find_architecture
 from trainables.models.checkpoints import ensure_weights
-from trainables.recipe import Model
+from trainables.recipe.model import Model
 
 NUM_CORNERS = 400
 """Extreme configurations of the space that are checked."""

@@ -7,7 +7,7 @@ from search_spaces.errors import UnknownNameError
 from trainables.datasets.manifest import Manifest
 from trainables.errors import RecipeError
 from trainables.models.catalogue import check_recipe, find_architecture
-from trainables.recipe import Recipe
+from trainables.recipe.tree import Recipe
 
 DEFAULTS: Mapping[str, Value] = {
     "architecture": "cnn4-32x256",

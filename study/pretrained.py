@@ -4,7 +4,7 @@ from pathlib import Path
 
 from study.plan import Plan, is_registered_model
 from trainables.models.checkpoints import ensure_weights
-from trainables.recipe import Model
+from trainables.recipe.model import Model
 
 
 def locate_weights(plan: Plan) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trainables.errors import RecipeError, TrainableError
 from trainables.models.catalogue import check_recipe
-from trainables.recipe import Recipe
+from trainables.recipe.tree import Recipe
 
 if TYPE_CHECKING:
     from trainables.training import Epoch, Training

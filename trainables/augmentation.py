@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.recipe import Augmentation
+from trainables.recipe.augmentation import Augmentation
 
 # B batch, C channels, S side of the square image, all tensors on one device
 

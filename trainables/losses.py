@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainables.errors import RecipeError
-from trainables.recipe import Loss
+from trainables.recipe.loss import Loss
 
 # B batch, K classes
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainables.recipe import Optimizer
+from trainables.recipe.optimizer import Optimizer
 
 
 def build_optimizer(optimizer: Optimizer, parameters: Sequence[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:

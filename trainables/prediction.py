@@ -20,7 +20,7 @@ from trainables.errors import DatasetError
 from trainables.evaluation import logits_of
 from trainables.models.building import build_model
 from trainables.preprocessing import Preprocessing
-from trainables.recipe import Recipe
+from trainables.recipe.tree import Recipe
 
 # N images, H height, W width, C channels, K classes
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from trainables.datasets.manifest import Manifest
 from trainables.models.building import pixel_statistics
-from trainables.recipe import Recipe
+from trainables.recipe.tree import Recipe
 
 # N images, B batch, H height, W width as stored, C channels, S side of what the model sees
 

@@ -2,7 +2,7 @@
 
 import math
 
-from trainables.recipe import Phase
+from trainables.recipe.phase import Phase
 
 
 def learning_rate(phase: Phase, step: int, steps_per_epoch: int) -> float:

@@ -25,7 +25,8 @@ from trainables.models.network import Network
 from trainables.optimizers import build_optimizer, set_learning_rate
 from trainables.preprocessing import Preprocessing
 from trainables.randomness import generator, seeded
-from trainables.recipe import Phase, Recipe
+from trainables.recipe.phase import Phase
+from trainables.recipe.tree import Recipe
 from trainables.schedules import learning_rate
 
 # N images, B batch, H height, W width as stored, C channels, K classes

@@ -12,7 +12,7 @@ from study.tracking.outbox import Outbox
 from study.tracking.pictures import confusion_matrix, learning_curves
 from trainables.datasets.manifest import Manifest
 from trainables.metrics import METRICS
-from trainables.recipe import Recipe
+from trainables.recipe.tree import Recipe
 from trainables.training import Epoch
 
 MAX_CLASSES_WITH_METRICS = 50

@@ -6,7 +6,7 @@ from trainables.errors import RecipeError
 from trainables.models.building import build_model
 from trainables.models.catalogue import architecture_names, find_architecture
 from trainables.models.network import Network
-from trainables.recipe import Model
+from trainables.recipe.model import Model
 
 TIMM = ["resnet18", "efficientnet_b0", "mobilenetv3_small_100", "convnext_atto", "vit_tiny_patch16_224", "levit_128s"]
 

@@ -10,7 +10,10 @@ from trainables.errors import RecipeError
 from trainables.models.building import build_model
 from trainables.models.catalogue import architecture_names, check_recipe, find_architecture
 from trainables.models.timm_names import timm_names
-from trainables.recipe import Data, Model, Phase, Recipe
+from trainables.recipe.data import Data
+from trainables.recipe.model import Model
+from trainables.recipe.phase import Phase
+from trainables.recipe.tree import Recipe
 
 
 def recipe(architecture: str, *, image_size: int = 48, weights: str = "none", freeze_depth: int = 0) -> Recipe:

@@ -9,7 +9,7 @@ from trainables.errors import RecipeError, WeightsError
 from trainables.models.building import build_model
 from trainables.models.checkpoints import ensure_weights
 from trainables.models.network import Network
-from trainables.recipe import Model
+from trainables.recipe.model import Model
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from study.home import Home
 from study.point import build_recipe
 from trainables.datasets.manifest import Manifest
 from trainables.errors import RecipeError
-from trainables.recipe import Recipe
+from trainables.recipe.tree import Recipe
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision_functional
 
 from trainables.augmentation import Parameters, apply, augment, draw, is_active
-from trainables.recipe import Augmentation
+from trainables.recipe.augmentation import Augmentation
 
 STRONG = Augmentation(strength=1.0, flip_probability=0.5)
 SIDE = 17

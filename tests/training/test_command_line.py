@@ -16,7 +16,10 @@ from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.options import AddOptions
 from trainables.prediction import Classifier
-from trainables.recipe import Data, Model, Phase, Recipe
+from trainables.recipe.data import Data
+from trainables.recipe.model import Model
+from trainables.recipe.phase import Phase
+from trainables.recipe.tree import Recipe
 
 RECIPE = Recipe(
     data=Data(image_size=8), model=Model(architecture="cnn2-32x64"), phases=(Phase(epochs=3, learning_rate=3e-3),), batch_size=16

@@ -7,7 +7,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from trainables.errors import RecipeError
 from trainables.losses import build_loss, class_weights
-from trainables.recipe import Loss
+from trainables.recipe.loss import Loss
 
 FER2013 = {"angry": 3995, "disgust": 436, "fear": 4097, "happy": 7215, "neutral": 4965, "sad": 4830, "surprise": 3171}
 

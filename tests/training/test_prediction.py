@@ -10,7 +10,11 @@ from PIL import Image
 from trainables.datasets.pixels import permute
 from trainables.errors import DatasetError
 from trainables.prediction import Card, Classifier
-from trainables.recipe import Augmentation, Data, Model, Phase, Recipe
+from trainables.recipe.augmentation import Augmentation
+from trainables.recipe.data import Data
+from trainables.recipe.model import Model
+from trainables.recipe.phase import Phase
+from trainables.recipe.tree import Recipe
 from trainables.training import Training
 
 CPU = torch.device("cpu")

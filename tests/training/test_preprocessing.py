@@ -6,7 +6,10 @@ import torch
 from PIL import Image
 
 from trainables.preprocessing import Preprocessing, resized_uint8
-from trainables.recipe import Data, Model, Phase, Recipe
+from trainables.recipe.data import Data
+from trainables.recipe.model import Model
+from trainables.recipe.phase import Phase
+from trainables.recipe.tree import Recipe
 
 CPU = torch.device("cpu")
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.recipe import Phase
+from trainables.recipe.phase import Phase
 from trainables.schedules import factor, learning_rate
 
 phases = st.builds(

@@ -10,7 +10,13 @@ from sklearn.datasets import load_digits
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.split import Split
 from trainables.errors import DivergedError, RecipeError
-from trainables.recipe import Augmentation, Data, Loss, Model, Optimizer, Phase, Recipe
+from trainables.recipe.augmentation import Augmentation
+from trainables.recipe.data import Data
+from trainables.recipe.loss import Loss
+from trainables.recipe.model import Model
+from trainables.recipe.optimizer import Optimizer
+from trainables.recipe.phase import Phase
+from trainables.recipe.tree import Recipe
 from trainables.training import Epoch, Training
 
 CPU = torch.device("cpu")

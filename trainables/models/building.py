@@ -7,7 +7,7 @@ from trainables.models.checkpoints import find_checkpoint
 from trainables.models.network import Network
 from trainables.models.weights import load_weights
 from trainables.randomness import seeded
-from trainables.recipe import Model
+from trainables.recipe.model import Model
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from trainables.errors import RecipeError
 from trainables.models.multiply_adds import CnnShape, ResNetShape
 from trainables.models.timm_names import timm_names
-from trainables.recipe import Model, Recipe
+from trainables.recipe.model import Model
+from trainables.recipe.tree import Recipe
 
 TIMM_PREFIX = "timm/"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trainables.errors import RecipeError, WeightsError
 from trainables.models.catalogue import TIMM_PREFIX, check_weights, find_architecture, timm_name
-from trainables.recipe import Model
+from trainables.recipe.model import Model
 
 PATIENCE_SECONDS = 5.0
 

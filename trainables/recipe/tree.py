@@ -1,0 +1,75 @@
+"""The recipe itself: all its parts, the batch and the seed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainables.errors import RecipeError
+from trainables.recipe.augmentation import Augmentation
+from trainables.recipe.checks import within
+from trainables.recipe.data import Data
+from trainables.recipe.evaluation import Evaluation
+from trainables.recipe.loss import Loss
+from trainables.recipe.model import Model
+from trainables.recipe.optimizer import Optimizer
+from trainables.recipe.phase import Phase
+from trainables.recipe.reading import built, plain
+
+MOST_WEIGHT_POWER_WITH_SAMPLER = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One fully specified training configuration (DESIGN: contract 5)."""
+
+    data: Data
+    model: Model
+    phases: tuple[Phase, ...]
+    """At least one; they follow each other."""
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    loss: Loss = field(default_factory=Loss)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    batch_size: int = 64
+    """Images per optimizer step, 1 to 65536; the last batch of an epoch may be smaller."""
+    patience: int | None = None
+    """Epochs without a better validation accuracy after which the training ends, at least 1; None trains to the end."""
+    seed: int = 0
+    """Follows into initial weights, order of images, augmentation and dropout; at least 0."""
+
+    def __post_init__(self) -> None:
+        if not self.phases:
+            raise RecipeError("a recipe needs at least one phase, got none")
+        within("batch_size", self.batch_size, 1, 65_536)
+        if self.patience is not None:
+            within("patience", self.patience, 1, 100_000)
+        within("seed", self.seed, 0, 2**63 - 1)
+        _check_parts_agree(self)
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of all phases together."""
+        return sum(phase.epochs for phase in self.phases)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tree as plain JSON values; `Recipe.from_dict` turns it back."""
+        tree: dict[str, Any] = plain(self)
+        return tree
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> "Recipe":
+        """The recipe written by `to_dict`, or by hand. Raises RecipeError with the path of the key that does not fit."""
+        recipe: Recipe = built(cls, tree, "recipe")
+        return recipe
+
+
+def _check_parts_agree(recipe: Recipe) -> None:
+    if recipe.data.sampler_power and recipe.loss.class_weight_power > MOST_WEIGHT_POWER_WITH_SAMPLER:
+        raise RecipeError(
+            f"sampler_power and class_weight_power above {MOST_WEIGHT_POWER_WITH_SAMPLER} correct the same imbalance twice; "
+            f"got {recipe.data.sampler_power:g} and {recipe.loss.class_weight_power:g}: set one of them to 0"
+        )
+    if recipe.evaluation.views == "ten_crop" and not recipe.data.crop_margin:
+        raise RecipeError("evaluation views 'ten_crop' needs a crop_margin above 0: with none, its five crops are one")
+    if recipe.evaluation.dropout_samples and not recipe.model.dropout:
+        raise RecipeError("dropout_samples needs dropout above 0: with none, all samples are one")
