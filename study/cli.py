@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 
-SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML.")]
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a ready study.")]
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
@@ -59,10 +59,11 @@ def check(spec: SpecFile) -> None:
     """
     from study.home import Home
     from study.plan import plan_study
+    from study.ready import study_file
     from study.reports import print_plan
     from study.spec import StudySpec
 
-    print_plan(plan_study(StudySpec.read(spec), Home.current()), spec)
+    print_plan(plan_study(StudySpec.read(study_file(spec)), Home.current()), spec)
 
 
 @app.command()
@@ -71,11 +72,12 @@ def run(spec: SpecFile, as_json: AsJson = False) -> None:
 
     Example: study run fer2013.yaml
     """
+    from study.ready import study_file
     from study.reports import print_result
     from study.running import run_study
     from study.spec import StudySpec
 
-    parsed = StudySpec.read(spec)
+    parsed = StudySpec.read(study_file(spec))
     with _resumable(parsed.study):
         print_result(run_study(parsed), as_json=as_json)
 
@@ -117,6 +119,55 @@ def show(name: StudyName, as_json: AsJson = False) -> None:
     from study.result import find_study
 
     print_result(find_study(Home.current(), name), as_json=as_json)
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A recipe, or a ready study.")] = None, as_json: AsJson = False
+) -> None:
+    """List the named recipes, or print one in full: what its source states, and what we chose and why.
+
+    Example: study recipes fer-r50-hybrid
+    """
+    from search_spaces.named import find_recipe, named_recipes
+    from study.ready import ready_studies
+    from study.reports_recipes import print_recipe, print_recipes
+
+    if name is None:
+        print_recipes(named_recipes().values(), as_json=as_json)
+    elif name in ready_studies():
+        print(ready_studies()[name].read_text(encoding="utf-8"), end="")
+    else:
+        print_recipe(find_recipe(name), as_json=as_json)
+
+
+@app.command()
+def reproduce(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Recipes; `fer-r18-freeze-*` names several.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All recipes.")] = False,
+    images: Annotated[int | None, typer.Option(help="Train on this many images only.", min=2)] = None,
+    epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.", min=1)] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels of what the network sees.", min=4)] = None,
+    weights: Annotated[str | None, typer.Option(help="A file in place of published weights.")] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each recipe.", min=1)] = 3,
+    markdown: Annotated[Path | None, typer.Option(help="Write the table there, too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train recipes and compare what they reach on the sealed test split with what their sources state.
+
+    Example: study reproduce fer-cnn4-32x256 --images 6000 --epochs 5
+    """
+    from study.errors import SpecError
+    from study.reports_reproductions import markdown_table, print_reproductions
+    from study.reproducing import Scale, reproduce
+
+    if all_ == bool(names):
+        raise SpecError("study reproduce takes names of recipes, or --all; see them: study recipes")
+    scale = Scale(images=images, epochs=epochs, size=size, weights=weights, seeds=seeds)
+    made = reproduce(names or ["*"], scale)
+    if markdown is not None:
+        markdown.write_text(markdown_table(made), encoding="utf-8")
+    print_reproductions(made, as_json=as_json)
 
 
 @app.command()

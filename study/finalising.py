@@ -2,30 +2,27 @@
 
 from typing import Any
 
-import torch
 from scipy.stats import binomtest
 
 from study import names
-from study.execution.assignment import trial_seed
 from study.final import Final, TestResult
 from study.plan import Plan
-from study.point import build_recipe
 from study.registry.registering import register
 from study.search.record import Trial
 from study.tracking.study_run import StudyRun
-from study.weights_folder import weights_file
+from study.trained import trained_classifier
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.sealed_test import open_test_split, openings
 from trainables.evaluation import metrics_of
 from trainables.metrics import METRICS, Metrics
-from trainables.prediction import Card, Classifier
+from trainables.prediction import Classifier
 
 CONFIDENCE = 0.95
 
 
 def finalise(plan: Plan, winner: Trial, run: StudyRun) -> Final:
     """Opens the test split, measures the winner, registers it, and writes the result."""
-    classifier = _classifier(plan, winner)
+    classifier = trained_classifier(plan, winner)
     test = _measure(plan, classifier)
     tags = {
         names.STUDY: plan.spec.study,
@@ -40,13 +37,6 @@ def finalise(plan: Plan, winner: Trial, run: StudyRun) -> Final:
     final = Final(trial=winner.number, test=test, model=names.model_name(plan.spec.dataset), version=version)
     final.write(plan.folder)
     return final
-
-
-def _classifier(plan: Plan, winner: Trial) -> Classifier:
-    seed = trial_seed(plan.spec.seed, winner.number)
-    recipe = build_recipe(winner.point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=seed)
-    weights = torch.load(weights_file(plan.folder, winner.number), map_location="cpu", weights_only=True)
-    return Classifier(Card.of(recipe, plan.manifest), weights)
 
 
 def _measure(plan: Plan, classifier: Classifier) -> TestResult:

@@ -1,56 +1,78 @@
 """From a point of a search space to a recipe: the one place where dimension names meet recipe fields."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from search_spaces.dimensions import Value
 from search_spaces.errors import UnknownNameError
+from study.phases import PHASE_DEFAULTS, build_phases
+from study.phases import WITHOUT_DEFAULT as PHASES_WITHOUT_DEFAULT
 from trainables.datasets.manifest import Manifest
 from trainables.errors import RecipeError
-from trainables.models.catalogue import check_recipe, find_architecture
+from trainables.models.catalogue import check_branches, check_recipe, find_architecture
+from trainables.recipe.augmentation import Augmentation, Mixing
+from trainables.recipe.data import Data
+from trainables.recipe.evaluation import Evaluation
+from trainables.recipe.loss import Loss
+from trainables.recipe.model import Head, Model
+from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.tree import Recipe
 
-DEFAULTS: Mapping[str, Value] = {
-    "architecture": "cnn4-32x256",
-    "weights": "none",
-    "normalisation": "dataset",
-    "fine_tuning": "direct",
-    "probe_fraction": 0.2,
-    "freeze_depth": 0,
-    "batch_norm": "eval_frozen",
-    "optimizer": "adamw",
-    "learning_rate": 1e-3,
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "schedule": "cosine",
-    "warmup_fraction": 0.0,
-    "step_epochs": 10,
-    "step_factor": 0.1,
-    "batch_size": 64,
-    "class_weight_power": 0.0,
-    "label_smoothing": 0.0,
-    "augmentation_strength": 0.0,
-    "rotation_degrees": 35.0,
-    "shift_fraction": 0.25,
-    "shear_degrees": 10.0,
-    "zoom_fraction": 0.4,
-    "zoom_axes": "together",
-    "brightness_fraction": 0.5,
-    "flip_probability": 0.0,
-    "fill": "zeros",
-    "dropout": 0.0,
-}
-"""Value of each dimension where a point does not name it."""
+CLASS_WEIGHT = "class_weight."
+"""What the dimension of one class's weight begins with: `class_weight.disgust`; classes without one weigh 1."""
 
-WITHOUT_DEFAULT = ("image_size", "class_weight_cap")
-"""Dimensions that follow from the dataset (its own side), or are absent, where a point does not name them."""
+_PLACES: Mapping[str, tuple[type, tuple[str, ...]]] = {
+    "data": (Data, ()),
+    "model": (Model, ()),
+    "model.head": (Head, ("kind", "units")),
+    "optimizer": (Optimizer, ("kind",)),
+    "loss": (Loss, ("kind",)),
+    "augmentation": (Augmentation, ("policy", "strength")),
+    "augmentation.mixing": (Mixing, ("kind", "alpha", "probability", "off_fraction")),
+    "evaluation": (Evaluation, ()),
+}
+"""Parts of a recipe, with the fields whose dimension's name begins with the part's: `head_kind`, `mixing_alpha`."""
+
+_RENAMED = {"optimizer_kind": "optimizer", "loss_kind": "loss", "head_kind": "head", "mixing_kind": "mixing"}
+_NO_DIMENSION = ("head", "mixing", "class_weights")
+_OWN_DEFAULTS: Mapping[str, Value] = {"architecture": "cnn4-32x256", "weight_decay": 1e-4, "batch_size": 64}
+
+
+def _fields() -> dict[str, tuple[str, Any]]:
+    """Path in the recipe and default (None: absent) by dimension."""
+    found: dict[str, tuple[str, Any]] = {"batch_size": ("batch_size", 64), "patience": ("patience", None)}
+    for place, (part, prefixed) in _PLACES.items():
+        for field in dataclasses.fields(part):
+            if field.name in _NO_DIMENSION:
+                continue
+            name = f"{place.rsplit('.', 1)[-1]}_{field.name}" if field.name in prefixed else field.name
+            default = None if field.default is dataclasses.MISSING else field.default
+            found[_RENAMED.get(name, name)] = (f"{place}.{field.name}", default)
+    return found
+
+
+_FIELDS: Mapping[str, tuple[str, Any]] = _fields()
+
+DEFAULTS: Mapping[str, Value] = {
+    **{name: ",".join(default) if isinstance(default, tuple) else default for name, (_, default) in _FIELDS.items() if default is not None},
+    **_OWN_DEFAULTS,
+    **PHASE_DEFAULTS,
+}
+"""Value of each dimension where a point does not name it; a dimension that is not here is then absent."""
+
+SWITCHES = ("averaging", "balancing")
+"""Dimensions of no field of their own: others exist only at some of their values."""
+
+NAMES: tuple[str, ...] = tuple(dict.fromkeys((*_FIELDS, *PHASE_DEFAULTS, *PHASES_WITHOUT_DEFAULT, *SWITCHES)))
+"""Every dimension that a point may name, but those of class weights."""
 
 
 def check_names(names: Iterable[str]) -> None:
     """Raises UnknownNameError for a name that no recipe field has."""
-    known = (*DEFAULTS, *WITHOUT_DEFAULT)
     for name in names:
-        if name not in known:
-            raise UnknownNameError("dimension", name, known)
+        if name not in NAMES and not name.startswith(CLASS_WEIGHT):
+            raise UnknownNameError("dimension", name, (*NAMES, f"{CLASS_WEIGHT}NAME"))
 
 
 def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, seed: int) -> Recipe:
@@ -59,47 +81,39 @@ def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, 
     Raises UnknownNameError for a dimension that does not exist, RecipeError for values that no training can follow.
     """
     check_names(point)
-    values = {**DEFAULTS, **point}
-    architecture = find_architecture(str(values["architecture"]))
-    side = values.get("image_size", max(dataset.height, dataset.width, architecture.smallest_image_size or 1))
-    recipe = Recipe.from_dict(
-        {
-            "data": {"image_size": side, "normalisation": values["normalisation"]},
-            "model": _named(values, "architecture", "weights", "dropout", "batch_norm"),
-            "phases": _phases(values, epochs, architecture.num_stages),
-            "optimizer": {"kind": values["optimizer"], **_named(values, "weight_decay", "momentum")},
-            "loss": _named(values, "label_smoothing", "class_weight_power", "class_weight_cap"),
-            "augmentation": {"strength": values["augmentation_strength"], **_named(values, *_AUGMENTATION)},
-            "batch_size": values["batch_size"],
-            "seed": seed,
-        }
-    )
+    architecture = find_architecture(str(point.get("architecture", DEFAULTS["architecture"])))
+    tree: dict[str, Any] = {"phases": build_phases(point, epochs, architecture.num_stages), "seed": seed}
+    for name, (path, default) in _FIELDS.items():
+        _put(tree, path, point.get(name, DEFAULTS.get(name, default)))
+    if tree["data"]["image_size"] is None:
+        tree["data"]["image_size"] = max(dataset.height, dataset.width, architecture.smallest_image_size or 1)
+    _check_num_images(point, dataset)
+    tree["loss"]["class_weights"] = _class_weights(point, dataset)
+    branches = tree["model"]["head"]["branches"]
+    tree["model"]["head"]["branches"] = [name.strip() for name in str(branches or "").split(",") if name.strip()]
+    recipe = Recipe.from_dict(tree)
     check_recipe(recipe)
+    check_branches(recipe.model.head, dataset.classes)
     return recipe
 
 
-_AUGMENTATION = (
-    "rotation_degrees",
-    "shift_fraction",
-    "shear_degrees",
-    "zoom_fraction",
-    "zoom_axes",
-    "brightness_fraction",
-    "flip_probability",
-    "fill",
-)
+def _put(tree: dict[str, Any], path: str, value: Value | None) -> None:
+    *parts, last = path.split(".")
+    for part in parts:
+        tree = tree.setdefault(part, {})
+    tree[last] = value
 
 
-def _phases(values: Mapping[str, Value], epochs: int, num_stages: int) -> list[dict[str, object]]:
-    """One phase, or (lp_ft) the head alone first and then the rest; the probe takes at least one epoch and leaves at least one."""
-    if values["fine_tuning"] not in ("direct", "lp_ft"):
-        raise RecipeError(f"fine_tuning must be direct or lp_ft, got {values['fine_tuning']!r}")
-    phase = _named(values, "learning_rate", "schedule", "warmup_fraction", "step_epochs", "step_factor", "freeze_depth")
-    if values["fine_tuning"] == "direct" or epochs < 2:
-        return [{**phase, "epochs": epochs}]
-    probe = min(max(round(float(values["probe_fraction"]) * epochs), 1), epochs - 1)
-    return [{**phase, "epochs": probe, "freeze_depth": num_stages}, {**phase, "epochs": epochs - probe}]
+def _check_num_images(point: Mapping[str, Value], dataset: Manifest) -> None:
+    wanted, num_images = point.get("train_images"), dataset.splits["train"].num_images
+    if isinstance(wanted, int) and wanted > num_images:
+        raise RecipeError(f"train_images must be at most {num_images}, the training images of {dataset.name!r}, got {wanted}")
 
 
-def _named(values: Mapping[str, Value], *names: str) -> dict[str, object]:
-    return {name: values.get(name) for name in names}
+def _class_weights(point: Mapping[str, Value], dataset: Manifest) -> dict[str, Value] | None:
+    given = {name.removeprefix(CLASS_WEIGHT): value for name, value in point.items() if name.startswith(CLASS_WEIGHT)}
+    if unknown := sorted(set(given) - set(dataset.classes)):
+        raise RecipeError(
+            f"{CLASS_WEIGHT}{unknown[0]} names no class of dataset {dataset.name!r}; its classes: {', '.join(dataset.classes)}"
+        )
+    return {name: given.get(name, 1.0) for name in dataset.classes} if given else None

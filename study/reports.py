@@ -12,7 +12,10 @@ from search_spaces.dimensions import Choice, Value
 from study.final import Final
 from study.names import trial_name
 from study.plan import Plan
+from study.reports_reproductions import print_reproductions
+from study.reproduction import Reproductions
 from study.result import StudyResult
+from study.terminal import console, number_text
 
 MAX_ROWS = 15
 MAX_VARIED = 6
@@ -20,23 +23,21 @@ MAX_VARIED = 6
 
 def print_plan(plan: Plan, file: Path) -> None:
     """The space, the trials and the rough cost of a study that is about to run."""
-    console, spec = _console(), plan.spec
-    console.print(f"[bold]{spec.study}[/] on {spec.dataset} ({_sizes(plan)}), search space {spec.search_space}\n")
+    out, spec = console(), plan.spec
+    out.print(f"[bold]{spec.study}[/] on {spec.dataset} ({_sizes(plan)}), search space {spec.search_space}\n")
     table = Table("dimension", "range", "exists when", "", box=None, pad_edge=False)
     for dimension in plan.space.dimensions:
         conditions = " and ".join(f"{name} is {condition}" for name, condition in dimension.when.items())
         is_fixed = isinstance(dimension, Choice) and len(dimension.options) == 1
         table.add_row(dimension.name, f"[dim]{dimension}[/]" if is_fixed else str(dimension), conditions, f"[dim]{dimension.about}[/]")
-    console.print(table)
+    out.print(table)
     for start in plan.starts:
         changed = ", ".join(f"{name} (recipe: {value})" for name, value in start.overridden.items())
-        console.print(f"\nstarts from [bold]{start.origin}[/]" + (f", where the study fixes {changed}" if changed else ""))
+        out.print(f"\nstarts from [bold]{start.origin}[/]" + (f", where the study fixes {changed}" if changed else ""))
     budget, stopping = spec.budget, spec.early_stopping.rule
-    console.print(
-        f"\n{budget.trials} trials of at most {budget.epochs} epochs, early stopping {stopping}, objective {spec.objective.metric}"
-    )
-    console.print(f"at most {plan.num_images_trained:,} images through training{_cost(plan)}")
-    console.print(f"\n[green]The study can run.[/]  Next: study run {file}")
+    out.print(f"\n{budget.trials} trials of at most {budget.epochs} epochs, early stopping {stopping}, objective {spec.objective.metric}")
+    out.print(f"at most {plan.num_images_trained:,} images through training{_cost(plan)}")
+    out.print(f"\n[green]The study can run.[/]  Next: study run {file}")
 
 
 def print_result(result: StudyResult, *, as_json: bool = False) -> None:
@@ -44,17 +45,19 @@ def print_result(result: StudyResult, *, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
         return
-    console = _console()
-    console.print(f"\n[bold]{result.spec.study}[/] on {result.spec.dataset}: {result.state}")
+    out = console()
+    out.print(f"\n[bold]{result.spec.study}[/] on {result.spec.dataset}: {result.state}")
     if result.leaderboard:
-        console.print(_leaderboard(result))
+        out.print(_leaderboard(result))
     for trial in result.trials:
         if trial.state == "failed":
-            console.print(f"[red]{trial_name(trial.number)} failed:[/] {trial.reason}")
-    if result.final is not None:
-        _print_final(console, result, result.final)
+            out.print(f"[red]{trial_name(trial.number)} failed:[/] {trial.reason}")
+    if result.reproduction is not None:
+        print_reproductions(Reproductions(done=(result.reproduction,)))
+    elif result.final is not None:
+        _print_final(out, result, result.final)
     else:
-        console.print(f"\nNext: study resume {result.spec.study}")
+        out.print(f"\nNext: study resume {result.spec.study}")
 
 
 def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> None:
@@ -64,7 +67,7 @@ def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> N
         print(json.dumps([{key: tree[key] for key in keys} for tree in (result.to_dict() for result in results)], indent=2))
         return
     if not results:
-        _console().print("no studies yet; the first one: study quickstart")
+        console().print("no studies yet; the first one: study quickstart")
         return
     table = Table("study", "dataset", "state", "objective", "best", "test accuracy", "model", box=None, pad_edge=False)
     for result in results:
@@ -78,7 +81,7 @@ def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> N
             "" if final is None else _interval(final),
             "" if final is None else f"{final.model} version {final.version}",
         )
-    _console().print(table)
+    console().print(table)
 
 
 def _leaderboard(result: StudyResult) -> Table:
@@ -90,27 +93,30 @@ def _leaderboard(result: StudyResult) -> Table:
     for rank, trial in enumerate(result.leaderboard[:MAX_ROWS], start=1):
         cells = [str(rank), trial_name(trial.number), trial.state, _number(trial.value), _number(trial.metrics.get("accuracy"))]
         table.add_row(
-            *cells, f"{trial.best_epoch}/{len(trial.values)}", f"{trial.seconds:.0f} s", *(_short(trial.point.get(name)) for name in varied)
+            *cells,
+            f"{trial.best_epoch}/{len(trial.values)}",
+            f"{trial.seconds:.0f} s",
+            *(number_text(trial.point.get(name)) for name in varied),
         )
     if len(result.leaderboard) > MAX_ROWS:
         table.caption = f"… and {len(result.leaderboard) - MAX_ROWS} more (--json shows all)"
     return table
 
 
-def _print_final(console: Console, result: StudyResult, final: Final) -> None:
+def _print_final(out: Console, result: StudyResult, final: Final) -> None:
     test, winner = final.test, result.trials[final.trial]
-    console.print(f"\nbest by validation   {trial_name(winner.number)}: {result.spec.objective.metric} {_number(winner.value)}")
-    console.print(
+    out.print(f"\nbest by validation   {trial_name(winner.number)}: {result.spec.objective.metric} {_number(winner.value)}")
+    out.print(
         f"on the test split    accuracy [bold]{_interval(final)}[/], macro-F1 {test.metrics['macro_f1']:.4f}, {test.num_images:,} images"
     )
     if test.clean_metrics is not None:
-        console.print(f"  clean images only  accuracy {test.clean_metrics['accuracy']:.2%}, {test.num_clean:,} images")
-    console.print(f"  opened             {test.num_openings} time{'s' if test.num_openings > 1 else ''} so far")
-    console.print(f"registered model     [bold]{final.model} version {final.version}[/]  (models:/{final.model}/{final.version})")
-    console.print("\nNext:")
-    console.print("  study ui                     runs, curves and models in MLflow, in the browser")
-    console.print(f"  study show {result.spec.study:<17} this table again; --json for a program")
-    console.print("  study check SPEC             your own study file, checked before it runs")
+        out.print(f"  clean images only  accuracy {test.clean_metrics['accuracy']:.2%}, {test.num_clean:,} images")
+    out.print(f"  opened             {test.num_openings} time{'s' if test.num_openings > 1 else ''} so far")
+    out.print(f"registered model     [bold]{final.model} version {final.version}[/]  (models:/{final.model}/{final.version})")
+    out.print("\nNext:")
+    out.print("  study ui                     runs, curves and models in MLflow, in the browser")
+    out.print(f"  study show {result.spec.study:<17} this table again; --json for a program")
+    out.print("  study check SPEC             your own study file, checked before it runs")
 
 
 def _interval(final: Final) -> str:
@@ -147,13 +153,3 @@ def _hours(hours: float) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _short(value: Value | None) -> str:
-    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _console() -> Console:
-    # A pipe has no width of its own; tables must not be folded at 80 characters there.
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)

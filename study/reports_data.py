@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from study.terminal import console
 from trainables.datasets.contact_sheet import CONTACT_SHEET_FILE
 from trainables.datasets.manifest import Manifest
 
@@ -33,14 +34,14 @@ def adding_progress() -> Iterator[Callable[[str, int, int | None], None]]:
 
 def print_added(manifest: Manifest, folder: Path) -> None:
     """What was stored, and what to look at next."""
-    console = _console()
+    out = console()
     counts = ", ".join(
         f"{name} {split.num_images:,}" + (" (carved)" if split.origin == "carved" else "") for name, split in manifest.splits.items()
     )
-    console.print(f"added [bold]{manifest.name}[/]: {manifest.num_classes} classes, {_size(manifest)}; {counts}")
+    out.print(f"added [bold]{manifest.name}[/]: {manifest.num_classes} classes, {_size(manifest)}; {counts}")
     if manifest.findings.skipped:
-        console.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in manifest.findings.skipped.items()))
-    console.print(f"Next: study data show {manifest.name}")
+        out.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in manifest.findings.skipped.items()))
+    out.print(f"Next: study data show {manifest.name}")
 
 
 def print_datasets(manifests: Sequence[Manifest], *, as_json: bool = False) -> None:
@@ -48,15 +49,15 @@ def print_datasets(manifests: Sequence[Manifest], *, as_json: bool = False) -> N
     if as_json:
         print(json.dumps([manifest.to_dict() for manifest in manifests], indent=2))
         return
-    console = _console()
+    out = console()
     if not manifests:
-        console.print("no datasets yet; a first one: study data add digits")
+        out.print("no datasets yet; a first one: study data add digits")
         return
     table = Table("dataset", "classes", "images", "train", "validation", "test", "digest", "source", box=None, pad_edge=False)
     for manifest in manifests:
         counts = (f"{manifest.splits[name].num_images:,}" for name in ("train", "validation", "test"))
         table.add_row(manifest.name, str(manifest.num_classes), _size(manifest), *counts, manifest.digest[:12], manifest.source)
-    console.print(table)
+    out.print(table)
 
 
 def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) -> None:
@@ -65,20 +66,20 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
     if as_json:
         print(json.dumps({**manifest.to_dict(), "contact_sheet": str(sheet)}, indent=2))
         return
-    console = _console()
-    console.print(f"[bold]{manifest.name}[/]  {_size(manifest)}, licence {manifest.licence or 'not stated'}, added {manifest.added}")
-    console.print(f"from {manifest.source}, digest {manifest.digest}\n")
-    console.print(_classes(manifest))
+    out = console()
+    out.print(f"[bold]{manifest.name}[/]  {_size(manifest)}, licence {manifest.licence or 'not stated'}, added {manifest.added}")
+    out.print(f"from {manifest.source}, digest {manifest.digest}\n")
+    out.print(_classes(manifest))
     findings = manifest.findings
-    console.print("\nimages that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within))
-    console.print("distinct images that stand in two splits           " + _counts(findings.num_duplicates_across))
-    console.print(f"distinct images under more than one class          {findings.num_label_conflicts:,}")
+    out.print("\nimages that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within))
+    out.print("distinct images that stand in two splits           " + _counts(findings.num_duplicates_across))
+    out.print(f"distinct images under more than one class          {findings.num_label_conflicts:,}")
     if findings.skipped:
-        console.print("left out when it was added                         " + _counts(findings.skipped))
-    console.print(
+        out.print("left out when it was added                         " + _counts(findings.skipped))
+    out.print(
         f"pixels of the training split                       mean {_triple(manifest.pixel_mean)}, deviation {_triple(manifest.pixel_std)}"
     )
-    console.print(f"contact sheet                                      {sheet}", soft_wrap=True)
+    out.print(f"contact sheet                                      {sheet}", soft_wrap=True)
 
 
 def _classes(manifest: Manifest) -> Table:
@@ -104,8 +105,3 @@ def _counts(counts: object) -> str:
 
 def _triple(values: Sequence[float]) -> str:
     return " ".join(f"{value:.4f}" for value in values)
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)

@@ -7,6 +7,7 @@ from typing import Any
 from study.errors import UnknownStudyError
 from study.final import Final
 from study.home import Home
+from study.reproduction import Reproduction
 from study.search.record import StudyRecord, Trial
 from study.spec import StudySpec
 
@@ -27,6 +28,8 @@ class StudyResult:
     """By validation, complete trials before those stopped early."""
     final: Final | None
     """Test result and registered version; None until the study has come to its end."""
+    reproduction: Reproduction | None
+    """What a study that reproduces a recipe came to."""
     run_id: str | None
     """Its MLflow run."""
     seconds: float
@@ -44,6 +47,7 @@ class StudyResult:
             leaderboard=record.leaderboard(),
             best=record.best(),
             final=Final.read(folder),
+            reproduction=Reproduction.read(folder),
             run_id=facts.get("run_id"),
             seconds=facts.get("seconds", 0.0),
         )
@@ -51,9 +55,14 @@ class StudyResult:
     @property
     def state(self) -> str:
         """`finished`, or how many of the budget's trials have ended."""
-        if self.final is not None:
+        if self.has_ended:
             return "finished"
         return f"{sum(trial.has_ended for trial in self.trials)} of {self.spec.budget.trials} trials ended"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the test split has been opened for it: nothing is left to do."""
+        return self.final is not None or self.reproduction is not None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -66,6 +75,7 @@ class StudyResult:
             "run_id": self.run_id,
             "best": None if self.best is None else self.best.number,
             "final": None if self.final is None else asdict(self.final),
+            "reproduction": None if self.reproduction is None else asdict(self.reproduction),
             "leaderboard": [trial_row(trial) for trial in self.leaderboard],
             "failed": [{"trial": trial.number, "reason": trial.reason} for trial in self.trials if trial.state == "failed"],
         }

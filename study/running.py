@@ -48,7 +48,7 @@ def resume_study(name: str, *, home: Home | None = None, progress: Progress | No
     """
     home = home or Home.current()
     found = find_study(home, name)
-    if found.final is not None:
+    if found.has_ended:
         return found
     plan = plan_study(found.spec, home)
     record = StudyRecord.open(plan.folder)
@@ -93,8 +93,12 @@ def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progre
             with _true_status(run, record), progress.watching(plan.spec, record) as on_change:
                 _search(plan, record, run, _assignment(plan, run, weights, is_resumed=is_resumed), on_change)
                 winner = _winner(record)
-                progress.say(f"measuring {trial_name(winner.number)} on the sealed test split and registering it")
-                _conclude(plan, record, run, winner)
+                if plan.spec.reproduces is not None:
+                    progress.say("measuring every seed on the sealed test split")
+                    _conclude_reproduction(plan, record, run)
+                else:
+                    progress.say(f"measuring {trial_name(winner.number)} on the sealed test split and registering it")
+                    _conclude(plan, record, run, winner)
     return StudyResult.read(plan.folder)
 
 
@@ -143,7 +147,8 @@ def _search(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignme
 def _keep_best_weights(plan: Plan, record: StudyRecord) -> None:
     ended = [trial.number for trial in record.leaderboard() if trial.has_ended]
     best = record.best()
-    delete_weights(plan.folder, [number for number in ended[NUM_KEPT:] if best is None or number != best.number])
+    num_kept = NUM_KEPT if plan.spec.reproduces is None else plan.spec.budget.trials
+    delete_weights(plan.folder, [number for number in ended[num_kept:] if best is None or number != best.number])
 
 
 def _winner(record: StudyRecord) -> Trial:
@@ -161,6 +166,17 @@ def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial) -> 
     final = finalise(plan, winner, run)
     metrics = {f"test/{name}": value for name, value in final.test.metrics.items()}
     tags = {STATE: "finished", BEST_TRIAL: str(winner.number), "model": f"{final.model} version {final.version}"}
+    run.close_trials(record)
+    run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, metrics)
+
+
+def _conclude_reproduction(plan: Plan, record: StudyRecord, run: StudyRun) -> None:
+    from study.measuring import measure_reproduction
+
+    reproduction = measure_reproduction(plan, record)
+    low, high = reproduction.interval or (reproduction.mean, reproduction.mean)
+    metrics = {f"reproduction/{reproduction.metric}": reproduction.mean, "reproduction/low": low, "reproduction/high": high}
+    tags = {STATE: "finished", "recipe": reproduction.recipe, "verdict": reproduction.verdict}
     run.close_trials(record)
     run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, metrics)
 

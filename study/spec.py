@@ -109,6 +109,8 @@ class StudySpec(_Written):
     budget: Budget = Budget()
     early_stopping: EarlyStopping = EarlyStopping()
     resources: Resources = Resources()
+    reproduces: str | None = None
+    """The named recipe whose stated result the study checks: every trial is measured on the test split, none is registered."""
     seed: int = Field(0, ge=0, lt=2**31)
 
     @classmethod

@@ -18,7 +18,7 @@ class StartPoint:
     origin: str
     """Name of the recipe, or `start_from[i]`."""
     point: Point
-    """A value for every dimension of the space, and those of the recipe that the space lacks."""
+    """A value for every dimension of the space, and those of the recipe that the space lacks there."""
     overridden: Mapping[str, Value]
     """What the recipe says where the study fixes another value."""
 
@@ -38,12 +38,13 @@ def _start_point(item: str | Mapping[str, Value], index: int, space: SearchSpace
     values = {**given, **fixed}
     try:
         inside = space.build_point(lambda dimension: values[dimension.name] if dimension.name in values else _left_open(dimension))
-        space.check(inside)
+        # What a recipe says beyond the space rides along; a point that a person writes is a point of the space.
+        space.check(inside if isinstance(item, str) else {**inside, **{name: given[name] for name in given if name in space.names}})
     except SpaceError as error:
         raise SpecError(
             f"{origin} cannot be a start point of {space.name!r}: {error}; widen the dimension with extend, or fix it"
         ) from None
-    beside = {name: value for name, value in given.items() if name not in space.names}
+    beside = {name: value for name, value in given.items() if name not in inside}
     return StartPoint(origin=origin, point=inside | beside, overridden=overridden)
 
 

@@ -1,5 +1,10 @@
 """A network's opinion on a whole set of images, in evaluation mode."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,20 +14,31 @@ from torch.nn import functional
 from trainables.device import computing, repeatable
 from trainables.metrics import Metrics
 from trainables.preprocessing import Preprocessing
+from trainables.randomness import seeded
+from trainables.recipe.evaluation import Evaluation
 
-# N images, B batch, H height, W width, C channels, K classes
+# N images, B batch, H height, W width, C channels, L side before the crop, S side of what the model sees, K classes
 
 _PIXELS_PER_BATCH = {"cpu": 2**20, "cuda": 2**24}
+_NUM_VIEWS = {"one": 1, "flip": 2, "ten_crop": 10}
+_ONE_PASS = Evaluation()
 
 
-def logits_of(module: nn.Module, preprocessing: Preprocessing, images_NHWC: Tensor) -> Tensor:
-    """Logits (N, K) float32 of uint8 images of `Preprocessing.resident`. Puts the module into evaluation mode."""
+def logits_of(
+    module: nn.Module, preprocessing: Preprocessing, images_NHWC: Tensor, evaluation: Evaluation = _ONE_PASS, *, seed: int = 0
+) -> Tensor:
+    """Logits (N, K) float32 of uint8 images of `Preprocessing.resident`. Puts the module into evaluation mode.
+
+    Where `evaluation` asks for more than one pass they are the logarithm of the mean of the passes' probabilities. Samples of dropout
+    follow from `seed` and from all images of the call, in their order; the process's random generators are neither read nor changed.
+    """
     module.eval()
     device = images_NHWC.device
-    num_in_batch = max(_PIXELS_PER_BATCH[device.type] // preprocessing.image_size**2, 1)
-    with torch.no_grad(), computing(device), repeatable(device):
+    num_in_batch = max(_PIXELS_PER_BATCH[device.type] // preprocessing.scaled_size**2, 1)
+    with torch.no_grad(), computing(device), repeatable(device), _dropout(module, evaluation, seed, device):
         batches_BK = [
-            module(preprocessing.normalised(preprocessing.scaled(images_BHWC))).float() for images_BHWC in images_NHWC.split(num_in_batch)
+            _batch_logits(module, preprocessing, preprocessing.scaled(images_BHWC), evaluation)
+            for images_BHWC in images_NHWC.split(num_in_batch)
         ]
     return torch.cat(batches_BK)
 
@@ -44,3 +60,42 @@ def metrics_of(probabilities_NK: NDArray[np.float32], labels_N: NDArray[np.int64
     smallest = float(np.finfo(np.float32).tiny)
     logits_NK = torch.from_numpy(probabilities_NK).double().clamp_min(smallest).log()
     return metrics_of_logits(logits_NK, torch.tensor(labels_N))
+
+
+def _batch_logits(module: nn.Module, preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> Tensor:
+    """(B, K); one pass after the other, so that many need little more memory than one."""
+    num_samples = max(evaluation.dropout_samples, 1)
+    views_BCSS = _views(preprocessing, images_BCLL, evaluation)
+    passes_BK = (module(view_BCSS).float() for view_BCSS in views_BCSS for _ in range(num_samples))
+    num_passes = _NUM_VIEWS[evaluation.views] * num_samples
+    if num_passes == 1:
+        return next(passes_BK)
+    return reduce(torch.logaddexp, (logits_BK.log_softmax(1) for logits_BK in passes_BK)) - math.log(num_passes)
+
+
+def _views(preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> Iterator[Tensor]:
+    """What the model sees, (B, C, S, S) normalised, view by view."""
+    side, margin = preprocessing.image_size, preprocessing.crop_margin
+    crops_BCSS = [preprocessing.centre(images_BCLL)]
+    if evaluation.views == "ten_crop":
+        crops_BCSS += [images_BCLL[:, :, top : top + side, left : left + side] for top in (0, margin) for left in (0, margin)]
+    for crop_BCSS in crops_BCSS:
+        yield preprocessing.normalised(crop_BCSS)
+        if evaluation.views != "one":
+            yield preprocessing.normalised(crop_BCSS.flip(3))
+
+
+@contextmanager
+def _dropout(module: nn.Module, evaluation: Evaluation, seed: int, device: torch.device) -> Iterator[None]:
+    """Inside, where the evaluation asks for samples, layers of dropout are in training mode, and nothing else is."""
+    if not evaluation.dropout_samples:
+        yield
+        return
+    with seeded(seed, "dropout samples", device=device):
+        for layer in module.modules():
+            # Not `train()`, which reaches all layers below; timm's networks drop out themselves, by their `drop_rate`.
+            layer.training = "Dropout" in type(layer).__name__ or bool(getattr(layer, "drop_rate", 0))
+        try:
+            yield
+        finally:
+            module.eval()

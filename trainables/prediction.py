@@ -1,5 +1,6 @@
 """A trained model by itself: from images, as arrays or as files' bytes, to class probabilities, as evaluation computed them."""
 
+import copy
 import dataclasses
 import json
 import os
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from trainables.calibration import fitted_temperature
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.options import AddOptions
 from trainables.datasets.pixels import decode, permute
+from trainables.datasets.split import Split
 from trainables.device import find_device
 from trainables.errors import DatasetError
 from trainables.evaluation import logits_of
@@ -40,10 +43,12 @@ class Card:
     dataset: str
     """Name of the dataset it was trained on."""
     dataset_digest: str
+    temperature: float = 1.0
+    """What logits are divided by before they become probabilities, above 0."""
 
     @classmethod
     def of(cls, recipe: Recipe, manifest: Manifest) -> "Card":
-        """The card of a model that this recipe made of this dataset."""
+        """The card of a model that this recipe made of this dataset, at temperature 1."""
         return cls(
             recipe=recipe,
             classes=manifest.classes,
@@ -95,9 +100,14 @@ class Classifier:
 
     def probabilities_of_stored(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Class probabilities (N, K) of images as the dataset stores them, such as those of a `Split`."""
-        pixels = self.card.preprocessing
-        assert images_NHWC.shape[1:] == _stored_shape(pixels), f"{images_NHWC.shape} are no stored images"
-        return logits_of(self._module, pixels, pixels.resident(images_NHWC, self._device)).softmax(1).cpu().numpy()
+        return self._logits(images_NHWC).div_(self.card.temperature).softmax(1).cpu().numpy()
+
+    def calibrated(self, split: Split) -> "Classifier":
+        """This classifier at the temperature that fits its probabilities to `split`, best the validation split; they share the weights."""
+        temperature = fitted_temperature(self._logits(split.images), torch.tensor(split.labels))
+        classifier = copy.copy(self)
+        classifier.card = dataclasses.replace(self.card, temperature=temperature)
+        return classifier
 
     def save(self, folder: Path) -> None:
         """Writes `recipe.json` and `weights.pt` into `folder`, each whole or not at all."""
@@ -113,6 +123,12 @@ class Classifier:
         """The classifier that `save` wrote into `folder`, on any device. Raises FileNotFoundError where there is none."""
         weights = torch.load(folder / WEIGHTS_FILE, map_location="cpu", weights_only=True)
         return cls(Card.read(folder / CARD_FILE), weights, device=device)
+
+    def _logits(self, images_NHWC: NDArray[np.uint8]) -> Tensor:
+        pixels, recipe = self.card.preprocessing, self.card.recipe
+        assert images_NHWC.shape[1:] == _stored_shape(pixels), f"{images_NHWC.shape} are no stored images"
+        resident_NHWC = pixels.resident(images_NHWC, self._device)
+        return logits_of(self._module, pixels, resident_NHWC, recipe.evaluation, seed=recipe.seed)
 
 
 def _stored_shape(pixels: Preprocessing) -> tuple[int, int, int]:

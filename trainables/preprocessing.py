@@ -1,4 +1,4 @@
-"""From stored uint8 images to what a model sees: resizing, scaling to [0, 1], normalisation. Training and prediction share it."""
+"""From stored uint8 images to what a model sees: resizing, scaling to [0, 1], crop, normalisation. Training and prediction share it."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,9 +15,11 @@ from trainables.datasets.manifest import Manifest
 from trainables.models.building import pixel_statistics
 from trainables.recipe.tree import Recipe
 
-# N images, B batch, H height, W width as stored, C channels, S side of what the model sees
+# N images, B batch, H height, W width as stored, C channels, L side before the crop, S side of what the model sees
 
 _CHUNK_PIXELS = 2**22
+_LEAST_DEVIATION = 1 / 255
+"""Of an image's own pixels: where they differ by less, there is nothing to see."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,10 @@ class Preprocessing:
     """By channel, subtracted from pixels in [0, 1]."""
     pixel_std: tuple[float, ...]
     """By channel, what is left is divided by."""
+    crop_margin: int = 0
+    """Pixels by which images are scaled to more than `image_size` before they are cropped to it."""
+    is_per_image: bool = False
+    """Whether each image loses its own mean and is divided by its own deviation, in place of those above."""
 
     @classmethod
     def of(cls, recipe: Recipe, manifest: Manifest) -> "Preprocessing":
@@ -46,28 +52,42 @@ class Preprocessing:
             image_size=recipe.data.image_size,
             pixel_mean=mean,
             pixel_std=std,
+            crop_margin=recipe.data.crop_margin,
+            is_per_image=recipe.data.normalisation == "per_image",
         )
+
+    @property
+    def scaled_size(self) -> int:
+        """L, the side in pixels of the square images that `scaled` returns."""
+        return self.image_size + self.crop_margin
 
     def resident(self, images_NHWC: NDArray[np.uint8], device: torch.device) -> Tensor:
         """The images on `device` as uint8 (N, H', W', C), ready for `scaled`.
 
-        Images that are larger than the model's along an axis are shrunk here, once, with antialiasing; others stay as stored,
-        and on a CPU share their memory, which must not be written to.
+        Images that are larger than L along an axis are shrunk here, once, with antialiasing; others stay as stored, and on a CPU share
+        their memory, which must not be written to.
         """
-        stored_NHWC = _without_copy(images_NHWC)
-        if self.height <= self.image_size and self.width <= self.image_size:
+        stored_NHWC, side = _without_copy(images_NHWC), self.scaled_size
+        if self.height <= side and self.width <= side:
             return stored_NHWC.to(device)
-        return torch.cat([resized_uint8(chunk.to(device), self.image_size, self.image_size) for chunk in _chunks(stored_NHWC)])
+        return torch.cat([resized_uint8(chunk.to(device), side, side) for chunk in _chunks(stored_NHWC)])
 
     def scaled(self, images_BHWC: Tensor) -> Tensor:
-        """float32 (B, C, S, S) in [0, 1], channels_last, from uint8 images of `resident`; smaller images are enlarged."""
-        images_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32).div_(255)
-        if images_BCHW.shape[2:] == (self.image_size, self.image_size):
+        """float32 (B, C, L, L) in [0, 1], channels_last, from uint8 images of `resident`; smaller images are enlarged."""
+        images_BCHW, side = images_BHWC.permute(0, 3, 1, 2).to(torch.float32).div_(255), self.scaled_size
+        if images_BCHW.shape[2:] == (side, side):
             return images_BCHW
-        return functional.interpolate(images_BCHW, size=(self.image_size, self.image_size), mode="bilinear", align_corners=False)
+        return functional.interpolate(images_BCHW, size=(side, side), mode="bilinear", align_corners=False)
+
+    def centre(self, images_BCLL: Tensor) -> Tensor:
+        """The middle (B, C, S, S) of images of `scaled`, without a copy; of an odd margin, the odd pixel falls away below and right."""
+        first = self.crop_margin // 2
+        return images_BCLL[:, :, first : first + self.image_size, first : first + self.image_size]
 
     def normalised(self, images_BCSS: Tensor) -> Tensor:
-        """Mean 0 and deviation 1, about, by channel; channels_last."""
+        """Mean 0 and deviation 1, about, by channel or by image; channels_last."""
+        if self.is_per_image:
+            return _standardised(images_BCSS)
         mean_C11, std_C11 = _by_channel(self.pixel_mean, images_BCSS.device), _by_channel(self.pixel_std, images_BCSS.device)
         return images_BCSS.sub(mean_C11).div_(std_C11).contiguous(memory_format=torch.channels_last)
 
@@ -81,8 +101,10 @@ def resized_uint8(images_NHWC: Tensor, height: int, width: int) -> Tensor:
 
 def _normalisation(recipe: Recipe, manifest: Manifest) -> tuple[tuple[float, ...], tuple[float, ...]]:
     channels = manifest.channels
-    if recipe.data.normalisation == "zero_one":
+    if recipe.data.normalisation in ("zero_one", "per_image"):
         return (0.0,) * channels, (1.0,) * channels
+    if recipe.data.pixel_mean is not None and recipe.data.pixel_std is not None:
+        return (recipe.data.pixel_mean,) * channels, (recipe.data.pixel_std,) * channels
     if recipe.data.normalisation == "architecture":
         mean, std = pixel_statistics(recipe.model.architecture)
         return _for_channels(mean, channels), _for_channels(std, channels)
@@ -92,6 +114,13 @@ def _normalisation(recipe: Recipe, manifest: Manifest) -> tuple[tuple[float, ...
 
 def _for_channels(colour: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return colour if len(colour) == channels else (sum(colour) / len(colour),) * channels
+
+
+def _standardised(images_BCSS: Tensor) -> Tensor:
+    """Each image minus the mean over its pixels and channels, divided by their deviation; channels_last."""
+    std_B111, mean_B111 = torch.std_mean(images_BCSS, dim=(1, 2, 3), correction=0, keepdim=True)
+    normalised_BCSS = images_BCSS.sub(mean_B111).div_(std_B111.clamp_min_(_LEAST_DEVIATION))
+    return normalised_BCSS.contiguous(memory_format=torch.channels_last)
 
 
 @lru_cache(maxsize=64)

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from trainables.augmentation import augment
+from trainables.augmentation.changing import augment, strength_multipliers
+from trainables.augmentation.mixing import mix
+from trainables.averaging import WeightAverage
 from trainables.datasets.dataset import Dataset
 from trainables.device import computing, find_device, repeatable
 from trainables.errors import DivergedError, RecipeError
@@ -20,14 +22,15 @@ from trainables.evaluation import logits_of, metrics_of_logits
 from trainables.losses import build_loss
 from trainables.metrics import Metrics
 from trainables.models.building import build_model
-from trainables.models.catalogue import check_recipe
+from trainables.models.catalogue import check_branches, check_recipe
 from trainables.models.network import Network
-from trainables.optimizers import build_optimizer, set_learning_rate
+from trainables.optimizers import build_optimizer, clip_gradients, set_learning_rate
 from trainables.preprocessing import Preprocessing
 from trainables.randomness import generator, seeded
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.schedules import learning_rate
+from trainables.sampling import epoch_order, kept_images
+from trainables.schedules import has_stalled, learning_rate
 
 # N images, B batch, H height, W width as stored, C channels, K classes
 
@@ -66,14 +69,16 @@ class Training:
     """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, *, device: torch.device | None = None) -> None:
-        check_recipe(recipe)
         manifest = dataset.manifest
+        check_recipe(recipe)
+        check_branches(recipe.model.head, manifest.classes)
         self.recipe = recipe
         self.manifest = manifest
         self.device = device or find_device()
-        self._num_images_per_epoch = _num_images_per_epoch(len(dataset.train), recipe.batch_size)
+        images_NHWC, labels_N = _kept(dataset, recipe)
+        num_by_class = np.bincount(labels_N, minlength=manifest.num_classes).tolist()
+        self._num_images_per_epoch = _num_images_per_epoch(len(labels_N), recipe.batch_size)
         self._num_steps = math.ceil(self._num_images_per_epoch / recipe.batch_size)
-        num_by_class = np.bincount(dataset.train.labels, minlength=manifest.num_classes).tolist()
         self._loss = build_loss(recipe.loss, manifest.classes, num_by_class, self.device)
         self._network = build_model(
             recipe.model,
@@ -81,36 +86,46 @@ class Training:
             channels=manifest.channels,
             image_size=recipe.data.image_size,
             seed=recipe.seed,
+            normalisation=recipe.data.normalisation,
         )
-        _check_batches(self._network, recipe, len(dataset.train))
+        _check_batches(self._network, recipe, len(labels_N))
         self._network.module.to(self.device).to(memory_format=torch.channels_last)
+        self._average = _average(self._network, recipe, self._num_steps)
         self.preprocessing = Preprocessing.of(recipe, manifest)
-        self._train_NHWC = self.preprocessing.resident(dataset.train.images, self.device)
-        self._train_labels_N = torch.tensor(dataset.train.labels, device=self.device)
+        multipliers = strength_multipliers(recipe.augmentation, num_by_class)
+        self._multipliers_K = None if multipliers is None else torch.tensor(multipliers, device=self.device)
+        self._order_labels_N = torch.tensor(labels_N)
+        self._train_NHWC = self.preprocessing.resident(images_NHWC, self.device)
+        self._train_labels_N = self._order_labels_N.to(self.device)
         self._validation_NHWC = self.preprocessing.resident(dataset.validation.images, self.device)
         self._validation_labels_N = torch.tensor(dataset.validation.labels, device=self.device)
-        self._num_epochs_done = 0
+        self._accuracies: list[float] = []
         self._optimizer: torch.optim.Optimizer | None = None
 
     def __iter__(self) -> Iterator[Epoch]:
         """Trains one epoch per item. Raises DivergedError when the loss is no longer a finite number."""
-        while self._num_epochs_done < self.recipe.num_epochs:
+        while not self.has_ended:
             yield self._next_epoch()
 
     @property
     def num_epochs_done(self) -> int:
         """Epochs finished so far, those before `load` included."""
-        return self._num_epochs_done
+        return len(self._accuracies)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all epochs are done, or the recipe's patience is at its end."""
+        return self.num_epochs_done >= self.recipe.num_epochs or has_stalled(self._accuracies, self.recipe.patience)
 
     def predict(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Class probabilities (N, K) of uint8 images (N, H, W, C) of the dataset's size, by the weights of now."""
         resident_NHWC = self.preprocessing.resident(images_NHWC, self.device)
-        logits_NK = logits_of(self._network.module, self.preprocessing, resident_NHWC)
+        logits_NK = self._logits(resident_NHWC)
         return logits_NK.softmax(1).cpu().numpy()
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy of the network's state dict on the CPU, which further epochs leave alone."""
-        return {key: tensor.detach().to("cpu", copy=True) for key, tensor in self._network.module.state_dict().items()}
+        """A copy on the CPU of the state dict that is validated, the average where the recipe keeps one; further epochs leave it alone."""
+        return {key: tensor.detach().to("cpu", copy=True) for key, tensor in self._validated.state_dict().items()}
 
     def save(self, folder: Path) -> None:
         """Writes all that the following epochs depend on into `folder`, whole or not at all."""
@@ -118,8 +133,9 @@ class Training:
         state = {
             "recipe": self.recipe.to_dict(),
             "dataset": self.manifest.digest,
-            "num_epochs_done": self._num_epochs_done,
+            "accuracies": self._accuracies,
             "network": self._network.module.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
             "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
         }
         unfinished = folder / f"{STATE_FILE}.{os.getpid()}"
@@ -137,7 +153,9 @@ class Training:
                 f"{folder} must hold a training of this recipe on this dataset, and holds another; give another folder or remove it"
             )
         self._network.module.load_state_dict(state["network"])
-        self._num_epochs_done = state["num_epochs_done"]
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
+        self._accuracies = list(state["accuracies"])
         self._optimizer = None
         phase_index, epoch_of_phase = self._position()
         if epoch_of_phase > 0:
@@ -145,7 +163,7 @@ class Training:
 
     def _position(self) -> tuple[int, int]:
         """Of the next epoch: index of its phase, and epochs of that phase already done."""
-        epochs = self._num_epochs_done
+        epochs = self.num_epochs_done
         for index, phase in enumerate(self.recipe.phases):
             if epochs < phase.epochs:
                 return index, epochs
@@ -154,7 +172,7 @@ class Training:
 
     def _next_epoch(self) -> Epoch:
         phase_index, epoch_of_phase = self._position()
-        phase, number = self.recipe.phases[phase_index], self._num_epochs_done + 1
+        phase, number = self.recipe.phases[phase_index], self.num_epochs_done + 1
         if epoch_of_phase == 0:
             self._enter(phase)
         start = time.perf_counter()
@@ -162,10 +180,9 @@ class Training:
             train_loss, last_learning_rate = self._train(phase, epoch_of_phase)
         trained = time.perf_counter()
         _check_finite("training", train_loss, number, last_learning_rate)
-        logits_NK = logits_of(self._network.module, self.preprocessing, self._validation_NHWC)
-        metrics = metrics_of_logits(logits_NK, self._validation_labels_N)
+        metrics = metrics_of_logits(self._logits(self._validation_NHWC), self._validation_labels_N)
         _check_finite("validation", metrics.log_loss, number, last_learning_rate)
-        self._num_epochs_done = number
+        self._accuracies.append(metrics.accuracy)
         return Epoch(
             number=number,
             phase=phase_index + 1,
@@ -178,9 +195,16 @@ class Training:
         )
 
     def _enter(self, phase: Phase) -> torch.optim.Optimizer:
-        self._network.freeze(phase.freeze_depth)
-        self._optimizer = build_optimizer(self.recipe.optimizer, self._network.trainable_parameters(), phase.learning_rate)
+        self._network.prepare(phase)
+        self._optimizer = build_optimizer(self.recipe.optimizer, self._network, phase)
         return self._optimizer
+
+    @property
+    def _validated(self) -> nn.Module:
+        return self._network.module if self._average is None else self._average.module
+
+    def _logits(self, images_NHWC: Tensor) -> Tensor:
+        return logits_of(self._validated, self.preprocessing, images_NHWC, self.recipe.evaluation, seed=self.recipe.seed)
 
     def _train(self, phase: Phase, epoch_of_phase: int) -> tuple[float, float]:
         """One pass over the training split: mean loss, and the last step's learning rate. Waits for the device once, at its end."""
@@ -188,29 +212,51 @@ class Training:
         self._network.train(self.recipe.model.batch_norm)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         rate = phase.learning_rate
+        accuracies = self._accuracies[self.num_epochs_done - epoch_of_phase :]
         for index, chosen_B in enumerate(self._order().split(self.recipe.batch_size)):
-            rate = learning_rate(phase, epoch_of_phase * self._num_steps + index, self._num_steps)
+            rate = learning_rate(phase, epoch_of_phase * self._num_steps + index, self._num_steps, accuracies)
             set_learning_rate(self._optimizer, rate)
-            loss = self._step(self._optimizer, chosen_B, self._num_epochs_done * self._num_steps + index)
+            loss = self._step(self._optimizer, chosen_B, self.num_epochs_done * self._num_steps + index)
             loss_sum += loss.detach() * len(chosen_B)
         return loss_sum.item() / self._num_images_per_epoch, rate
 
     def _order(self) -> Tensor:
         """Indices of the epoch's images; drawn on the CPU, so that every device sees the same order."""
-        order_N = torch.randperm(len(self._train_labels_N), generator=generator(CPU, self.recipe.seed, "order", self._num_epochs_done))
+        order_N = epoch_order(self._order_labels_N, self.recipe.data.sampler_power, self.recipe.seed, self.num_epochs_done)
         return order_N[: self._num_images_per_epoch].to(self.device)
 
     def _step(self, optimizer: torch.optim.Optimizer, chosen_B: Tensor, global_step: int) -> Tensor:
-        seed = self.recipe.seed
-        images_BCSS = self.preprocessing.scaled(self._train_NHWC[chosen_B])
-        images_BCSS = augment(images_BCSS, self.recipe.augmentation, generator(self.device, seed, "augmentation", global_step))
+        recipe, progress = self.recipe, self.num_epochs_done / self.recipe.num_epochs
+        labels_B = self._train_labels_N[chosen_B]
+        changes = generator(self.device, recipe.seed, "augmentation", global_step)
+        multiplier_B = None if self._multipliers_K is None else self._multipliers_K[labels_B]
+        images_BCLL = self.preprocessing.scaled(self._train_NHWC[chosen_B])
+        images_BCSS = augment(images_BCLL, recipe.augmentation, changes, image_size=recipe.data.image_size, multiplier_B=multiplier_B)
+        mixed = mix(images_BCSS, labels_B, recipe.augmentation.mixing, changes, progress)
         with computing(self.device):
-            logits_BK = self._network.module(self.preprocessing.normalised(images_BCSS))
-            loss = self._loss(logits_BK.float(), self._train_labels_N[chosen_B])
+            logits_BK = self._network.module(self.preprocessing.normalised(mixed.images_BCSS))
+            loss = self._loss(logits_BK.float(), labels_B, progress=progress, others_B=mixed.others_B, share_B=mixed.share_B)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        clip_gradients(recipe.optimizer, self._network.trainable_parameters())
         optimizer.step()
+        if self._average is not None:
+            self._average.update(self._network.module)
         return loss
+
+
+def _kept(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images (N, H, W, C) and labels (N,) that the recipe trains on; without a limit they are the mapped ones, not a copy."""
+    images_NHWC, labels_N = dataset.train.images, dataset.train.labels
+    if recipe.data.train_images is None:
+        return images_NHWC, labels_N
+    kept = kept_images(labels_N, recipe.data.train_images, dataset.manifest.num_classes)
+    return images_NHWC[kept], labels_N[kept]
+
+
+def _average(network: Network, recipe: Recipe, steps_per_epoch: int) -> WeightAverage | None:
+    halflife = recipe.optimizer.average_halflife
+    return None if halflife is None else WeightAverage(network.module, halflife, steps_per_epoch)
 
 
 def _num_images_per_epoch(num_images: int, batch_size: int) -> int:

@@ -1,13 +1,15 @@
 """Source system 003: a plain CNN on FER2013, widths 64 to 512, 15 epochs."""
 
-from search_spaces.named_recipe import NamedRecipe
+from search_spaces.named_dataset import FER2013
+from search_spaces.named_recipe import Chosen, NamedRecipe, Result
 
 RECIPES = (
     NamedRecipe(
         name="fer-cnn4-64x512",
-        dataset="fer2013",
-        source="source system 003: plain CNN, 51.80 % test accuracy",
+        dataset=FER2013,
+        source="source system 003",
         about="Four convolution blocks of 64 to 512 channels, three dense layers, no augmentation.",
+        parameters=4_044_679,
         stated={
             "architecture": "cnn4-64x512",
             "weights": "none",
@@ -16,9 +18,14 @@ RECIPES = (
             "optimizer": "adam",
             "learning_rate": 1e-3,
             "batch_size": 64,
-            "augmentation_strength": 0.0,
         },
-        chosen={"schedule": "constant", "dropout": 0.5},
+        chosen={
+            "dropout": Chosen(0.5, "dropout is stated, its share is not"),
+            "schedule": Chosen("constant", "no schedule is named"),
+            "weight_decay": Chosen(1e-6, "Adam's default is none: this is as good as none, and inside the spaces"),
+        },
         epochs=15,
+        result=Result(value=0.5180, measured_on="the 7,178 images of both test splits"),
+        not_rebuilt="measured on public and private test together; the public one is our validation split",
     ),
 )

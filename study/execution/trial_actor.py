@@ -89,7 +89,7 @@ class TrialActor(tune.Trainable):
             self._best = value
             save_weights(Path(self._assignment.study_folder), self._number, training)
         self._run.log_epoch(epoch, self._best)
-        is_last = epoch.number == training.recipe.num_epochs
+        is_last = training.has_ended
         if is_last:
             self._run.complete()
             self._outbox.drain(LAST_EPOCH_SECONDS)

@@ -114,9 +114,9 @@ class StudyRecord:
         return self._trial(self._frozen(number))
 
     def enqueue(self, space: SearchSpace, point: Point, origin: str) -> None:
-        """Puts a point in front of the sampler's; dimensions that the space lacks ride along."""
-        inside = {name: value for name, value in point.items() if name in space.names}
-        beside = {name: value for name, value in point.items() if name not in space.names}
+        """Puts a point in front of the sampler's; dimensions that the space lacks there ride along."""
+        inside = space.build_point(lambda dimension: point[dimension.name])
+        beside = {name: value for name, value in point.items() if name not in inside}
         self._study.enqueue_trial(sampler_params(space, inside), user_attrs={"origin": origin, "beside": beside})
 
     def ask(self, space: SearchSpace, seed: int) -> tuple[int, Point]:

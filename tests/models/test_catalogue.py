@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import timm
@@ -8,17 +9,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trainables.errors import RecipeError
 from trainables.models.building import build_model
-from trainables.models.catalogue import architecture_names, check_recipe, find_architecture
+from trainables.models.catalogue import architecture_names, check_branches, check_recipe, find_architecture
 from trainables.models.timm_names import timm_names
 from trainables.recipe.data import Data
-from trainables.recipe.model import Model
+from trainables.recipe.model import Head, Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
 
 
-def recipe(architecture: str, *, image_size: int = 48, weights: str = "none", freeze_depth: int = 0) -> Recipe:
-    phase = Phase(epochs=1, learning_rate=1e-3, freeze_depth=freeze_depth)
-    return Recipe(data=Data(image_size=image_size), model=Model(architecture=architecture, weights=weights), phases=(phase,))
+def recipe(architecture: str, *, image_size: int = 48, freeze_depth: int = 0, range_end: int | None = None, **model: Any) -> Recipe:
+    phase = Phase(epochs=1, learning_rate=1e-3, freeze_depth=freeze_depth, range_end=range_end)
+    return Recipe(data=Data(image_size=image_size), model=Model(architecture=architecture, **model), phases=(phase,))
 
 
 def test_the_names_of_timm_are_those_that_timm_lists():
@@ -54,7 +55,7 @@ def test_an_unknown_name_is_answered_with_a_guess(name, guess):
 
 
 @pytest.mark.parametrize("name", architecture_names())
-@pytest.mark.parametrize(("image_size", "channels"), [(16, 1), (48, 3), (75, 1)])
+@pytest.mark.parametrize(("image_size", "channels"), [(33, 1), (48, 3), (75, 1), (224, 3)])
 def test_multiply_adds_are_those_that_torch_counts(name, image_size, channels):
     with torch.device("meta"):  # shapes without values: nothing is computed
         network = build_model(Model(architecture=name), num_classes=7, channels=channels, image_size=image_size, seed=0)
@@ -72,7 +73,14 @@ def test_multiply_adds_of_timm_are_unknown():
     [
         (recipe("resnet18", freeze_depth=5), r"freeze_depth of resnet18 must lie in \[0, 4\].*got 5 in phase 1"),
         (recipe("cnn4-32x256", image_size=15), "cnn4-32x256 needs image_size >= 16, got 15"),
-        (recipe("cnn4-64x512", weights="imagenet"), "cnn4-64x512 has no weights 'imagenet'"),
+        (recipe("cnn4-64x512", weights="imagenet"), "cnn4-64x512 has no weights 'imagenet'.*or resnet18, resnet34, .*convnext_tiny"),
+        (recipe("resnet18-3x3", weights="imagenet"), "resnet18-3x3 has no weights 'imagenet'"),
+        (recipe("resnet18", range_end=5), r"range_end of resnet18 must lie in \[1, 4\].*got 5 in phase 1"),
+        (recipe("vgg8-64x512", head=Head(kind="hybrid")), "head.kind of vgg8-64x512 must be 'linear', .*got 'hybrid'"),
+        (recipe("cnn4-32x64", head=Head(kind="mlp")), "head.kind of cnn4-32x64 must be 'linear', .*got 'mlp'"),
+        (recipe("cnn2-32x64", gray_adapter="learned"), "gray_adapter of cnn2-32x64 must be 'sum', .*got 'learned'"),
+        (recipe("cnn2-32x64", drop_path=0.1), "drop_path of cnn2-32x64 must be 0, .*got 0.1"),
+        (recipe("mobilenet_v3_small", drop_path=0.1), "drop_path of mobilenet_v3_small must be 0"),
     ],
 )
 def test_what_an_architecture_cannot_do_is_refused(wrong, message):
@@ -80,7 +88,23 @@ def test_what_an_architecture_cannot_do_is_refused(wrong, message):
         check_recipe(wrong)
 
 
-@pytest.mark.parametrize("name", ["cnn2-32x64", "cnn4-32x256", "resnet18"])
+def test_what_an_architecture_can_do_is_let_through():
+    hybrid = Head(kind="hybrid", branches=("angry", "sad"), multi_scale=True)
+    check_recipe(recipe("resnet50", freeze_depth=2, range_end=4, head=hybrid, gray_adapter="convolution", drop_path=0.1))
+    check_recipe(recipe("timm/vit_tiny_patch16_224", drop_path=0.1))  # only building it tells
+
+
+def test_a_branch_must_be_named_after_a_class_of_the_dataset():
+    head = Head(kind="hybrid", branches=("angry", "surprise"))
+    check_branches(head, ("angry", "sad", "surprise"))
+    with pytest.raises(
+        RecipeError,
+        match=r"must name classes of the dataset, got 'surprise'; its classes: angry, surprised; did you mean 'surprised'\?",
+    ):
+        check_branches(head, ("angry", "surprised"))
+
+
+@pytest.mark.parametrize("name", [name for name in architecture_names() if name != "vgg8-64x512"])
 def test_the_smallest_image_size_works(name):
     smallest = find_architecture(name).smallest_image_size
     network = build_model(Model(architecture=name), num_classes=7, channels=1, image_size=smallest, seed=0)

@@ -1,15 +1,17 @@
+import dataclasses
 import os
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from torchvision.models import get_model_weights
 
 from trainables.errors import RecipeError, WeightsError
 from trainables.models.building import build_model
-from trainables.models.checkpoints import ensure_weights
+from trainables.models.checkpoints import _TORCHVISION_FILES, _TORCHVISION_URL, ensure_weights
 from trainables.models.network import Network
-from trainables.recipe.model import Model
+from trainables.recipe.model import Head, Model
 
 
 @pytest.fixture(autouse=True)
@@ -168,3 +170,63 @@ def test_without_network_timm_answers_the_same_and_takes_the_file_from_there(tmp
 def test_imagenet_weights_that_nobody_published_are_refused(name):
     with pytest.raises(RecipeError, match=r"no weights|knows no weights|unknown architecture"):
         ensure_weights(Model(architecture=name, weights="imagenet"))
+
+
+@pytest.mark.parametrize("name", list(_TORCHVISION_FILES))
+def test_the_files_of_torchvision_are_those_that_it_names_itself(name):
+    assert get_model_weights(name)["IMAGENET1K_V1"].url == _TORCHVISION_URL + _TORCHVISION_FILES[name]
+
+
+HEADS = {
+    "linear": Head(),
+    "mlp": Head(kind="mlp", units=8),
+    "hybrid": Head(kind="hybrid", attention_reduction=32, transformer_heads=1, transformer_widening=1, branches=("a",), branch_units=4),
+}
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v3_small", "timm/convnext_atto"])
+@pytest.mark.parametrize(("before", "after"), [("linear", "mlp"), ("linear", "hybrid"), ("hybrid", "linear"), ("mlp", "hybrid")])
+def test_a_backbone_takes_its_weights_under_any_head(tmp_path, architecture, before, after):
+    models = {kind: Model(architecture=architecture, head=head) for kind, head in HEADS.items()}
+    options = {"num_classes": 3, "channels": 3, "image_size": 32}
+    theirs = build_model(models[before], **options, seed=1)
+    path = saved(theirs.module.state_dict(), tmp_path / "weights.pt")
+    fresh = build_model(models[after], **options, seed=0)
+    loaded = build_model(dataclasses.replace(models[after], weights=str(path)), **options, seed=0)
+    for one, other in zip(loaded.blocks, theirs.blocks, strict=True):
+        # MobileNet's last block holds a layer that the hybrid head takes out.
+        assert all(torch.equal(*pair) for pair in zip(one, other, strict=False))
+    assert all(torch.equal(*pair) for pair in zip(loaded.head, fresh.head, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["mlp", "hybrid"])
+def test_the_same_head_takes_its_weights_but_for_a_classifier_of_other_classes(tmp_path, kind):
+    model = Model(architecture="resnet18", head=HEADS[kind], gray_adapter="learned")
+    theirs = build_model(model, num_classes=5, channels=1, image_size=32, seed=1).module.state_dict()
+    path = saved(theirs, tmp_path / "weights.pt")
+    fresh = build_model(model, num_classes=3, channels=1, image_size=32, seed=0).module.state_dict()
+    loaded = build_model(dataclasses.replace(model, weights=str(path)), num_classes=3, channels=1, image_size=32, seed=0)
+    assert len(loaded.classifier_keys) == 2
+    for key, tensor in loaded.module.state_dict().items():
+        assert torch.equal(tensor, (fresh if key in loaded.classifier_keys else theirs)[key]), key
+
+
+@pytest.mark.parametrize("gray_adapter", ["replicate", "learned", "convolution"])
+def test_colour_weights_load_unchanged_behind_a_gray_adapter(tmp_path, gray_adapter):
+    colour = build(architecture="resnet18", channels=3, image_size=32, seed=1)
+    path = saved(colour.module.state_dict(), tmp_path / "weights.pt")
+    model = Model(architecture="resnet18", weights=str(path), gray_adapter=gray_adapter)
+    gray = build_model(model, num_classes=3, channels=1, image_size=32, seed=0)
+    images = torch.rand(2, 1, 32, 32)
+    expected = colour.module.eval()(images.expand(-1, 3, -1, -1))
+    torch.testing.assert_close(gray.module.eval()(images), expected)
+
+
+def test_an_adapters_fixed_scales_follow_from_the_recipe_and_not_from_the_file(tmp_path):
+    model = Model(architecture="resnet18", gray_adapter="replicate")
+    options = {"num_classes": 3, "channels": 1, "image_size": 32}
+    theirs = build_model(model, **options, seed=1, normalisation="architecture")
+    path = saved(theirs.module.state_dict(), tmp_path / "weights.pt")
+    loaded = build_model(dataclasses.replace(model, weights=str(path)), **options, seed=0, normalisation="zero_one")
+    assert torch.equal(loaded.module.gray_adapter.scale.flatten(), torch.ones(3))
+    assert torch.equal(loaded.blocks[0][0], theirs.blocks[0][0])

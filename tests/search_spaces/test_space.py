@@ -35,23 +35,25 @@ def test_every_point_that_is_built_passes_the_check(space: SearchSpace, seed: in
 
 
 @given(st.integers(0, 10_000))
-def test_freeze_depth_exists_only_with_pretrained_weights(seed: int) -> None:
+def test_freeze_depth_exists_only_where_pretrained_weights_are_frozen(seed: int) -> None:
     point = draw(find_space("fine_tuning"), seed)
-    assert ("freeze_depth" in point) == (point["weights"] != "none")
+    assert ("freeze_depth" in point) == (point["weights"] != "none" and point["fine_tuning"] in ("suffix", "range"))
     assert ("momentum" in point) == (point["optimizer"] == "sgd")
 
 
 @given(st.integers(0, 10_000))
 def test_the_range_of_learning_rates_follows_the_optimizer(seed: int) -> None:
     point = draw(find_space("from_scratch"), seed)
-    low, high = (3e-3, 5e-1) if point["optimizer"] == "sgd" else (1e-4, 1e-2)
+    low, high = (1e-3, 1.0) if point["optimizer"] == "sgd" else (1e-4, 1e-2)
     assert low <= point["learning_rate"] <= high  # type: ignore[operator]
 
 
 def test_a_point_with_a_dimension_that_does_not_exist_there_is_refused() -> None:
     space = find_space("fine_tuning")
     point = draw(space.fix({"weights": "none"}), 0)
-    with pytest.raises(SpaceError, match="freeze_depth = 2 does not apply here: it exists only when weights is not none"):
+    with pytest.raises(
+        SpaceError, match="freeze_depth = 2 does not apply here: it exists only when weights is not none and fine_tuning is suffix"
+    ):
         space.check({**point, "freeze_depth": 2})
 
 
@@ -64,10 +66,10 @@ def test_a_point_that_lacks_a_dimension_is_refused() -> None:
 
 
 def test_fixing_the_optimizer_leaves_one_range_of_learning_rates() -> None:
-    space = find_space("fine_tuning").fix({"optimizer": "adamw"})
+    space = find_space("fine_tuning").fix({"optimizer": "adamw", "weights": "imagenet"})
     (only,) = space.variants("learning_rate")
     assert isinstance(only, Float)
-    assert (only.low, only.high) == (1e-5, 3e-3)
+    assert (only.low, only.high) == (1e-6, 3e-3)
     assert "momentum" not in space.names
 
 
@@ -76,11 +78,15 @@ def test_fixing_a_name_that_the_space_lacks_adds_a_constant() -> None:
 
 
 def test_pretrained_dimensions_exist_for_a_path_of_weights_too() -> None:
-    assert "freeze_depth" in draw(find_space("fine_tuning").fix({"weights": "/some/file.pth"}), 0)
+    assert "fine_tuning" in draw(find_space("fine_tuning").fix({"weights": "/some/file.pth"}), 0)
 
 
 def test_narrowing_keeps_the_overlap() -> None:
-    space = find_space("fine_tuning").fix({"optimizer": "adamw"}).narrow({"learning_rate": [1e-4, 1.0], "batch_size": [32, 64]})
+    space = (
+        find_space("fine_tuning")
+        .fix({"optimizer": "adamw", "weights": "imagenet"})
+        .narrow({"learning_rate": [1e-4, 1.0], "batch_size": [32, 64]})
+    )
     (rate,), (batch,) = space.variants("learning_rate"), space.variants("batch_size")
     assert isinstance(rate, Float)
     assert isinstance(batch, Choice)
@@ -89,7 +95,7 @@ def test_narrowing_keeps_the_overlap() -> None:
 
 
 def test_narrowing_the_optimizer_and_its_learning_rate_at_once() -> None:
-    space = find_space("fine_tuning").narrow({"learning_rate": [1e-5, 5e-5], "optimizer": ["adamw"]})
+    space = find_space("fine_tuning").narrow({"learning_rate": [1e-5, 5e-5], "optimizer": ["adamw"], "weights": ["imagenet"]})
     assert len(space.variants("learning_rate")) == 1
 
 

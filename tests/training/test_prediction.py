@@ -9,9 +9,11 @@ from PIL import Image
 
 from trainables.datasets.pixels import permute
 from trainables.errors import DatasetError
+from trainables.evaluation import metrics_of
 from trainables.prediction import Card, Classifier
 from trainables.recipe.augmentation import Augmentation
 from trainables.recipe.data import Data
+from trainables.recipe.evaluation import Evaluation
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
@@ -130,3 +132,60 @@ def test_the_weights_a_training_started_from_are_not_needed(make_dataset, tmp_pa
     (tmp_path / "start.pt").unlink()
     classifier_of(continued).save(tmp_path / "saved")
     assert Classifier.load(tmp_path / "saved", device=CPU).probabilities(make_dataset().validation.images).shape == (30, 3)
+
+
+def test_a_card_from_before_temperature_and_crops_is_read(make_dataset, tmp_path):
+    training = trained(make_dataset())
+    card = Card.of(training.recipe, training.manifest)
+    card.write(tmp_path / "recipe.json")
+    tree = json.loads((tmp_path / "recipe.json").read_text())
+    del tree["temperature"], tree["preprocessing"]["crop_margin"], tree["preprocessing"]["is_per_image"]
+    (tmp_path / "recipe.json").write_text(json.dumps(tree))
+    assert Card.read(tmp_path / "recipe.json") == card
+    assert card.temperature == 1.0
+
+
+def test_a_temperature_divides_the_logits_and_is_saved(make_dataset, tmp_path):
+    training = trained(make_dataset())
+    images_NHWC = make_dataset().validation.images
+    plain = classifier_of(training)
+    card = dataclasses.replace(plain.card, temperature=2.5)
+    tempered = Classifier(card, training.weights(), device=CPU)
+    expected_NK = torch.from_numpy(plain.probabilities(images_NHWC)).log().div(2.5).softmax(1).numpy()
+    np.testing.assert_allclose(tempered.probabilities(images_NHWC), expected_NK, atol=1e-6)
+    np.testing.assert_array_equal(tempered.probabilities(images_NHWC).argmax(1), plain.probabilities(images_NHWC).argmax(1))
+    tempered.save(tmp_path)
+    loaded = Classifier.load(tmp_path, device=CPU)
+    assert loaded.card == card
+    np.testing.assert_array_equal(loaded.probabilities(images_NHWC), tempered.probabilities(images_NHWC))
+
+
+def test_calibration_lowers_the_log_loss_and_leaves_the_classifier_alone(make_dataset):
+    split = make_dataset().validation
+    classifier = classifier_of(trained(make_dataset()))
+    before_NK = classifier.probabilities(split.images)
+    calibrated = classifier.calibrated(split)
+    assert calibrated.card.temperature != 1.0
+    assert metrics_of(calibrated.probabilities(split.images), split.labels).log_loss < metrics_of(before_NK, split.labels).log_loss
+    assert calibrated.calibrated(split).card == calibrated.card
+    assert classifier.card.temperature == 1.0
+    np.testing.assert_array_equal(classifier.probabilities(split.images), before_NK)
+
+
+@pytest.mark.parametrize(
+    "evaluation", [Evaluation(views="ten_crop"), Evaluation(views="flip", dropout_samples=4)], ids=["views", "dropout"]
+)
+def test_a_classifier_asks_as_its_recipe_says(make_dataset, tmp_path, evaluation):
+    dataset = make_dataset()
+    training = trained(dataset)
+    data = dataclasses.replace(training.recipe.data, crop_margin=2)
+    recipe = dataclasses.replace(training.recipe, data=data, evaluation=evaluation)
+    classifier = Classifier(Card.of(recipe, training.manifest), training.weights(), device=CPU)
+    classifier.save(tmp_path)
+    probabilities_NK = Classifier.load(tmp_path, device=CPU).probabilities(dataset.validation.images)
+    np.testing.assert_array_equal(probabilities_NK, classifier.probabilities(dataset.validation.images))
+    asked_once = Classifier(
+        Card.of(dataclasses.replace(recipe, evaluation=Evaluation()), training.manifest), training.weights(), device=CPU
+    )
+    assert not np.allclose(probabilities_NK, asked_once.probabilities(dataset.validation.images), atol=1e-4)
+    np.testing.assert_allclose(probabilities_NK.sum(1), 1, atol=1e-5)

@@ -2,8 +2,20 @@
 
 from pathlib import Path
 
-from trainables.models.catalogue import CNN_SHAPES, RESNET_SHAPES, TIMM_PREFIX, check_image_size, find_architecture, timm_name
+from torch import nn
+
+from trainables.models.catalogue import (
+    CNN_SHAPES,
+    PYRAMID_SHAPES,
+    RESNET_SHAPES,
+    TIMM_PREFIX,
+    check_image_size,
+    find_architecture,
+    timm_name,
+)
 from trainables.models.checkpoints import find_checkpoint
+from trainables.models.composition import Maps, compose, map_widths
+from trainables.models.gray_adapters import build_gray_adapter
 from trainables.models.network import Network
 from trainables.models.weights import load_weights
 from trainables.randomness import seeded
@@ -13,15 +25,19 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def build_model(model: Model, *, num_classes: int, channels: int, image_size: int, seed: int) -> Network:
+def build_model(model: Model, *, num_classes: int, channels: int, image_size: int, seed: int, normalisation: str = "dataset") -> Network:
     """The network of a recipe on the CPU; the process's random generators are neither read nor changed.
 
-    Raises RecipeError if the architecture cannot take such images, WeightsError if the weights cannot be had or do not fit.
+    `normalisation` is that of the images (`recipe.data.normalisation`); a gray adapter allows for `architecture`, after which a gray
+    image becomes exactly what the published preprocessing makes of it in colour. For any other number of channels than 1, the
+    adapter is ignored.
+    Raises RecipeError if the architecture cannot take such images or such a head, WeightsError if the weights cannot be had or do not
+    fit.
     """
     check_image_size(find_architecture(model.architecture), image_size)
     checkpoint = find_checkpoint(model)
     with seeded(seed, "initial weights"):
-        network = _fresh(model, num_classes, channels, image_size, checkpoint)
+        network = _fresh(model, num_classes, channels, image_size, checkpoint, normalisation)
     if checkpoint is not None and not _loads_itself(model):
         load_weights(network, checkpoint)
     return network
@@ -37,27 +53,60 @@ def pixel_statistics(architecture: str) -> tuple[tuple[float, ...], tuple[float,
     return (tuple(config.mean), tuple(config.std)) if config is not None else (IMAGENET_MEAN, IMAGENET_STD)
 
 
-def _fresh(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None) -> Network:
+def _fresh(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None, normalisation: str) -> Network:
     # torchvision and timm take seconds to import, so each network's module is imported when it is asked for.
-    name, dropout = model.architecture, model.dropout
+    name = model.architecture
     if name in CNN_SHAPES:
         from trainables.models.cnn import build_cnn
 
-        return build_cnn(CNN_SHAPES[name], num_classes=num_classes, channels=channels, image_size=image_size, dropout=dropout)
+        return build_cnn(CNN_SHAPES[name], num_classes=num_classes, channels=channels, image_size=image_size, dropout=model.dropout)
+    return _of_library(model, num_classes, channels, image_size, checkpoint, normalisation)
+
+
+def _of_library(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None, normalisation: str) -> Network:
+    is_adapted = channels == 1 and model.gray_adapter != "sum"
+    channels = 3 if is_adapted else channels
+    network, maps = _library(model, num_classes, channels, image_size, checkpoint)
+    hybrid = None
+    if model.head.kind == "hybrid":
+        from trainables.models.hybrid_head import HybridHead
+
+        widths = map_widths(network, maps, channels, image_size)
+        hybrid = HybridHead(model.head, widths=widths, num_classes=num_classes, dropout=model.dropout)
+    # The adapter comes last, so that the others' first weights are the same for each kind of it.
+    gray_adapter = _gray_adapter(model, normalisation) if is_adapted else None
+    if hybrid is None and gray_adapter is None:
+        return network
+    return compose(network, maps=maps, gray_adapter=gray_adapter, hybrid=hybrid)
+
+
+def _library(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None) -> tuple[Network, Maps]:
+    name = model.architecture
     if name in RESNET_SHAPES:
         from trainables.models.resnet import build_resnet
 
-        return build_resnet(name, num_classes=num_classes, channels=channels, dropout=dropout)
+        return build_resnet(RESNET_SHAPES[name], model, num_classes=num_classes, channels=channels)
+    if name in PYRAMID_SHAPES:
+        from trainables.models.pyramids import build_pyramid
+
+        return build_pyramid(name, model, num_classes=num_classes, channels=channels)
     from trainables.models.timm_models import build_timm
 
-    return build_timm(
-        timm_name(name),
-        num_classes=num_classes,
-        channels=channels,
-        image_size=image_size,
-        dropout=dropout,
-        imagenet_file=checkpoint if _loads_itself(model) else None,
-    )
+    imagenet_file = checkpoint if _loads_itself(model) else None
+    return build_timm(model, num_classes=num_classes, channels=channels, image_size=image_size, imagenet_file=imagenet_file)
+
+
+def _gray_adapter(model: Model, normalisation: str) -> nn.Module:
+    assert model.gray_adapter != "sum", "a stem for one channel needs no adapter"
+    scale: tuple[float, ...] = (1.0, 1.0, 1.0)
+    offset: tuple[float, ...] = (0.0, 0.0, 0.0)
+    if normalisation == "architecture":
+        # `Preprocessing` normalises gray by the colours' average; this goes on to each colour's own statistics.
+        means, stds = pixel_statistics(model.architecture)
+        gray_mean, gray_std = sum(means) / len(means), sum(stds) / len(stds)
+        scale = tuple(gray_std / std for std in stds)
+        offset = tuple((gray_mean - mean) / std for mean, std in zip(means, stds, strict=True))
+    return build_gray_adapter(model.gray_adapter, scale, offset)
 
 
 def _loads_itself(model: Model) -> bool:

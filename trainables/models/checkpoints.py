@@ -17,6 +17,9 @@ _TORCHVISION_FILES = {  # IMAGENET1K_V1 of each, whose names end in the start of
     "resnet18": "resnet18-f37072fd.pth",
     "resnet34": "resnet34-b627a593.pth",
     "resnet50": "resnet50-0676ba61.pth",
+    "efficientnet_b3": "efficientnet_b3_rwightman-b3899882.pth",
+    "mobilenet_v3_small": "mobilenet_v3_small-047dcff4.pth",
+    "convnext_tiny": "convnext_tiny-983f1562.pth",
 }
 
 

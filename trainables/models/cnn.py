@@ -5,18 +5,18 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from trainables.models.multiply_adds import CnnShape
-from trainables.models.network import Network
+from trainables.models.network import Block, Network
 
 # B batch, C channels, H height, W width, F features, K classes
 
 
 def build_cnn(shape: CnnShape, *, num_classes: int, channels: int, image_size: int, dropout: float) -> Network:
-    """A network of the given shape with fresh weights; each block is a stage. Draws from torch's global generator."""
+    """A network of the given shape with fresh weights; each of its blocks is a stage. Draws from torch's global generator."""
     module = Cnn(shape, num_classes=num_classes, channels=channels, image_size=image_size, dropout=dropout)
     last = f"head.{len(module.head) - 1}"
     return Network(
         module=module,
-        stages=tuple(tuple(block.parameters()) for block in module.blocks),
+        blocks_by_stage=tuple(_by_convolution(block) for block in module.blocks),
         head=tuple(module.head.parameters()),
         classifier_keys=frozenset({f"{last}.weight", f"{last}.bias"}),
     )
@@ -27,9 +27,10 @@ class Cnn(nn.Module):
 
     def __init__(self, shape: CnnShape, *, num_classes: int, channels: int, image_size: int, dropout: float) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(_block(before, after) for before, after in pairwise((channels, *shape.widths))))
+        widths = pairwise((channels, *shape.widths))
+        self.blocks = nn.Sequential(*(_block(shape, index, *width, dropout) for index, width in enumerate(widths)))
         dense = pairwise((shape.num_features(image_size), *shape.dense))
-        layers = [layer for before, after in dense for layer in (nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout))]
+        layers = [layer for before, after in dense for layer in _dense(shape, before, after, dropout)]
         self.head = nn.Sequential(*layers, nn.Linear(shape.dense[-1], num_classes))
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
@@ -38,6 +39,36 @@ class Cnn(nn.Module):
         return self.head(features_BF)
 
 
-def _block(before: int, after: int) -> nn.Sequential:
+def _block(shape: CnnShape, index: int, before: int, after: int, dropout: float) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for _ in range(shape.num_convolutions - 1):
+        layers += [*_convolution(shape, index, before, after), nn.ReLU(inplace=True)]
+        before = after
     # ReLU after the max-pool: the two commute, and so it has a quarter of the values to go through.
-    return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.MaxPool2d(2), nn.ReLU(inplace=True))
+    layers += [*_convolution(shape, index, before, after), nn.MaxPool2d(2), nn.ReLU(inplace=True)]
+    if shape.pool_dropout:
+        layers.append(nn.Dropout(shape.pool_dropout * dropout))
+    return nn.Sequential(*layers)
+
+
+def _convolution(shape: CnnShape, index: int, before: int, after: int) -> list[nn.Module]:
+    kernel = shape.kernel(index)
+    convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2)
+    return [convolution, nn.BatchNorm2d(after)] if shape.has_batch_norm else [convolution]
+
+
+def _dense(shape: CnnShape, before: int, after: int, dropout: float) -> list[nn.Module]:
+    normalisation = [nn.BatchNorm1d(after)] if shape.has_dense_batch_norm else []
+    return [nn.Linear(before, after), *normalisation, nn.ReLU(), nn.Dropout(dropout)]
+
+
+def _by_convolution(layers: nn.Module) -> tuple[Block, ...]:
+    """The parameters of each convolution, with those of the BatchNorm that follows it."""
+    blocks: list[Block] = []
+    for layer in layers.children():
+        own = tuple(layer.parameters())
+        if isinstance(layer, nn.Conv2d):
+            blocks.append(own)
+        else:
+            blocks[-1] += own
+    return tuple(blocks)

@@ -1,4 +1,4 @@
-"""A network as a training sees it: a module, its stages from input to output, and its head."""
+"""A network as a training sees it: a module, its blocks and stages from input to output, and its head."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,32 +7,61 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.errors import RecipeError
+from trainables.recipe.phase import Phase
+
+BACKBONE_PREFIX = "backbone."
+GRAY_ADAPTER_PREFIX = "gray_adapter."
+HYBRID_PREFIX = "hybrid."
+
+Block = tuple[nn.Parameter, ...]
+"""The parameters of a residual block, of a convolution with its BatchNorm, or of what else a network repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A classifier that maps images (B, C, S, S) float32 to logits (B, K), with its parameters in order of depth."""
+    """A classifier that maps images (B, C, S, S) float32 to logits (B, K), with its parameters in order of depth.
+
+    Stages and head are all parameters, each once. The stem belongs to the first block, what follows the last block up to the
+    classifier to the last.
+    """
 
     module: nn.Module
-    stages: tuple[tuple[nn.Parameter, ...], ...]
-    """What `freeze_depth` counts; the stem belongs to the first."""
-    head: tuple[nn.Parameter, ...]
-    """What follows the stages; together they are all parameters, each once."""
+    blocks_by_stage: tuple[tuple[Block, ...], ...]
+    """From input to output. What `freeze_depth` and `range_end` count are stages, each a run of whole blocks."""
+    head: Block
+    """What follows the stages. A gray adapter's parameters count to it, though they come first: both are new, and train together."""
     classifier_keys: frozenset[str]
     """State-dict keys whose shapes depend on the number of classes."""
+    head_prefixes: tuple[str, ...] = ()
+    """Beginnings of state-dict keys, here or in a file, of heads and adapters that may differ between the two."""
 
-    def freeze(self, depth: int) -> None:
-        """Freezes the first `depth` stages and makes everything else trainable. Raises RecipeError if there are fewer."""
-        if depth > len(self.stages):
-            raise RecipeError(f"freeze_depth must lie in [0, {len(self.stages)}], the number of stages, got {depth}")
-        for index, stage in enumerate((*self.stages, self.head)):
-            for parameter in stage:
-                parameter.requires_grad_(index >= depth)
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What `trainable_share` counts, from input to output."""
+        return tuple(block for blocks in self.blocks_by_stage for block in blocks)
+
+    @property
+    def stages(self) -> tuple[Block, ...]:
+        """The parameters of each stage, from input to output."""
+        return tuple(tuple(parameter for block in blocks for parameter in block) for blocks in self.blocks_by_stage)
+
+    def prepare(self, phase: Phase) -> None:
+        """Makes trainable what the phase trains, the head always, and freezes the rest.
+
+        Raises RecipeError if the network has fewer stages than the phase counts.
+        """
+        trained = self._trained_blocks(phase)
+        for index, block in enumerate(self.blocks):
+            for parameter in block:
+                parameter.requires_grad_(index in trained)
+        for parameter in self.head:
+            parameter.requires_grad_(True)
 
     def train(self, batch_norm: Literal["train", "eval_frozen", "eval_all"]) -> None:
         """Puts the module into training mode, except the BatchNorm layers whose running statistics stay fixed.
 
-        Autograd records nothing for a frozen prefix, as neither its input nor its parameters need a gradient.
+        A BatchNorm layer is frozen if none of its parameters is trainable. Autograd records nothing for a frozen prefix, as neither
+        its input nor its parameters need a gradient; before a frozen prefix, a gray adapter that trains makes it record.
         """
         self.module.train()
         for layer in self.batch_norm_layers():
@@ -45,4 +74,19 @@ class Network:
 
     def trainable_parameters(self) -> list[nn.Parameter]:
         """The parameters that the next step may change, in order of depth."""
-        return [parameter for stage in (*self.stages, self.head) for parameter in stage if parameter.requires_grad]
+        return [parameter for block in (*self.blocks, self.head) for parameter in block if parameter.requires_grad]
+
+    def _trained_blocks(self, phase: Phase) -> range:
+        num_blocks = len(self.blocks)
+        if phase.trainable_share is not None:
+            num_trained = round(phase.trainable_share * num_blocks)
+            return range(num_blocks - max(num_trained, 1 if phase.trainable_share > 0 else 0), num_blocks)
+        self._check_is_stage("freeze_depth", phase.freeze_depth)
+        self._check_is_stage("range_end", phase.range_end or 0)
+        sizes = [len(blocks) for blocks in self.blocks_by_stage]
+        return range(sum(sizes[: phase.freeze_depth]), sum(sizes[: phase.range_end]))
+
+    def _check_is_stage(self, name: str, stage: int) -> None:
+        most = len(self.blocks_by_stage)
+        if stage > most:
+            raise RecipeError(f"{name} must lie in [0, {most}], the number of stages, got {stage}; lower it")

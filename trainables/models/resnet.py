@@ -1,37 +1,91 @@
-"""torchvision's ResNets, for any number of channels and with dropout before the last layer."""
+"""torchvision's ResNets, for any number of channels, with dropout before the last layer and residual blocks that can be skipped."""
 
-import torchvision
+from collections.abc import Sequence
+from typing import Any
+
 from torch import Tensor, nn
-from torch.nn import functional
+from torchvision.models import ResNet
+from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.ops import StochasticDepth
 
-from trainables.models.network import Network
+from trainables.models.composition import Maps
+from trainables.models.heads import classifier_keys, dense_head
+from trainables.models.multiply_adds import ResNetShape
+from trainables.models.network import HYBRID_PREFIX, Block, Network
+from trainables.models.stem import stem_for
+from trainables.recipe.model import Model
+
+# B batch, C channels, H height, W width, S side of the images
 
 
-def build_resnet(name: str, *, num_classes: int, channels: int, dropout: float) -> Network:
-    """ResNet `name` with fresh weights; stages are layer1 to layer4, the stem belongs to the first. Draws from torch's global generator."""
-    module = getattr(torchvision.models, name)(weights=None, num_classes=num_classes)
-    if channels != 3:
-        module.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(module.conv1.weight, mode="fan_out", nonlinearity="relu")
-    module.fc = LinearAfterDropout(module.fc.in_features, num_classes, dropout)
-    stem = (*module.conv1.parameters(), *module.bn1.parameters())
-    layers = (module.layer1, module.layer2, module.layer3, module.layer4)
-    first, *others = (tuple(layer.parameters()) for layer in layers)
-    return Network(
+def build_resnet(shape: ResNetShape, model: Model, *, num_classes: int, channels: int) -> tuple[Network, Maps]:
+    """A ResNet with fresh weights; stages are layer1 to layer4, the stem belongs to the first. Draws from torch's global generator.
+
+    For a hybrid head it ends with the last maps, and has no head yet.
+    """
+    module = ResNet(SkippableBottleneck if shape.is_bottleneck else SkippableBasicBlock, list(shape.blocks), num_classes=num_classes)
+    if shape.has_small_stem:
+        module.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        module.maxpool = nn.Identity()
+    if channels != 3 or shape.has_small_stem:
+        module.conv1 = stem_for(module.conv1, channels)
+    is_hybrid = model.head.kind == "hybrid"
+    in_features, dropout = module.fc.in_features, model.dropout
+    module.fc = nn.Identity() if is_hybrid else dense_head(model.head, in_features=in_features, num_classes=num_classes, dropout=dropout)
+    _make_skippable(module, model.drop_path)
+    network = Network(
         module=module,
-        stages=((*stem, *first), *others),
+        blocks_by_stage=_blocks_by_stage(module),
         head=tuple(module.fc.parameters()),
-        classifier_keys=frozenset({"fc.weight", "fc.bias"}),
+        classifier_keys=frozenset() if is_hybrid else classifier_keys(module.fc, "fc"),
+        head_prefixes=("fc.", HYBRID_PREFIX),
     )
+    return network, resnet_maps
 
 
-class LinearAfterDropout(nn.Linear):
-    """Dropout and a linear layer in one module, so that the keys of its state dict stay those of torchvision."""
+def resnet_maps(module: Any, images_BCSS: Tensor) -> Sequence[Tensor]:
+    """The maps (B, C, H, W) of layer4 and those of layer3."""
+    stem_BCHW = module.maxpool(module.relu(module.bn1(module.conv1(images_BCSS))))
+    third_BCHW = module.layer3(module.layer2(module.layer1(stem_BCHW)))
+    return module.layer4(third_BCHW), third_BCHW
 
-    def __init__(self, in_features: int, out_features: int, dropout: float) -> None:
-        super().__init__(in_features, out_features)
-        self.dropout = dropout
 
-    def forward(self, features_BF: Tensor) -> Tensor:
-        """Logits (B, K)."""
-        return super().forward(functional.dropout(features_BF, self.dropout, self.training))
+class SkippableBasicBlock(BasicBlock):
+    """torchvision's BasicBlock, whose residual branch `drop_path` may leave out."""
+
+    drop_path: nn.Module
+
+    def forward(self, maps_BCHW: Tensor) -> Tensor:
+        """Maps (B, C, H, W)."""
+        branch_BCHW = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(maps_BCHW)))))
+        shortcut_BCHW = maps_BCHW if self.downsample is None else self.downsample(maps_BCHW)
+        return self.relu(self.drop_path(branch_BCHW).add_(shortcut_BCHW))
+
+
+class SkippableBottleneck(Bottleneck):
+    """torchvision's Bottleneck, whose residual branch `drop_path` may leave out."""
+
+    drop_path: nn.Module
+
+    def forward(self, maps_BCHW: Tensor) -> Tensor:
+        """Maps (B, C, H, W)."""
+        branch_BCHW = self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(maps_BCHW))))))
+        branch_BCHW = self.bn3(self.conv3(branch_BCHW))
+        shortcut_BCHW = maps_BCHW if self.downsample is None else self.downsample(maps_BCHW)
+        return self.relu(self.drop_path(branch_BCHW).add_(shortcut_BCHW))
+
+
+def _make_skippable(module: Any, drop_path: float) -> None:
+    blocks = [block for layer in _layers(module) for block in layer]
+    for index, block in enumerate(blocks):
+        block.drop_path = StochasticDepth(drop_path * index / (len(blocks) - 1), "row")
+
+
+def _blocks_by_stage(module: Any) -> tuple[tuple[Block, ...], ...]:
+    stages = [[tuple(block.parameters()) for block in layer] for layer in _layers(module)]
+    stages[0][0] = (*module.conv1.parameters(), *module.bn1.parameters(), *stages[0][0])
+    return tuple(tuple(blocks) for blocks in stages)
+
+
+def _layers(module: Any) -> tuple[Any, ...]:
+    return (module.layer1, module.layer2, module.layer3, module.layer4)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trainables.errors import WeightsError
-from trainables.models.network import Network
+from trainables.models.network import BACKBONE_PREFIX, GRAY_ADAPTER_PREFIX, Network
 
 _NUM_KEYS_SHOWN = 3
 
@@ -32,17 +32,21 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def load_weights(network: Network, path: Path) -> None:
-    """Gives the network the weights in `path`; its classifier keeps its initial values where the number of classes differs.
+    """Gives the network the weights in `path`, whatever head they were trained under.
 
-    The stem of a gray network takes the sum over a colour stem's channels, which is exact for gray images shown as RGB.
-    Raises WeightsError if anything is missing, left over, or of another shape.
+    A head of another kind or shape keeps its initial values, and so does a classifier of another number of classes; a gray adapter's
+    fixed scales always do. The stem of a gray network takes the sum over a colour stem's channels, which is exact for gray images
+    shown as RGB.
+    Raises WeightsError if anything else is missing, left over, or of another shape.
     """
-    theirs, own = read_state_dict(path), network.module.state_dict()
-    if not all(key in theirs and theirs[key].shape == own[key].shape for key in network.classifier_keys):
-        theirs |= {key: own[key] for key in network.classifier_keys}
+    state = network.module.state_dict()
+    # A backbone's keys are those of its library, whether or not it stands within something else, here or in the file.
+    own = {key.removeprefix(BACKBONE_PREFIX): tensor for key, tensor in state.items()}
+    theirs = {key.removeprefix(BACKBONE_PREFIX): tensor for key, tensor in read_state_dict(path).items()}
+    theirs = _with_own_heads(theirs, own, network)
     theirs = {key: _summed_over_channels(tensor, own.get(key)) for key, tensor in theirs.items()}
     _check_fit(theirs, own, path)
-    network.module.load_state_dict(own | theirs)
+    network.module.load_state_dict({key: theirs.get(key.removeprefix(BACKBONE_PREFIX), tensor) for key, tensor in state.items()})
 
 
 def _read(path: Path) -> object:
@@ -58,6 +62,24 @@ def _read(path: Path) -> object:
 
 def _widened(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _with_own_heads(theirs: dict[str, Tensor], own: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
+    """`theirs` without the heads and adapters that do not fit, for which the network's own values stand in."""
+    classifier = {key.removeprefix(BACKBONE_PREFIX) for key in network.classifier_keys}
+    for prefix in network.head_prefixes:
+        ours = {key: tensor for key, tensor in own.items() if key.startswith(prefix)}
+        if not all(_fits(key, theirs, own) for key in ours.keys() - classifier):
+            theirs |= ours
+        theirs = {key: tensor for key, tensor in theirs.items() if key in ours or not key.startswith(prefix)}
+    if not all(_fits(key, theirs, own) for key in classifier):
+        theirs |= {key: own[key] for key in classifier}
+    fixed = {key for key, _ in network.module.named_buffers() if key.startswith(GRAY_ADAPTER_PREFIX)}
+    return theirs | {key: own[key] for key in fixed}
+
+
+def _fits(key: str, theirs: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
+    return key in theirs and theirs[key].shape == own[key].shape
 
 
 def _summed_over_channels(theirs: Tensor, own: Tensor | None) -> Tensor:

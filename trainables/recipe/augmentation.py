@@ -52,11 +52,11 @@ class Augmentation:
     contrast_fraction: float = 0.0
     """Contrast factor, about the image's mean, drawn from [1 - c, 1 + c], 0 to 1."""
     erase_probability: float = 0.0
-    """Chance that a rectangle of 2 to 33 % of the image is set to its fill (arXiv:1708.04896), 0 to 1."""
+    """Chance that a rectangle of 2 to 33 % of the image is set to 0, black (arXiv:1708.04896), 0 to 1."""
     flip_probability: float = 0.0
     """Chance of a mirror image (left to right), 0 to 1; at any strength and policy."""
     fill: Literal["zeros", "border", "reflection"] = "zeros"
-    """What stands where the image was moved away."""
+    """Policy `affine`: what stands where the image was moved away; the others leave it black."""
     rand_operations: int = 2
     """Policy `rand`: changes one after another, 1 to 5."""
     rand_magnitude: int = 9

@@ -30,7 +30,8 @@ class Phase:
     schedule: Literal["constant", "step", "cosine", "linear", "one_cycle", "wsd", "plateau"] = "cosine"
     """How the learning rate goes over the phase."""
     warmup_fraction: float = 0.0
-    """Share of the phase's steps over which the learning rate rises linearly from 0, in [0, 1)."""
+    """Share of the phase's steps over which the learning rate rises linearly from 0, in [0, 1); schedule `one_cycle` rises along half
+    a cosine from a 25th, over 0.3 of them where this is 0."""
     final_ratio: float = 0.0
     """Schedules `cosine`, `linear`, `wsd`: where they end, as a share of the learning rate, 0 to 1."""
     decay_fraction: float = 0.2

@@ -1,0 +1,1 @@
+"""Dimensions that several spaces share, one file for each part of a training."""

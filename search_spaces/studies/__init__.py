@@ -1,0 +1,1 @@
+"""Ready studies, one study file each."""
