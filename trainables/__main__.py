@@ -13,7 +13,8 @@ from trainables.models.catalogue import check_recipe
 from trainables.recipe.tree import Recipe
 
 if TYPE_CHECKING:
-    from trainables.training import Epoch, Training
+    from trainables.epoch import Epoch
+from trainables.training import Training
 
 HISTORY_FILE = "epochs.jsonl"
 EXAMPLE = """

@@ -4,7 +4,6 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,10 @@ from trainables.augmentation.mixing import mix
 from trainables.averaging import WeightAverage
 from trainables.datasets.dataset import Dataset
 from trainables.device import computing, find_device, repeatable
+from trainables.epoch import Epoch
 from trainables.errors import DivergedError, RecipeError
 from trainables.evaluation import logits_of, metrics_of_logits
 from trainables.losses import build_loss
-from trainables.metrics import Metrics
 from trainables.models.building import build_model
 from trainables.models.catalogue import check_branches, check_recipe
 from trainables.models.network import Network
@@ -36,26 +35,6 @@ from trainables.schedules import has_stalled, learning_rate
 
 STATE_FILE = "training.pt"
 CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """What one pass over the training split came to."""
-
-    number: int
-    """Counted from 1 over all phases."""
-    phase: int
-    """Counted from 1."""
-    learning_rate: float
-    """At the last step."""
-    train_loss: float
-    """Mean over the images as they were seen: augmented, under dropout, weighted by class, with weights that kept changing."""
-    metrics: Metrics
-    """Of the validation split, after the last step."""
-    train_seconds: float
-    validation_seconds: float
-    num_train_images: int
-    """Images trained on: all, but one if it would have been a batch of its own."""
 
 
 class Training:

@@ -15,9 +15,10 @@ from study.tracking.outbox import DRAIN_SECONDS, Outbox
 from study.tracking.trial_run import TrialRun
 from study.weights_folder import save_weights
 from trainables.datasets.dataset import Dataset
+from trainables.epoch import Epoch
 from trainables.errors import TrainableError
 from trainables.metrics import METRICS
-from trainables.training import Epoch, Training
+from trainables.training import Training
 
 LAST_EPOCH_SECONDS = 30.0
 """How long a complete trial holds its last epoch back until MLflow has all of it: Ray Tune gives a process that ends 10 s."""

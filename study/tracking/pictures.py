@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from trainables.epoch import Epoch
 from trainables.metrics import Metrics
-from trainables.training import Epoch
 
 MAX_NUMBERED_CLASSES = 20
 """Beyond this many classes the cells of a confusion matrix are too small for numbers."""

@@ -11,9 +11,9 @@ from study.tracking.dataset_input import log_dataset
 from study.tracking.outbox import Outbox
 from study.tracking.pictures import confusion_matrix, learning_curves
 from trainables.datasets.manifest import Manifest
+from trainables.epoch import Epoch
 from trainables.metrics import METRICS
 from trainables.recipe.tree import Recipe
-from trainables.training import Epoch
 
 MAX_CLASSES_WITH_METRICS = 50
 """Beyond this many classes, recalls by class stand in the confusion matrix only: thousands of metric columns break MLflow's page."""
