@@ -21,6 +21,10 @@ EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment on MLflow's pages for training, not on those for language models."""
 
 
+REPRODUCTIONS = "reproductions"
+"""MLflow's experiment for the tables of reproductions."""
+
+
 def experiment_name(dataset: str) -> str:
     """MLflow's experiment for a dataset: one for all its studies, so that their runs compare."""
     return dataset

@@ -36,7 +36,8 @@ class Scale:
 
 
 def reproduce(patterns: Iterable[str], scale: Scale, *, home: Home | None = None, progress: Progress | None = None) -> Reproductions:
-    """Trains and measures the recipes that the patterns name, one study for each; what was done before is read, not repeated.
+    """Trains and measures the recipes that the patterns name, one study for each; what was done before is read, not repeated. The table
+    of several goes to MLflow, too.
 
     Raises UnknownNameError for a pattern that names none, and for a single recipe all that `run_study` raises; of several, those
     that cannot run are told in the result.
@@ -55,7 +56,12 @@ def reproduce(patterns: Iterable[str], scale: Scale, *, home: Home | None = None
                     raise
                 progress.say(f"[red]{recipe.name} cannot run:[/] {error}")
                 not_run[recipe.name] = str(error)
-    return Reproductions(done=tuple(done), not_run=not_run)
+    made = Reproductions(done=tuple(done), not_run=not_run)
+    if len(recipes) > 1:
+        from study.tracking.reproduction_table import log_table
+
+        log_table(home, made)
+    return made
 
 
 def matching(patterns: Iterable[str]) -> list[NamedRecipe]:

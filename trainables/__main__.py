@@ -13,6 +13,7 @@ from trainables.models.catalogue import check_recipe
 from trainables.recipe.tree import Recipe
 
 if TYPE_CHECKING:
+    from trainables.datasets.dataset import Dataset
     from trainables.epoch import Epoch
 from trainables.training import Training
 
@@ -64,13 +65,14 @@ def _train(options: argparse.Namespace) -> None:
     from trainables.device import find_device
     from trainables.training import Training
 
-    training = Training(recipe, Dataset.open(options.dataset), device=find_device(options.device))
+    dataset = Dataset.open(options.dataset)
+    training = Training(recipe, dataset, device=find_device(options.device))
     history = [] if options.output is None else _continued(training, options.output)
     print(f"{recipe.model.architecture} on {training.manifest.name}, {training.device}, {recipe.num_epochs} epochs", flush=True)
     for epoch in training:
         print(_line(epoch, recipe.num_epochs), flush=True)
         if options.output is not None:
-            _keep(training, epoch, history, options.output)
+            _keep(training, dataset, epoch, history, options.output)
     if options.output is not None:
         print(f"the classifier of the best epoch by macro-F1 is in {options.output}")
 
@@ -109,12 +111,14 @@ def _continued(training: "Training", folder: Path) -> list[float]:
     return [json.loads(line)["metrics"]["macro_f1"] for line in lines]
 
 
-def _keep(training: "Training", epoch: "Epoch", history: list[float], folder: Path) -> None:
+def _keep(training: "Training", dataset: "Dataset", epoch: "Epoch", history: list[float], folder: Path) -> None:
     """Writes the classifier if it is the best so far, a line about the epoch, and the state to continue from."""
     from trainables.prediction import Card, Classifier
 
     if epoch.metrics.macro_f1 > max(history, default=-1.0):
-        Classifier(Card.of(training.recipe, training.manifest), training.weights(), device=training.device).save(folder)
+        classifier = Classifier(Card.of(training.recipe, training.manifest), training.weights(), device=training.device)
+        is_calibrated = training.recipe.evaluation.calibration == "temperature"
+        (classifier.calibrated(dataset.validation) if is_calibrated else classifier).save(folder)
     history.append(epoch.metrics.macro_f1)
     with (folder / HISTORY_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(dataclasses.asdict(epoch)) + "\n")

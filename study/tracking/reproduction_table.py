@@ -1,0 +1,22 @@
+"""The table of reproductions in MLflow: one run for each time it is made, in an experiment of its own."""
+
+from study.home import Home
+from study.names import REPRODUCTIONS
+from study.reports_reproductions import markdown_table, reproduction_dict
+from study.reproduction import Reproductions
+from study.tracking.client import connect, prepare_experiment, tracking_errors
+
+
+def log_table(home: Home, made: Reproductions) -> str:
+    """Writes the table as Markdown and JSON, with each recipe's mean as a metric; returns the run's id. Raises TrackingError."""
+    client = connect(home.tracking_uri)
+    with tracking_errors(client.tracking_uri):
+        experiment_id = prepare_experiment(client, home, REPRODUCTIONS)
+        run_id: str = client.create_run(experiment_id, run_name=f"{len(made.done)} recipes").info.run_id
+        for reproduction in made.done:
+            client.log_metric(run_id, f"{reproduction.recipe}/{reproduction.metric}", reproduction.mean)
+            client.set_tag(run_id, f"verdict.{reproduction.recipe}", reproduction.verdict)
+        client.log_text(run_id, markdown_table(made), "reproductions.md")
+        client.log_dict(run_id, {"reproductions": [reproduction_dict(one) for one in made.done]}, "reproductions.json")
+        client.set_terminated(run_id)
+    return run_id
