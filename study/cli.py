@@ -61,7 +61,7 @@ def check(spec: SpecFile) -> None:
     from study.plan import plan_study
     from study.ready import study_file
     from study.reports import print_plan
-    from study.spec import StudySpec
+    from study.spec.study_spec import StudySpec
 
     print_plan(plan_study(StudySpec.read(study_file(spec)), Home.current()), spec)
 
@@ -75,7 +75,7 @@ def run(spec: SpecFile, as_json: AsJson = False) -> None:
     from study.ready import study_file
     from study.reports import print_result
     from study.running import run_study
-    from study.spec import StudySpec
+    from study.spec.study_spec import StudySpec
 
     parsed = StudySpec.read(study_file(spec))
     with _resumable(parsed.study):

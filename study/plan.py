@@ -13,7 +13,7 @@ from search_spaces.space import Point, SearchSpace
 from study.errors import SpecError
 from study.home import Home
 from study.point import build_recipe, check_names
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 from study.start_points import StartPoint, start_points
 from study.tracking.client import check_reachable
 from trainables.datasets.listing import find_dataset

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from study.names import trial_name
 from study.search.record import StudyRecord, Trial
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 
 _STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
 MAX_RUNNING_SHOWN = 12

@@ -6,7 +6,7 @@ from study.home import Home
 from study.progress import Progress
 from study.result import StudyResult
 from study.running import run_study
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 

@@ -17,7 +17,7 @@ from study.progress import Progress
 from study.reproduction import Reproduction, Reproductions
 from study.result import SPEC_FILE
 from study.running import resume_study, run_study
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 from trainables.errors import TrainableError
 
 

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from search_spaces.named_recipe import NamedRecipe
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 
 REPRODUCTION_FILE = "reproduction.json"
 CONFIDENCE = 0.95

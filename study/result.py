@@ -9,7 +9,7 @@ from study.final import Final
 from study.home import Home
 from study.reproduction import Reproduction
 from study.search.record import StudyRecord, Trial
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 
 SPEC_FILE = "study.yaml"
 

@@ -18,7 +18,7 @@ from study.progress import Progress
 from study.provenance import provenance_tags
 from study.result import SPEC_FILE, StudyResult, find_study, trial_row
 from study.search.record import StudyRecord, Trial
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 from study.tracking.client import connect, prepare_experiment, tracking_errors
 from study.tracking.study_run import StudyRun
 from study.weights_folder import NUM_KEPT, delete_weights

@@ -12,7 +12,7 @@ import typer
 import yaml
 
 from study.cli import app
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,8 @@ from study.names import trial_name
 from study.search.halving import Halving
 from study.search.limits import Limits
 from study.search.record import StudyRecord
-from study.spec import Resources, StudySpec
+from study.spec.resources import Resources
+from study.spec.study_spec import StudySpec
 
 RAY_FOLDER = "ray"
 """Where Ray Tune keeps its own notes, inside the study's folder, while it runs."""

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from study.spec import Budget
+from study.spec.budget import Budget
 
 
 @dataclass

@@ -11,7 +11,7 @@ from study.errors import SpecError, TrackingError
 from study.home import Home
 from study.plan import plan_study
 from study.pretrained import locate_weights
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 from study.tracking.client import check_reachable
 from trainables.errors import UnknownDatasetError, WeightsError
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from search_spaces.dimensions import Choice, Float, none_of
 from search_spaces.errors import SpaceError
 from study.errors import SpecError
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 from study.yaml_file import write_yaml
 
 MINIMAL = {"study": "s", "dataset": "digits"}

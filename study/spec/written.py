@@ -1,0 +1,9 @@
+"""What a person writes: frozen, and no key that means nothing."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Written(BaseModel):
+    """A part of a study file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
