@@ -5,7 +5,8 @@ TrainableError
 │   └── UnknownDatasetError (LookupError)
 ├── RecipeError (ValueError)            a configuration that no training can follow
 ├── WeightsError (ValueError)           pretrained weights that cannot be found or do not fit
-└── DivergedError (ArithmeticError)     a training whose loss stopped being a number
+├── DivergedError (ArithmeticError)     a training whose loss stopped being a number
+└── MemoryExhaustedError (MemoryError)  a training that the device's memory cannot hold
 """
 
 
@@ -31,3 +32,7 @@ class WeightsError(TrainableError, ValueError):
 
 class DivergedError(TrainableError, ArithmeticError):
     """A training whose loss stopped being a finite number."""
+
+
+class MemoryExhaustedError(TrainableError, MemoryError):
+    """A training that the device's memory cannot hold."""

@@ -44,10 +44,16 @@ class ImageLoss:
             losses_B = _mixed(losses_B, self.losses(logits_BK, others_B, weights_K), share_B)
         if weights_K is None or self.normalisation == "images":
             return losses_B.mean()
-        weights_B = weights_K[labels_B]
+        return losses_B.sum() / self.divisor(labels_B, progress=progress, others_B=others_B, share_B=share_B)
+
+    def divisor(self, labels_B: Tensor, *, progress: float, others_B: Tensor | None = None, share_B: Tensor | None = None) -> Tensor:
+        """What a batch's sum of losses is divided by, a scalar: what its parts count in proportion to."""
+        if self.weights is None or progress < self.weights_from or self.normalisation == "images":
+            return torch.full((), float(len(labels_B)), device=labels_B.device)
+        weights_B = self.weights[labels_B]
         if others_B is not None and share_B is not None:
-            weights_B = _mixed(weights_B, weights_K[others_B], share_B)
-        return losses_B.sum() / weights_B.sum()
+            weights_B = _mixed(weights_B, self.weights[others_B], share_B)
+        return weights_B.sum()
 
 
 def build_loss(loss: Loss, classes: Sequence[str], num_by_class: Sequence[int], device: torch.device) -> ImageLoss:

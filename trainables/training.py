@@ -11,25 +11,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainables.augmentation.changing import augment, strength_multipliers
-from trainables.augmentation.mixing import mix
+from trainables.augmentation.changing import strength_multipliers
 from trainables.averaging import WeightAverage
 from trainables.datasets.dataset import Dataset
-from trainables.device import computing, find_device, repeatable
+from trainables.device import find_device, repeatable
 from trainables.epoch import Epoch
 from trainables.errors import DivergedError, RecipeError
 from trainables.evaluation import logits_of, metrics_of_logits
 from trainables.losses import build_loss
+from trainables.memory import told_apart
 from trainables.models.building import build_model
 from trainables.models.catalogue import check_branches, check_recipe
 from trainables.models.network import Network
-from trainables.optimizers import build_optimizer, clip_gradients, set_learning_rate
+from trainables.optimizers import build_optimizer, set_learning_rate
 from trainables.preprocessing import Preprocessing
-from trainables.randomness import generator, seeded
+from trainables.randomness import seeded
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
 from trainables.sampling import epoch_order, kept_images
 from trainables.schedules import has_stalled, learning_rate
+from trainables.step import Step
 
 # N images, B batch, H height, W width as stored, C channels, K classes
 
@@ -44,21 +45,24 @@ class Training:
     across `save` and `load`. The process's random generators are neither read nor changed. Not for several threads at once. After an
     exception within an epoch (Ctrl-C, too) the weights are those of no epoch: `load` before going on.
 
-    Raises RecipeError where recipe and dataset do not fit, WeightsError where pretrained weights cannot be had.
+    Raises RecipeError where recipe and dataset do not fit, WeightsError where pretrained weights cannot be had, and, also while
+    iterating, MemoryExhaustedError.
     """
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, *, device: torch.device | None = None) -> None:
+    def __init__(self, recipe: Recipe, dataset: Dataset, *, device: torch.device | None = None, micro_batch: int | None = None) -> None:
+        """`micro_batch` is how many images go through the network at once, where a batch does not fit: gradients of the parts are
+        added, so that a step stays the step of the whole batch, but for BatchNorm, which sees each part by itself."""
         manifest = dataset.manifest
         check_recipe(recipe)
         check_branches(recipe.model.head, manifest.classes)
         self.recipe = recipe
         self.manifest = manifest
+        self.micro_batch = min(micro_batch or recipe.batch_size, recipe.batch_size)
         self.device = device or find_device()
         images_NHWC, labels_N = _kept(dataset, recipe)
         num_by_class = np.bincount(labels_N, minlength=manifest.num_classes).tolist()
         self._num_images_per_epoch = _num_images_per_epoch(len(labels_N), recipe.batch_size)
         self._num_steps = math.ceil(self._num_images_per_epoch / recipe.batch_size)
-        self._loss = build_loss(recipe.loss, manifest.classes, num_by_class, self.device)
         self._network = build_model(
             recipe.model,
             num_classes=manifest.num_classes,
@@ -72,7 +76,16 @@ class Training:
         self._average = _average(self._network, recipe, self._num_steps)
         self.preprocessing = Preprocessing.of(recipe, manifest)
         multipliers = strength_multipliers(recipe.augmentation, num_by_class)
-        self._multipliers_K = None if multipliers is None else torch.tensor(multipliers, device=self.device)
+        self._step = Step(
+            recipe=recipe,
+            network=self._network,
+            loss=build_loss(recipe.loss, manifest.classes, num_by_class, self.device),
+            preprocessing=self.preprocessing,
+            average=self._average,
+            multipliers_K=None if multipliers is None else torch.tensor(multipliers, device=self.device),
+            micro_batch=self.micro_batch,
+            device=self.device,
+        )
         self._order_labels_N = torch.tensor(labels_N)
         self._train_NHWC = self.preprocessing.resident(images_NHWC, self.device)
         self._train_labels_N = self._order_labels_N.to(self.device)
@@ -84,7 +97,9 @@ class Training:
     def __iter__(self) -> Iterator[Epoch]:
         """Trains one epoch per item. Raises DivergedError when the loss is no longer a finite number."""
         while not self.has_ended:
-            yield self._next_epoch()
+            with told_apart(self.device):
+                epoch = self._next_epoch()
+            yield epoch
 
     @property
     def num_epochs_done(self) -> int:
@@ -191,37 +206,20 @@ class Training:
         self._network.train(self.recipe.model.batch_norm)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         rate = phase.learning_rate
+        progress = self.num_epochs_done / self.recipe.num_epochs
         accuracies = self._accuracies[self.num_epochs_done - epoch_of_phase :]
         for index, chosen_B in enumerate(self._order().split(self.recipe.batch_size)):
             rate = learning_rate(phase, epoch_of_phase * self._num_steps + index, self._num_steps, accuracies)
             set_learning_rate(self._optimizer, rate)
-            loss = self._step(self._optimizer, chosen_B, self.num_epochs_done * self._num_steps + index)
-            loss_sum += loss.detach() * len(chosen_B)
+            images_BHWC, labels_B = self._train_NHWC[chosen_B], self._train_labels_N[chosen_B]
+            loss = self._step.take(self._optimizer, images_BHWC, labels_B, self.num_epochs_done * self._num_steps + index, progress)
+            loss_sum += loss * len(chosen_B)
         return loss_sum.item() / self._num_images_per_epoch, rate
 
     def _order(self) -> Tensor:
         """Indices of the epoch's images; drawn on the CPU, so that every device sees the same order."""
         order_N = epoch_order(self._order_labels_N, self.recipe.data.sampler_power, self.recipe.seed, self.num_epochs_done)
         return order_N[: self._num_images_per_epoch].to(self.device)
-
-    def _step(self, optimizer: torch.optim.Optimizer, chosen_B: Tensor, global_step: int) -> Tensor:
-        recipe, progress = self.recipe, self.num_epochs_done / self.recipe.num_epochs
-        labels_B = self._train_labels_N[chosen_B]
-        changes = generator(self.device, recipe.seed, "augmentation", global_step)
-        multiplier_B = None if self._multipliers_K is None else self._multipliers_K[labels_B]
-        images_BCLL = self.preprocessing.scaled(self._train_NHWC[chosen_B])
-        images_BCSS = augment(images_BCLL, recipe.augmentation, changes, image_size=recipe.data.image_size, multiplier_B=multiplier_B)
-        mixed = mix(images_BCSS, labels_B, recipe.augmentation.mixing, changes, progress)
-        with computing(self.device):
-            logits_BK = self._network.module(self.preprocessing.normalised(mixed.images_BCSS))
-            loss = self._loss(logits_BK.float(), labels_B, progress=progress, others_B=mixed.others_B, share_B=mixed.share_B)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        clip_gradients(recipe.optimizer, self._network.trainable_parameters())
-        optimizer.step()
-        if self._average is not None:
-            self._average.update(self._network.module)
-        return loss
 
 
 def _kept(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

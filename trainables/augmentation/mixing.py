@@ -24,6 +24,12 @@ class Mixed:
     share_B: Tensor | None = None  # noqa: N815
     """Of each image itself, float32 in [0, 1]; None where nothing was mixed."""
 
+    def part(self, indices_b: Tensor) -> "Mixed":
+        """These images of the batch."""
+        if self.others_B is None or self.share_B is None:
+            return Mixed(images_BCSS=self.images_BCSS[indices_b])
+        return Mixed(images_BCSS=self.images_BCSS[indices_b], others_B=self.others_B[indices_b], share_B=self.share_B[indices_b])
+
 
 def mix(images_BCSS: Tensor, labels_B: Tensor, mixing: Mixing, generator: torch.Generator, progress: float) -> Mixed:
     """Each image with a partner, drawn as a permutation of the batch; its share is drawn for each image.
