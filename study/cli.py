@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from study.data_cli import data
+from study.steering_cli import steering
 
 app = typer.Typer(
     name="study",
@@ -19,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(data, name="data")
+app.add_typer(steering)
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a ready study.")]
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
@@ -119,6 +121,27 @@ def show(name: StudyName, as_json: AsJson = False) -> None:
     from study.result import find_study
 
     print_result(find_study(Home.current(), name), as_json=as_json)
+
+
+@app.command()
+def replay(
+    name: StudyName,
+    early_stopping: Annotated[str, typer.Option(help="asha, promotion, hyperband, median or none.", metavar="RULE")],
+    first_rung: Annotated[float | None, typer.Option(help="Share of its epochs up to which no trial is compared.")] = None,
+    reduction: Annotated[int | None, typer.Option(help="One trial in this many goes on.")] = None,
+    slots: Annotated[int, typer.Option(help="Trials at once.", min=1)] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Say what another rule of early stopping would have saved of a study, and whether it would have lost the winner.
+
+    Example: study replay fer2013-freeze-depth --early-stopping asha --first-rung 0.3
+    """
+    from study.home import Home
+    from study.replaying import replay_named
+    from study.reports_replay import print_replay
+
+    replayed = replay_named(Home.current(), name, rule=early_stopping, first_rung=first_rung, reduction=reduction, slots=slots)
+    print_replay(replayed, as_json=as_json)
 
 
 @app.command()

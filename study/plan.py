@@ -13,6 +13,8 @@ from search_spaces.space import Point, SearchSpace
 from study.errors import SpecError
 from study.home import Home
 from study.point import build_recipe, check_names
+from study.search.suitability import sampler_remarks
+from study.spec.storage_url import check_answers
 from study.spec.study_spec import StudySpec
 from study.start_points import StartPoint, start_points
 from study.tracking.client import check_reachable
@@ -52,6 +54,11 @@ class Plan:
         """Images that pass through training if no trial stops early."""
         return self.spec.budget.trials * self.spec.budget.epochs * self.manifest.splits["train"].num_images
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of how the sampler takes this space. Raises SpecError if it can do nothing with it."""
+        return sampler_remarks(self.spec, self.space)
+
     def cpu_hours(self) -> float | None:
         """Rough core hours on CPUs if no trial stops early; None where an architecture's cost is not known."""
         costs = [self._multiply_adds(point) for point in _corners(self.space)]
@@ -77,7 +84,7 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
     Raises SpecError, SpaceError, RecipeError, WeightsError, DatasetError or TrackingError; imports neither torch, ray nor mlflow.
     """
     folder = find_dataset(home.datasets, spec.dataset)
-    space = _space(spec)
+    space = study_space(spec)
     plan = Plan(
         spec=spec,
         space=space,
@@ -90,12 +97,13 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
     _check_files_of_weights(plan)
     _check_starts_fit_budget(plan)
     _check_fits_this_machine(plan)
+    _check_search(plan)
     check_reachable(home.tracking_uri)
     return plan
 
 
-def _space(spec: StudySpec) -> SearchSpace:
-    """The named space as the spec extends, fixes and narrows it, in this order."""
+def study_space(spec: StudySpec) -> SearchSpace:
+    """The space of a study: the named one as the spec extends, fixes and narrows it, in this order."""
     space = _load_space(spec.search_space)
     space = space.extend(tuple(dimension.dimension(name) for name, dimension in spec.extend.items()))
     space = space.fix(spec.fix).narrow(spec.narrow)
@@ -158,6 +166,12 @@ def _check_fits_this_machine(plan: Plan) -> None:
         raise SpecError(f"resources.cpus_per_trial asks for {wanted} of {num_cores()} cores; lower it, or set RAY_ADDRESS to a cluster")
 
 
+def _check_search(plan: Plan) -> None:
+    plan.remarks  # noqa: B018  refuses a sampler that has nothing to do
+    if plan.spec.search_storage is not None:
+        check_answers(plan.spec.search_storage)
+
+
 def _corners(space: SearchSpace) -> list[Point]:
     """Points made of ends of ranges and of options, a seeded draw of them: together they meet every value many times."""
     draw = random.Random(0)
@@ -169,9 +183,13 @@ def _extremes(dimension: Dimension) -> tuple[Value, ...]:
 
 
 def check_name_is_free(plan: Plan) -> None:
-    """Raises SpecError if a study of that name exists."""
+    """Raises SpecError if a study of that name exists, StudyError if the database that shall hold it has one already."""
     if plan.folder.exists():
         name = plan.spec.study
         raise SpecError(
             f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; or choose another name"
         )
+    if plan.spec.search_storage is not None:
+        from study.search.storage import check_name_is_free_in
+
+        check_name_is_free_in(plan.spec.search_storage, plan.spec.study)

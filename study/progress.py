@@ -14,7 +14,15 @@ from study.names import trial_name
 from study.search.record import StudyRecord, Trial
 from study.spec.study_spec import StudySpec
 
-_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
+_STYLES = {
+    "complete": "green",
+    "pruned": "yellow",
+    "failed": "red",
+    "infeasible": "red",
+    "running": "cyan",
+    "paused": "blue",
+    "waiting": "dim",
+}
 MAX_RUNNING_SHOWN = 12
 LONGEST_SILENCE_SECONDS = 20.0
 

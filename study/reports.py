@@ -12,9 +12,11 @@ from search_spaces.dimensions import Choice, Value
 from study.final import Final
 from study.names import trial_name
 from study.plan import Plan
+from study.reports_pareto import front_picture
 from study.reports_reproductions import print_reproductions
 from study.reproduction import Reproductions
 from study.result import StudyResult
+from study.search.trial import Trial
 from study.terminal import console, number_text
 
 MAX_ROWS = 15
@@ -35,7 +37,11 @@ def print_plan(plan: Plan, file: Path) -> None:
         changed = ", ".join(f"{name} (recipe: {value})" for name, value in start.overridden.items())
         out.print(f"\nstarts from [bold]{start.origin}[/]" + (f", where the study fixes {changed}" if changed else ""))
     budget, stopping = spec.budget, spec.early_stopping.rule
-    out.print(f"\n{budget.trials} trials of at most {budget.epochs} epochs, early stopping {stopping}, objective {spec.objective.metric}")
+    wanted = ", ".join(objective.metric for objective in spec.objectives) + "".join(f", with {bound}" for bound in spec.constraints)
+    how = f"sampler {spec.sampler.rule}, early stopping {stopping}"
+    out.print(f"\n{budget.trials} trials of at most {budget.epochs} epochs, {how}, objective {wanted}")
+    for remark in plan.remarks:
+        out.print(f"[yellow]{remark}[/]")
     out.print(f"at most {plan.num_images_trained:,} images through training{_cost(plan)}")
     out.print(f"\n[green]The study can run.[/]  Next: study run {file}")
 
@@ -50,8 +56,10 @@ def print_result(result: StudyResult, *, as_json: bool = False) -> None:
     if result.leaderboard:
         out.print(_leaderboard(result))
     for trial in result.trials:
-        if trial.state == "failed":
-            out.print(f"[red]{trial_name(trial.number)} failed:[/] {trial.reason}")
+        if trial.state in ("failed", "infeasible"):
+            out.print(f"[red]{trial_name(trial.number)} {trial.state}:[/] {trial.reason}")
+    if result.pareto:
+        out.print(front_picture(result.trials, result.pareto, result.spec.objectives))
     if result.reproduction is not None:
         print_reproductions(Reproductions(done=(result.reproduction,)))
     elif result.final is not None:
@@ -85,22 +93,28 @@ def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> N
 
 
 def _leaderboard(result: StudyResult) -> Table:
-    metric = result.spec.objective.metric
+    shown = dict.fromkeys((*(objective.metric for objective in result.spec.objectives), "accuracy"))
+    front = {trial.number for trial in result.pareto}
     varied = _varied([trial.point for trial in result.leaderboard])[:MAX_VARIED]
-    table = Table(
-        "", "trial", "state", metric, "accuracy", "epochs", "time", *(name.replace("_", " ") for name in varied), box=None, pad_edge=False
-    )
-    for rank, trial in enumerate(result.leaderboard[:MAX_ROWS], start=1):
-        cells = [str(rank), trial_name(trial.number), trial.state, _number(trial.value), _number(trial.metrics.get("accuracy"))]
+    table = Table("", "trial", "state", *shown, "epochs", "time", *(name.replace("_", " ") for name in varied), box=None, pad_edge=False)
+    ranked = list(enumerate(result.leaderboard, start=1))
+    rows = [(rank, trial) for rank, trial in ranked if rank <= MAX_ROWS or trial.number in front]
+    for rank, trial in rows:
+        cells = [f"{rank} ●" if trial.number in front else str(rank), trial_name(trial.number), _state(trial)]
         table.add_row(
             *cells,
+            *(_number(trial.objectives.get(name, trial.metrics.get(name))) for name in shown),
             f"{trial.best_epoch}/{len(trial.values)}",
             f"{trial.seconds:.0f} s",
             *(number_text(trial.point.get(name)) for name in varied),
         )
-    if len(result.leaderboard) > MAX_ROWS:
-        table.caption = f"… and {len(result.leaderboard) - MAX_ROWS} more (--json shows all)"
+    if len(ranked) > len(rows):
+        table.caption = f"… and {len(ranked) - len(rows)} more (--json shows all)"
     return table
+
+
+def _state(trial: Trial) -> str:
+    return trial.state if trial.is_feasible or trial.state == "infeasible" else f"{trial.state}, misses a constraint"
 
 
 def _print_final(out: Console, result: StudyResult, final: Final) -> None:

@@ -8,10 +8,13 @@ from study.errors import UnknownStudyError
 from study.final import Final
 from study.home import Home
 from study.reproduction import Reproduction
-from study.search.record import StudyRecord, Trial
+from study.search.pareto import pareto_front
+from study.search.record import StudyRecord
+from study.search.storage import SPEC_FILE
+from study.search.trial import Trial
 from study.spec.study_spec import StudySpec
 
-SPEC_FILE = "study.yaml"
+_OF_MANY = ("point", "metrics", "measures", "objectives")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,9 @@ class StudyResult:
     leaderboard: tuple[Trial, ...]
     """Those that reported a value, the best first."""
     best: Trial | None
-    """By validation, complete trials before those stopped early."""
+    """By the first objective on validation, complete trials before those stopped early; none that misses a constraint."""
+    pareto: tuple[Trial, ...]
+    """With several objectives, the complete trials of which no other is better in all; empty with one."""
     final: Final | None
     """Test result and registered version; None until the study has come to its end."""
     reproduction: Reproduction | None
@@ -40,12 +45,14 @@ class StudyResult:
         """The study in `folder`, running or ended."""
         record = StudyRecord.open(folder)
         facts = record.facts
+        spec, trials = StudySpec.read(folder / SPEC_FILE), record.trials
         return cls(
-            spec=StudySpec.read(folder / SPEC_FILE),
+            spec=spec,
             folder=folder,
-            trials=record.trials,
+            trials=trials,
             leaderboard=record.leaderboard(),
             best=record.best(),
+            pareto=pareto_front(trials, spec.objectives) if len(spec.objectives) > 1 else (),
             final=Final.read(folder),
             reproduction=Reproduction.read(folder),
             run_id=facts.get("run_id"),
@@ -71,13 +78,17 @@ class StudyResult:
             "dataset": self.spec.dataset,
             "state": self.state,
             "objective": self.spec.objective.metric,
+            "objectives": [objective.metric for objective in self.spec.objectives],
+            "constraints": list(self.spec.constraints),
             "seconds": self.seconds,
             "run_id": self.run_id,
             "best": None if self.best is None else self.best.number,
+            "pareto": [trial.number for trial in self.pareto],
             "final": None if self.final is None else asdict(self.final),
             "reproduction": None if self.reproduction is None else asdict(self.reproduction),
             "leaderboard": [trial_row(trial) for trial in self.leaderboard],
             "failed": [{"trial": trial.number, "reason": trial.reason} for trial in self.trials if trial.state == "failed"],
+            "infeasible": [{"trial": trial.number, "reason": trial.reason} for trial in self.trials if trial.state == "infeasible"],
         }
 
     def to_frame(self) -> Any:
@@ -87,7 +98,7 @@ class StudyResult:
         rows = [trial_row(trial) for trial in self.leaderboard]
         return pd.DataFrame(
             [
-                {**{key: value for key, value in row.items() if key not in ("point", "metrics")}, **row["metrics"], **row["point"]}
+                {**{key: value for key, value in row.items() if key not in _OF_MANY}, **row["metrics"], **row["measures"], **row["point"]}
                 for row in rows
             ]
         )
@@ -108,7 +119,10 @@ def trial_row(trial: Trial) -> dict[str, Any]:
         "origin": trial.origin,
         "reason": trial.reason,
         "run_id": trial.run_id,
+        "feasible": trial.is_feasible,
+        "objectives": dict(trial.objectives),
         "metrics": dict(trial.metrics),
+        "measures": dict(trial.measures),
         "point": dict(trial.point),
     }
 

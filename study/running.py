@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.connection import check_reachable, connected
+from study.checkpoints import SECONDS_BETWEEN_CHECKPOINTS, delete_checkpoints
 from study.errors import FailedStudyError, SpecError, TrackingError
 from study.execution.assignment import Assignment
 from study.home import Home
@@ -19,6 +20,7 @@ from study.provenance import provenance_tags
 from study.result import SPEC_FILE, StudyResult, find_study, trial_row
 from study.search.record import StudyRecord, Trial
 from study.spec.study_spec import StudySpec
+from study.steering import Edit, ask, edits, is_stopped
 from study.tracking.client import connect, prepare_experiment, tracking_errors
 from study.tracking.study_run import StudyRun
 from study.weights_folder import NUM_KEPT, delete_weights
@@ -48,8 +50,10 @@ def resume_study(name: str, *, home: Home | None = None, progress: Progress | No
     """
     home = home or Home.current()
     found = find_study(home, name)
-    if found.has_ended:
+    if found.has_ended and not _is_extended(found.folder):
         return found
+    if is_stopped(edits(found.folder)):
+        ask(found.folder, Edit(kind="resume"))
     plan = plan_study(found.spec, home)
     record = StudyRecord.open(plan.folder)
     _check_dataset_is_the_same(plan, record)
@@ -66,12 +70,25 @@ def _spec(spec: StudySpec | Mapping[str, Any] | str | Path) -> StudySpec:
 def _start(plan: Plan) -> StudyRecord:
     """The study's folder with its record, in which the start points wait; the spec comes last, as the sign that it is whole."""
     plan.folder.mkdir(parents=True)
-    record = StudyRecord.create(plan.folder, plan.spec.study, maximise=plan.spec.objective.maximise)
+    record = StudyRecord.create(
+        plan.folder,
+        plan.spec.study,
+        objectives=plan.spec.objectives,
+        constraints=plan.spec.bounds,
+        sampler=plan.spec.sampler,
+        storage_url=plan.spec.search_storage,
+    )
     for start in plan.starts:
         record.enqueue(plan.space, start.point, start.origin)
     record.note(dataset_digest=plan.manifest.digest)
     write_yaml(plan.folder / SPEC_FILE, plan.spec.to_dict())
     return record
+
+
+def _is_extended(folder: Path) -> bool:
+    """Whether a study that has come to its end was given more since."""
+    num_edits = StudyRecord.open(folder).facts.get("num_edits_at_end", 0)
+    return any(edit.kind == "extend" for edit in edits(folder)[num_edits:])
 
 
 def _check_dataset_is_the_same(plan: Plan, record: StudyRecord) -> None:
@@ -126,6 +143,8 @@ def _assignment(plan: Plan, run: StudyRun, weights: Mapping[str, str], *, is_res
         experiment_id=run.experiment_id,
         parent_run_id=run.run_id,
         is_resumed=is_resumed,
+        seconds_between_checkpoints=0.0 if spec.early_stopping.rule == "promotion" else SECONDS_BETWEEN_CHECKPOINTS,
+        measures_latency="latency_ms" in {*(one.metric for one in spec.objectives), *(bound.name for bound in spec.bounds)},
         tags=provenance_tags(),
     )
 
@@ -138,10 +157,15 @@ def _search(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignme
         if trial.has_ended:
             run.close_soon(trial)
             _keep_best_weights(plan, record)
+            delete_checkpoints(plan.folder, [number])
         on_change(number)
 
-    if not tune_study(plan.spec, plan.space, record, assignment, changed):
-        raise KeyboardInterrupt  # Ray Tune took the signal and ended in order; the test split must stay shut
+    is_spent = tune_study(plan.spec, plan.space, record, assignment, changed)
+    # A trial's process may have written its state after the trial's end was known.
+    delete_checkpoints(plan.folder, [trial.number for trial in record.trials if trial.has_ended])
+    record.note(num_edits_at_end=len(edits(plan.folder)))
+    if not is_spent:
+        raise KeyboardInterrupt  # Ray Tune took the signal, or somebody asked to stop; the test split must stay shut
 
 
 def _keep_best_weights(plan: Plan, record: StudyRecord) -> None:
@@ -153,6 +177,8 @@ def _keep_best_weights(plan: Plan, record: StudyRecord) -> None:
 
 def _winner(record: StudyRecord) -> Trial:
     winner = record.best()
+    if winner is None and record.leaderboard():
+        raise FailedStudyError("no trial kept the study's constraints, so nothing was registered; loosen them, or search elsewhere")
     if winner is None:
         reasons = Counter(trial.reason or "no reason recorded" for trial in record.trials)
         listed = "; ".join(f"{count} times: {reason}" for reason, count in reasons.most_common(3))

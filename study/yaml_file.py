@@ -30,6 +30,14 @@ def read_yaml(file: Path) -> Any:
         raise SpecError(f"not YAML that a person wrote: {type(error).__name__}") from None
 
 
+def read_value(text: str) -> Any:
+    """One value as a study file has it: `3e-4` is a number, `adamw` is text. Raises SpecError."""
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise SpecError(f"not a value: {_one_line(error)}") from None
+
+
 def write_yaml(file: Path, tree: Any) -> None:
     """Writes plain values so that `read_yaml` gives them back."""
     file.write_text(yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True), encoding="utf-8")

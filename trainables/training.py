@@ -2,6 +2,7 @@
 
 import math
 import os
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ from trainables.step import Step
 # N images, B batch, H height, W width as stored, C channels, K classes
 
 STATE_FILE = "training.pt"
+NUM_LATENCY_TRIES = 9
 CPU = torch.device("cpu")
 
 
@@ -110,6 +112,20 @@ class Training:
     def has_ended(self) -> bool:
         """Whether all epochs are done, or the recipe's patience is at its end."""
         return self.num_epochs_done >= self.recipe.num_epochs or has_stalled(self._accuracies, self.recipe.patience)
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that the network consists of."""
+        return sum(parameter.numel() for parameter in self._network.module.parameters())
+
+    def latency_seconds(self) -> float:
+        """How long the network takes for one image of the validation split, asked as in validation: the median of a few times."""
+        one_NHWC, times = self._validation_NHWC[:1], []
+        for _ in range(NUM_LATENCY_TRIES):
+            start = time.perf_counter()
+            self._logits(one_NHWC).cpu()
+            times.append(time.perf_counter() - start)
+        return statistics.median(times)
 
     def predict(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Class probabilities (N, K) of uint8 images (N, H, W, C) of the dataset's size, by the weights of now."""

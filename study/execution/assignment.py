@@ -26,6 +26,10 @@ class Assignment:
     parent_run_id: str
     is_resumed: bool
     """Whether an earlier driver of this study died, so that a trial may already have a run."""
+    seconds_between_checkpoints: float
+    """A trial writes its state at the end of an epoch if the last time is longer ago; 0 for every epoch."""
+    measures_latency: bool
+    """Whether an objective or a constraint wants to know how long an image takes."""
     tags: Mapping[str, str]
     """Put on every trial's run: commit, package versions."""
 
@@ -39,9 +43,9 @@ class Assignment:
         return cls(**config["assignment"])
 
 
-def trial_config(number: int, point: Point) -> dict[str, Any]:
-    """The part of Ray Tune's configuration that is a trial's own."""
-    return {"trial": number, "point": dict(point)}
+def trial_config(number: int, point: Point, attempt: int) -> dict[str, Any]:
+    """The part of Ray Tune's configuration that is a trial's own; `attempt` counts its beginnings in this execution from 0."""
+    return {"trial": number, "point": dict(point), "attempt": attempt}
 
 
 def trial_seed(study_seed: int, number: int) -> int:

@@ -1,14 +1,18 @@
 """A trial on a Ray actor: the adapter between an iterator of epochs and Ray Tune and MLflow."""
 
+import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ray
 import torch
 from ray import tune
 
+from study import names
+from study.checkpoints import Kept, load_checkpoint, read_kept, save_checkpoint, write_kept
 from study.execution.assignment import Assignment, trial_seed
 from study.point import build_recipe
 from study.tracking.outbox import DRAIN_SECONDS, Outbox
@@ -16,7 +20,8 @@ from study.tracking.trial_run import TrialRun
 from study.weights_folder import save_weights
 from trainables.datasets.dataset import Dataset
 from trainables.epoch import Epoch
-from trainables.errors import TrainableError
+from trainables.errors import MemoryExhaustedError, TrainableError
+from trainables.memory import told_apart
 from trainables.metrics import METRICS
 from trainables.training import Training
 
@@ -27,8 +32,10 @@ LAST_EPOCH_SECONDS = 30.0
 class TrialActor(tune.Trainable):
     """Trains one trial after another in one process: its imports, its mapped dataset and its connection serve them all.
 
-    A training that fails ends its trial, not the process: the result says so. After an error that may have spoiled the process
-    (anything but a bad configuration or a diverged loss) the actor declines its next trial, and Ray starts a fresh one.
+    A training that fails ends its trial, not the process: the result says so. Where memory runs out, the trial goes on from its
+    checkpoint with half as many images at a time through the network, and is infeasible once a single one is too much. After an
+    error that may have spoiled the process (anything but a bad configuration or a diverged loss) the actor declines its next
+    trial, Ray starts a fresh process, and the study decides whether the trial goes on there.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -39,12 +46,14 @@ class TrialActor(tune.Trainable):
         self._dataset: Dataset | None = None
         self._is_spoiled = False
         self._training: Training | None = None
-        self._best: float | None = None
+        self._kept = Kept()
+        self._saved_at = 0.0
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial; False if this process should not."""
         self._run.draw()  # for a trial that was stopped, which it learns here
+        self._save()
         if self._is_spoiled or Assignment.from_config(new_config) != self._assignment:
             return False
         self._begin(new_config)
@@ -52,28 +61,38 @@ class TrialActor(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """One epoch, as Ray Tune's result; `outcome` says whether it was the last, or that the trial failed."""
-        try:
-            if self._training is None:
-                self._training = self._start()
-            return self._result(self._training, next(iter(self._training)))
-        except Exception as error:
-            return self._failure(error)
+        while True:
+            try:
+                if self._training is None:
+                    self._training = self._start()
+                return self._result(self._training, next(iter(self._training)))
+            except MemoryExhaustedError as error:
+                if not self._take_smaller_parts():
+                    return self._failure(error, "infeasible")
+            except TrainableError as error:
+                return self._failure(error, "failed")
+            except Exception as error:
+                self._is_spoiled = True
+                return self._failure(error, "broken")
 
     def cleanup(self) -> None:
-        """Draws what is left and waits for MLflow."""
+        """Writes the state of a trial that was cut off, draws what is left and waits for MLflow."""
+        self._save()
         self._run.draw()
         self._outbox.drain(DRAIN_SECONDS)
 
     def _begin(self, config: Mapping[str, Any]) -> None:
         self._number: int = config["trial"]
         self._point: dict[str, Any] = dict(config["point"])
-        self._run = TrialRun(self._outbox, self._assignment, self._number)
+        self._is_open = False
+        self._is_unmeasured = True
+        is_first = config["attempt"] == 0 and not self._assignment.is_resumed
+        self._run = TrialRun(self._outbox, self._assignment, self._number, is_first=is_first)
         self._training = None  # frees its memory before the next one takes its own
-        self._best = None
+        self._kept = read_kept(self._folder, self._number)
 
     def _start(self) -> Training:
         assignment = self._assignment
-        self._run.open()
         if self._dataset is None:
             self._dataset = Dataset.open(Path(assignment.dataset_folder))
         manifest = self._dataset.manifest
@@ -81,16 +100,48 @@ class TrialActor(tune.Trainable):
         point = {**self._point, "weights": assignment.weights.get(named, named)}
         recipe = build_recipe(point, dataset=manifest, epochs=assignment.epochs, seed=trial_seed(assignment.seed, self._number))
         device = _device()
-        self._run.describe(self._point, recipe, manifest, _device_name(device))
-        return Training(recipe, self._dataset, device=device)
+        if not self._is_open:
+            self._run.open()
+            self._run.describe(self._point, recipe, manifest, _device_name(device))
+            self._is_open = True
+        with told_apart(device):
+            training = Training(recipe, self._dataset, device=device, micro_batch=self._kept.micro_batch)
+        if not load_checkpoint(self._folder, self._number, training):
+            self._kept = Kept(micro_batch=self._kept.micro_batch)
+        self._saved_at = time.monotonic()
+        return training
+
+    def _take_smaller_parts(self) -> bool:
+        """Drops the training for one of half the micro-batch, which goes on from the checkpoint; False if it cannot be halved."""
+        if self._training is None or self._training.micro_batch == 1:
+            return False  # not even the network and the images fit, or a single image does not
+        self._kept = replace(self._kept, micro_batch=self._training.micro_batch // 2)
+        write_kept(self._folder, self._number, self._kept)
+        self._training = None
+        self._run.note({names.MICRO_BATCH: str(self._kept.micro_batch)})
+        return True
+
+    def _save(self) -> None:
+        """Writes the state of the training, if there is one with something left to train."""
+        if self._training is not None and self._training.num_epochs_done and not self._training.has_ended:
+            save_checkpoint(self._folder, self._number, self._training, self._kept)
+            self._saved_at = time.monotonic()
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self._assignment.study_folder)
 
     def _result(self, training: Training, epoch: Epoch) -> dict[str, Any]:
         value = float(getattr(epoch.metrics, self._assignment.metric))
-        if self._best is None or (value > self._best if self._assignment.maximise else value < self._best):
-            self._best = value
-            save_weights(Path(self._assignment.study_folder), self._number, training)
-        self._run.log_epoch(epoch, self._best)
+        best = self._kept.best
+        if best is None or (value > best if self._assignment.maximise else value < best):
+            best = value
+            save_weights(self._folder, self._number, training)
+        self._kept = replace(self._kept, best=best)
+        self._run.log_epoch(epoch, best)
         is_last = training.has_ended
+        if time.monotonic() - self._saved_at >= self._assignment.seconds_between_checkpoints:
+            self._save()
         if is_last:
             self._run.complete()
             self._outbox.drain(LAST_EPOCH_SECONDS)
@@ -101,13 +152,27 @@ class TrialActor(tune.Trainable):
             "metrics": {name: getattr(epoch.metrics, name) for name in METRICS},
             "seconds": epoch.train_seconds + epoch.validation_seconds,
             "run_id": self._run.run_id,
+            "micro_batch": training.micro_batch,
+            "measures": self._measures(training) if self._is_unmeasured else {},
         }
 
-    def _failure(self, error: Exception) -> dict[str, Any]:
-        self._is_spoiled = not isinstance(error, TrainableError)
+    def _measures(self, training: Training) -> dict[str, float]:
+        """What does not change over a trial: told once."""
+        self._is_unmeasured = False
+        measures = {"parameters_million": training.num_parameters / 1e6}
+        if self._assignment.measures_latency:
+            measures["latency_ms"] = training.latency_seconds() * 1e3
+        return measures
+
+    def _failure(self, error: Exception, outcome: Literal["failed", "infeasible", "broken"]) -> dict[str, Any]:
         reason = str(error) if isinstance(error, TrainableError) else f"{type(error).__name__}: {error}"
-        self._run.fail(reason, "".join(traceback.format_exception(error)))
-        return {"outcome": "failed", "reason": reason, "run_id": self._run.run_id}
+        details = "".join(traceback.format_exception(error))
+        if outcome == "broken":
+            self._run.note_failure(details)
+        else:
+            self._run.fail(reason, details, outcome)
+        self._training = None
+        return {"outcome": outcome, "reason": reason, "run_id": self._run.run_id}
 
 
 def _device() -> torch.device:

@@ -11,9 +11,10 @@ from search_spaces.space import SearchSpace
 from study.errors import StudyError
 from study.execution.assignment import Assignment
 from study.names import trial_name
-from study.search.halving import Halving
+from study.search.course import Course
 from study.search.limits import Limits
 from study.search.record import StudyRecord
+from study.search.stopping.building import build_rule
 from study.spec.resources import Resources
 from study.spec.study_spec import StudySpec
 
@@ -35,23 +36,23 @@ def tune_study(
     """
     from ray import tune
 
-    from study.execution.scheduler import RecordScheduler
-    from study.execution.searcher import RecordSearcher
+    from study.execution.scheduler import CourseScheduler
+    from study.execution.searcher import CourseSearcher
     from study.execution.trial_actor import TrialActor
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     resources = trial_resources(spec.resources)
-    limits = Limits(spec.budget, seconds_before=record.facts.get("seconds", 0.0))
+    course = _course(spec, space, record, Path(assignment.study_folder), resources)
     tuner = tune.Tuner(
         tune.with_resources(TrialActor, resources),
         param_space=assignment.to_config(),
         tune_config=tune.TuneConfig(
-            search_alg=RecordSearcher(record, space, spec.seed, limits, lambda: num_slots(spec.resources, resources)),
-            scheduler=RecordScheduler(record, _halving(spec), limits, on_change),
+            search_alg=CourseSearcher(course, lambda: num_slots(spec.resources, resources)),
+            scheduler=CourseScheduler(course, on_change),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_name,
-            trial_dirname_creator=_name,
+            trial_dirname_creator=_folder,
         ),
         run_config=tune.RunConfig(
             name=RAY_FOLDER,
@@ -61,10 +62,10 @@ def tune_study(
         ),
     )
     tuner.fit()
-    record.note(seconds=limits.seconds)
     shutil.rmtree(Path(assignment.study_folder) / RAY_FOLDER, ignore_errors=True)  # all that counts is in the record
-    started = [trial for trial in record.trials if trial.state != "waiting"]
-    return all(trial.has_ended for trial in started) and not limits.allow_another(len(started))
+    if course.is_over:
+        course.conclude()
+    return course.is_over and not course.is_stopped
 
 
 def trial_resources(wanted: Resources) -> dict[str, float]:
@@ -90,12 +91,25 @@ def num_slots(wanted: Resources, resources: dict[str, float]) -> int:
     return max(1, min(slots, wanted.max_concurrent or slots))
 
 
-def _halving(spec: StudySpec) -> Halving | None:
-    rule = spec.early_stopping
-    if rule.rule == "none":
-        return None
-    return Halving.over(epochs=spec.budget.epochs, first_rung=rule.first_rung, reduction=rule.reduction, maximise=spec.objective.maximise)
+def _course(spec: StudySpec, space: SearchSpace, record: StudyRecord, folder: Path, resources: dict[str, float]) -> Course:
+    maximise = spec.objective.maximise
+    limits = Limits.of(spec.budget, record, maximise=maximise, gpus_per_trial=resources["gpu"])
+    rule = build_rule(spec.early_stopping, maximise=maximise)
+    return Course(
+        record=record,
+        space=space,
+        seed=spec.seed,
+        epochs=spec.budget.epochs,
+        rule=rule,
+        limits=limits,
+        folder=folder,
+        retries=spec.resources.retries,
+    )
 
 
 def _name(trial: Any) -> str:
     return trial_name(trial.config["trial"])
+
+
+def _folder(trial: Any) -> str:
+    return f"{_name(trial)}-{trial.config['attempt']}"

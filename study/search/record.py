@@ -1,214 +1,246 @@
-"""The study's own state: every trial's configuration, epochs and end, in a journal file that survives any death of the process."""
+"""The study's own state: every trial's configuration, epochs and end, in a storage that survives any death of the process."""
 
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState, create_trial
 
+from search_spaces.dimensions import Value
 from search_spaces.space import Point, SearchSpace
-from study.search.sampling import sample, sampler_params, tpe
+from study.search.drawing import draw, held, is_exhausted
+from study.search.goals import FACT, INFEASIBLE, Goals
+from study.search.ledger import Ledger
+from study.search.sampling import History, suggest_point, translate
+from study.search.settled import settled
+from study.search.storage import Storage, create_storage, open_storage
+from study.search.trial import End, Report, Trial
+from study.spec.constraint import Constraint
+from study.spec.objective import Objective
+from study.spec.sampler import Sampler
+from study.yaml_file import read_yaml
 
-JOURNAL_FILE = "search.journal"
-
-State = Literal["waiting", "running", "complete", "pruned", "failed"]
-_STATES: Mapping[TrialState, State] = {
-    TrialState.WAITING: "waiting",
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
+_ENDS: Mapping[End, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    # Pruned, with a constraint missed: Optuna's samplers rank it behind all that can be trained, and no value is made up.
+    "infeasible": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """What is known of one trial."""
-
-    number: int
-    state: State
-    point: Point
-    origin: str | None
-    """The named recipe or point of the study file that it starts from; None where the sampler drew it."""
-    values: Mapping[int, float]
-    """The objective by epoch."""
-    best_epoch: int | None
-    value: float | None
-    """The objective at its best epoch."""
-    metrics: Mapping[str, float]
-    """All validation metrics at the best epoch."""
-    seconds: float
-    """Spent training and validating."""
-    run_id: str | None
-    """Its MLflow run."""
-    reason: str | None
-    """Why it failed or was stopped."""
-    ended: float | None
-    """When it ended, in seconds since 1970."""
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self.state in ("complete", "pruned", "failed")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """One epoch of a trial, as its process tells it."""
-
-    epoch: int
-    value: float
-    metrics: Mapping[str, float]
-    seconds: float
-    """Of this epoch."""
-    run_id: str | None
+_PREFIX = "sampler:"
+"""Starts the names of facts that are the sampler's."""
 
 
 class StudyRecord:
     """One study's record. One process writes it, the study's driver; others may read it at any time."""
 
-    def __init__(self, storage: JournalStorage) -> None:
-        (found,) = storage.get_all_studies()
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._study_id = found._study_id
-        self._study = optuna.load_study(storage=storage, study_name=found.study_name)
-        self._late_run_ids = {int(number): run_id for number, run_id in self.facts.get("late_run_ids", {}).items()}
-        self._maximise = self._study.direction == optuna.study.StudyDirection.MAXIMIZE
+        facts = self.facts
+        self._goals = Goals.written(facts)
+        self._sampler = Sampler.model_validate(facts["sampler"])
+        self._ledger = Ledger(storage, self._goals)
+        self._ledger.note_runs({int(number): run_id for number, run_id in facts.get("late_run_ids", {}).items()})
+        self._is_exhausted: tuple[Any, bool] = (None, False)
 
     @classmethod
-    def create(cls, folder: Path, name: str, *, maximise: bool) -> "StudyRecord":
-        """A new record in `folder`."""
-        storage = _storage(folder)
-        optuna.create_study(storage=storage, study_name=name, direction="maximize" if maximise else "minimize")
+    def create(
+        cls,
+        folder: Path,
+        name: str,
+        *,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+        sampler: Sampler | None = None,
+        storage_url: str | None = None,
+    ) -> "StudyRecord":
+        """A new record in `folder`, or in a database. Raises StudyError if that does not answer or has a study of the name."""
+        goals = Goals(tuple(objectives), tuple(constraints))
+        storage = create_storage(folder, name, storage_url, goals.directions)
+        for key, value in {**goals.to_facts(), "sampler": (sampler or Sampler()).model_dump()}.items():
+            storage.set_study_user_attr(storage.study_id, key, value)
         return cls(storage)
 
     @classmethod
-    def open(cls, folder: Path) -> "StudyRecord":
-        """The record in `folder`. Raises FileNotFoundError where there is none."""
-        if not (folder / JOURNAL_FILE).exists():
-            raise FileNotFoundError(folder / JOURNAL_FILE)
-        return cls(_storage(folder))
+    def open(cls, folder: Path, storage_url: str | None = None) -> "StudyRecord":
+        """The record in `folder`, or in the database that it names. Raises FileNotFoundError where there is none, StudyError."""
+        storage = open_storage(folder, storage_url)
+        if "objectives" not in storage.get_study_user_attrs(storage.study_id):
+            _complete(storage, folder)
+        return cls(storage)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What was noted of the study as a whole."""
-        return dict(self._study.user_attrs)
+        return dict(self._storage.get_study_user_attrs(self._storage.study_id))
 
     def note(self, **facts: Any) -> None:
         """Notes JSON values of the study as a whole."""
         for name, value in facts.items():
-            self._study.set_user_attr(name, value)
+            self._storage.set_study_user_attr(self._storage.study_id, name, value)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
         """All trials, by number."""
-        return tuple(self._trial(frozen) for frozen in self._study.get_trials(deepcopy=False))
+        return tuple(self._ledger)
 
     def trial(self, number: int) -> Trial:
         """One trial."""
-        return self._trial(self._frozen(number))
+        return self._ledger.trial(number)
 
     def enqueue(self, space: SearchSpace, point: Point, origin: str) -> None:
-        """Puts a point in front of the sampler's; dimensions that the space lacks there ride along."""
+        """Puts a point in front of the sampler's, also one that was tried; dimensions that the space lacks there ride along."""
         inside = space.build_point(lambda dimension: point[dimension.name])
-        beside = {name: value for name, value in point.items() if name not in inside}
-        self._study.enqueue_trial(sampler_params(space, inside), user_attrs={"origin": origin, "beside": beside})
+        self._add(space, inside, TrialState.WAITING, {"origin": origin, "point": inside | point})
 
-    def ask(self, space: SearchSpace, seed: int) -> tuple[int, Point]:
-        """Starts the next trial: its number and its point, drawn from the seed and the history alone."""
-        self._study.sampler = tpe(seed, len(self._study.get_trials(deepcopy=False)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            trial = self._study.ask()
-            point = sample(space, trial) | trial.user_attrs.get("beside", {})
-        trial.set_user_attr("point", point)
-        return trial.number, point
+    def ask(self, space: SearchSpace, seed: int, pins: Mapping[str, Value] | None = None) -> tuple[int, Point] | None:
+        """Starts the next trial: its number and its point. None where every configuration was tried.
+
+        A point that waits comes first. A drawn one follows from the seed, the trial's number and the history alone, was not tried
+        before, and has the values of `pins` in those of their dimensions that can have them.
+        """
+        number = self._ledger.waiting()
+        if number is not None:
+            return number, self._start(number, space, seed)
+        drawn = draw(held(space, pins or {}), self._sampler, seed, len(self._ledger), self._ledger.tried, self._history)
+        if drawn is None:
+            return None
+        self._note_of_sampler(drawn.study_notes)
+        return self._add(space, drawn.point, TrialState.RUNNING, {"point": drawn.point}, drawn.trial_notes), drawn.point
+
+    def is_exhausted(self, space: SearchSpace, pins: Mapping[str, Value] | None = None) -> bool:
+        """Whether `ask` has nothing to give: no point waits, and all that the sampler can draw was tried."""
+        if self._ledger.waiting() is not None:
+            return False
+        key = (len(self._ledger), id(space), tuple((pins or {}).items()))
+        if self._is_exhausted[0] != key:
+            self._is_exhausted = (key, is_exhausted(held(space, pins or {}), self._sampler, self._ledger.tried))
+        return self._is_exhausted[1]
 
     def report(self, number: int, report: Report) -> None:
         """Records one epoch; an epoch that was recorded before (a trial that started over) is recorded once."""
-        frozen = self._frozen(number)
+        frozen = self._ledger.frozen(number)
         if report.epoch in frozen.intermediate_values:
             return
-        trial_id = self._trial_id(number)
-        self._storage.set_trial_intermediate_value(trial_id, report.epoch, report.value)
-        values = {**frozen.intermediate_values, report.epoch: report.value}
+        self._storage.set_trial_intermediate_value(self._ledger.id_of(number), report.epoch, report.value)
         notes: dict[str, Any] = {"seconds": frozen.user_attrs.get("seconds", 0.0) + report.seconds}
-        if self._best_epoch(values) == report.epoch:
+        if self._goals.best_epoch({**frozen.intermediate_values, report.epoch: report.value}) == report.epoch:
             notes["metrics"] = dict(report.metrics)
         if report.run_id and "run_id" not in frozen.user_attrs:
             notes["run_id"] = report.run_id
-        for key, value in notes.items():
-            self._storage.set_trial_user_attr(trial_id, key, value)
+        self._note(number, notes)
+
+    def note_measures(self, number: int, measures: Mapping[str, float]) -> None:
+        """Notes what was measured of a trial that goes on, by the names of `study.search.measures`."""
+        self._note(number, {"measures": {**self._ledger.trial(number).measures, **measures}})
+
+    def note_trial(self, number: int, **facts: Any) -> None:
+        """Notes JSON values of a trial that goes on."""
+        self._note(number, {f"{FACT}{name}": value for name, value in facts.items()})
+
+    def note_retry(self, number: int, reason: str) -> int:
+        """Notes that a trial begins again, and says how often it did, this time included."""
+        retries = [*self._ledger.trial(number).retries, reason]
+        self._note(number, {"retries": retries})
+        return len(retries)
 
     def note_runs(self, run_ids: Mapping[int, str]) -> None:
         """Notes MLflow runs of trials that ended before they knew them: what has ended cannot be written to any more."""
-        self._late_run_ids |= run_ids
-        self.note(late_run_ids={str(number): run_id for number, run_id in self._late_run_ids.items()})
+        self._ledger.note_runs(dict(run_ids))
+        self.note(late_run_ids={str(number): run_id for number, run_id in self._ledger.run_ids.items()})
 
-    def finish(self, number: int, state: Literal["complete", "pruned", "failed"], reason: str | None = None) -> None:
-        """Ends a trial. A complete trial's value is that of its best epoch."""
-        frozen = self._frozen(number)
-        if frozen.state.is_finished():
+    def pause(self, number: int) -> None:
+        """Lets a trial wait where it is; it has not ended."""
+        self._note(number, {"paused": True})
+
+    def unpause(self, number: int) -> None:
+        """Lets a trial that waits go on."""
+        self._note(number, {"paused": False})
+
+    def finish(self, number: int, state: End, reason: str | None = None) -> None:
+        """Ends a trial. A complete trial is worth its best epoch; one that lacks the value of an objective is failed instead."""
+        trial, trial_id = self._ledger.trial(number), self._ledger.id_of(number)
+        if trial.has_ended:
             return
-        if reason:
-            self._storage.set_trial_user_attr(self._trial_id(number), "reason", reason)
-        if state == "complete":
-            self._study.tell(number, self._best(frozen.intermediate_values))
-        else:
-            self._study.tell(number, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
+        missing = [name for name, value in trial.objectives.items() if value is None]
+        if state == "complete" and missing:
+            state, reason = "failed", f"it ended without {', '.join(missing)}, which the study optimises"
+        self._note(number, {**({"reason": reason} if reason else {}), **({INFEASIBLE: True} if state == "infeasible" else {})})
+        if state != "failed":
+            # Only Optuna knows under which names its samplers look for these.
+            violations = self._goals.trial(self._ledger.frozen(number), end=state).violations
+            for key, value in create_trial(state=TrialState.PRUNED, constraints=dict(violations)).system_attrs.items():
+                self._storage.set_trial_system_attr(trial_id, key, value)
+        self._storage.set_trial_state_values(trial_id, _ENDS[state], list(trial.objectives.values()) if state == "complete" else None)
+        self._ledger.changed(number)
 
     def best(self) -> Trial | None:
-        """The complete trial with the best value, or (where none is complete) the best of those stopped early."""
-        ranked = self.leaderboard()
-        complete = [trial for trial in ranked if trial.state == "complete"]
-        return next(iter(complete or [trial for trial in ranked if trial.state == "pruned"]), None)
+        """The complete trial with the best value, or (where none is complete) the best of those stopped early.
+
+        One that misses a constraint, or cannot be trained, is never the best.
+        """
+        pruned = None
+        for trial in self._ledger.ranked():
+            if trial.is_feasible and trial.state == "complete":
+                return trial
+            if trial.is_feasible and trial.state == "pruned" and pruned is None:
+                pruned = trial
+        return pruned
 
     def leaderboard(self) -> tuple[Trial, ...]:
-        """Trials that reported a value, the best first; equal values in the order of their numbers."""
-        valued = [trial for trial in self.trials if trial.value is not None]
-        return tuple(sorted(valued, key=lambda trial: (-1 if self._maximise else 1) * (trial.value or 0.0)))
+        """Trials that reported a value, the best first; those that miss a constraint last, equal ones in the order of their numbers."""
+        return tuple(self._ledger.ranked())
 
     def best_value(self, number: int, up_to: int) -> float:
         """A trial's best value among its epochs up to `up_to`, of which at least one must be recorded."""
-        return self._best({epoch: value for epoch, value in self._frozen(number).intermediate_values.items() if epoch <= up_to})
+        values = {epoch: value for epoch, value in self._ledger.frozen(number).intermediate_values.items() if epoch <= up_to}
+        epoch = self._goals.best_epoch(values)
+        assert epoch is not None, "a trial is judged by an epoch that it reported"
+        return float(values[epoch])
 
-    def _trial(self, frozen: FrozenTrial) -> Trial:
-        notes, values = frozen.user_attrs, dict(frozen.intermediate_values)
-        return Trial(
-            number=frozen.number,
-            state=_STATES[frozen.state],
-            point=notes.get("point", {}),
-            origin=notes.get("origin"),
-            values=values,
-            best_epoch=self._best_epoch(values) if values else None,
-            value=self._best(values) if values else None,
-            metrics=notes.get("metrics", {}),
-            seconds=notes.get("seconds", 0.0),
-            run_id=notes.get("run_id") or self._late_run_ids.get(frozen.number),
-            reason=notes.get("reason"),
-            ended=None if frozen.datetime_complete is None else frozen.datetime_complete.timestamp(),
+    def _start(self, number: int, space: SearchSpace, seed: int) -> Point:
+        """Starts a trial that waits. A sampler that counts generations counts it, too."""
+        trial_id = self._ledger.id_of(number)
+        if self._sampler.rule in ("cma_es", "nsga2"):
+            beside = suggest_point(space, self._sampler.rule, seed, replace(self._history(), number=number))
+            self._note_of_sampler(beside.study_notes)
+            for key, value in beside.trial_notes.items():
+                self._storage.set_trial_system_attr(trial_id, key, value)
+        self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        self._ledger.changed(number)
+        return dict(self._ledger.trial(number).point)
+
+    def _history(self) -> History:
+        past, rule = self._ledger.past(), self._sampler.rule
+        if rule == "tpe" and len(self._goals.objectives) == 1:
+            seen = [frozen for _, frozen in past]  # it ranks trials that were stopped early by themselves
+        else:
+            seen = settled(past, self._goals, knows_constraints=rule != "cma_es")
+        notes = {key.removeprefix(_PREFIX): value for key, value in self.facts.items() if key.startswith(_PREFIX)}
+        return History(past=seen, directions=self._goals.directions, study_notes=notes, number=len(past))
+
+    def _note_of_sampler(self, notes: Mapping[str, Any]) -> None:
+        known = self.facts
+        self.note(**{f"{_PREFIX}{key}": value for key, value in notes.items() if f"{_PREFIX}{key}" not in known})
+
+    def _add(
+        self, space: SearchSpace, point: Point, state: TrialState, notes: Mapping[str, Any], of_sampler: Mapping[str, Any] | None = None
+    ) -> int:
+        params, distributions = translate(space, point)
+        made = create_trial(
+            state=state, params=params, distributions=distributions, user_attrs=dict(notes), system_attrs=dict(of_sampler or {})
         )
+        return self._ledger.added(self._storage.create_new_trial(self._storage.study_id, made))
 
-    def _frozen(self, number: int) -> FrozenTrial:
-        return self._storage.get_trial(self._trial_id(number))
-
-    def _trial_id(self, number: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-
-    def _best(self, values: Mapping[int, float]) -> float:
-        return (max if self._maximise else min)(values.values())
-
-    def _best_epoch(self, values: Mapping[int, float]) -> int:
-        return min(epoch for epoch, value in values.items() if value == self._best(values))
+    def _note(self, number: int, notes: Mapping[str, Any]) -> None:
+        for key, value in notes.items():
+            self._storage.set_trial_user_attr(self._ledger.id_of(number), key, value)
+        self._ledger.changed(number)
 
 
-def _storage(folder: Path) -> JournalStorage:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return JournalStorage(JournalFileBackend(str(folder / JOURNAL_FILE)))
+def _complete(storage: Storage, folder: Path) -> None:
+    """Adds what records of the first version left to the study file: one objective, no constraints, TPE."""
+    metric = read_yaml(folder / "study.yaml")["objective"]["metric"]
+    for key, value in {**Goals((Objective(metric=metric),)).to_facts(), "sampler": Sampler().model_dump()}.items():
+        storage.set_study_user_attr(storage.study_id, key, value)

@@ -15,6 +15,8 @@ class Resources(Written):
     gpus_per_trial: float | Literal["auto"] = Field("auto")
     """`auto`: one GPU for each trial where there are any, none elsewhere; a fraction packs several trials on one."""
     max_concurrent: int | None = Field(None, ge=1)
+    retries: int = Field(2, ge=0, le=100)
+    """How often a trial goes on from its last checkpoint after its process died or broke; a lost node does not count."""
 
     def model_post_init(self, _: Any) -> None:
         if self.gpus_per_trial != "auto" and self.gpus_per_trial < 0:

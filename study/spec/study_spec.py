@@ -2,22 +2,28 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_serializer
 
 from search_spaces.errors import SpaceError
 from study.errors import SpecError
 from study.names import NAME_PATTERN
 from study.spec.budget import Budget
+from study.spec.constraint import Constraint
 from study.spec.early_stopping import EarlyStopping
 from study.spec.extra_dimension import ExtraDimension, Scalar
-from study.spec.objective import Objective
+from study.spec.objective import Objective, check_objectives
 from study.spec.resources import Resources
+from study.spec.sampler import Sampler
+from study.spec.storage_url import check_form, without_password
 from study.spec.written import Written
 from study.yaml_file import read_yaml
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, description="letters, digits, '-', '_' and '.', at most 64")]
+
+
+Objectives = Annotated[tuple[Objective, ...], BeforeValidator(lambda written: [written] if isinstance(written, dict) else written)]
 
 
 class StudySpec(Written):
@@ -32,13 +38,46 @@ class StudySpec(Written):
     extend: dict[str, ExtraDimension] = Field(default_factory=dict)
     start_from: tuple[str | dict[str, Scalar], ...] = ()
     """Named recipes or points, tried first."""
-    objective: Objective = Objective()
+    objectives: Objectives = Field((Objective(),), alias="objective")
+    """One mapping, or a list of them: with several, the study looks for the configurations of which none is better in all."""
+    constraints: tuple[str, ...] = ()
+    """What a configuration must keep to be the best, such as `parameters_million <= 5`; the sampler learns it."""
+    sampler: Sampler = Sampler()
+    search_storage: str | None = None
+    """The database that holds the study's state; a file in its folder where there is none."""
     budget: Budget = Budget()
     early_stopping: EarlyStopping = EarlyStopping()
     resources: Resources = Resources()
     reproduces: str | None = None
     """The named recipe whose stated result the study checks: every trial is measured on the test split, none is registered."""
     seed: int = Field(0, ge=0, lt=2**31)
+
+    def model_post_init(self, _: Any) -> None:
+        check_objectives(self.objectives)
+        self.bounds  # noqa: B018  refuses those that say nothing
+        if self.sampler.rule == "cma_es" and len(self.objectives) > 1:
+            raise SpecError(f"sampler cma_es takes one objective, got {len(self.objectives)}; use tpe, nsga2 or gp")
+        if self.search_storage is not None:
+            check_form(self.search_storage)
+
+    @property
+    def objective(self) -> Objective:
+        """The first objective: trials are ranked, stopped and chosen by it."""
+        return self.objectives[0]
+
+    @property
+    def bounds(self) -> tuple[Constraint, ...]:
+        """The constraints, read."""
+        return tuple(map(Constraint.parse, self.constraints))
+
+    @field_serializer("objectives")
+    def _objectives_written(self, objectives: tuple[Objective, ...]) -> Any:
+        written = [objective.model_dump() for objective in objectives]
+        return written[0] if len(written) == 1 else written
+
+    @field_serializer("sampler")
+    def _sampler_written(self, sampler: Sampler) -> Any:
+        return sampler.written()
 
     @classmethod
     def parse(cls, tree: object) -> "StudySpec":
@@ -47,8 +86,7 @@ class StudySpec(Written):
             raise SpecError(
                 f"a study file is a mapping of keys to values, got {_kind(tree)}; it starts with a line such as `study: my-study`"
             )
-        if isinstance(tree.get("early_stopping"), str):
-            tree = {**tree, "early_stopping": {"rule": tree["early_stopping"]}}
+        tree = {**tree, **{key: {"rule": tree[key]} for key in ("early_stopping", "sampler") if isinstance(tree.get(key), str)}}
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
@@ -66,6 +104,10 @@ class StudySpec(Written):
         """Plain values, all defaults written out; `parse` turns them back."""
         return self.model_dump(mode="json", by_alias=True)
 
+    def to_public_dict(self) -> dict[str, Any]:
+        """The same without the password that `search_storage` may hold, for where others read it."""
+        return {**self.to_dict(), "search_storage": None if self.search_storage is None else without_password(self.search_storage)}
+
 
 def _sentences(error: ValidationError) -> str:
     return "\n".join(dict.fromkeys(_sentence(dict(problem)) for problem in error.errors()))
@@ -81,14 +123,22 @@ def _sentence(problem: dict[str, Any]) -> str:
 
 
 def _unknown_key(location: tuple[Any, ...]) -> str:
-    model: Any = StudySpec
-    for part in location[:-1]:
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        model = field.annotation if field else None
-    known = list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    names = [str(part) for part in location if isinstance(part, str)]
+    model: type[BaseModel] | None = StudySpec
+    for name in names[:-1]:
+        fields = {field.alias or key: field for key, field in model.model_fields.items()} if model else {}
+        model = _model_in(fields[name].annotation) if name in fields else None
+    known = [field.alias or key for key, field in model.model_fields.items()] if model else []
+    close = difflib.get_close_matches(names[-1], known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"unknown key {'.'.join(map(str, location))!r}; known here: {', '.join(known)}{hint}"
+    return f"unknown key {'.'.join(names)!r}; known here: {', '.join(known)}{hint}"
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation such as `tuple[Objective, ...]` is about."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
 
 
 def _kind(tree: object) -> str:

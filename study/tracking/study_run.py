@@ -11,7 +11,7 @@ from study.tracking.closing import close_run
 from study.tracking.dataset_input import log_dataset
 from study.tracking.outbox import DRAIN_SECONDS, Outbox
 
-_STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+_STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "infeasible": "FAILED"}
 
 
 class StudyRun:
@@ -107,6 +107,6 @@ def _create(client: Any, experiment_id: str, plan: Plan, tags: Mapping[str, str]
         "seed": spec.seed,
     }
     client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
-    client.log_dict(run_id, spec.to_dict(), "study.yaml")
+    client.log_dict(run_id, spec.to_public_dict(), "study.yaml")
     log_dataset(client, run_id, plan.manifest)
     return run_id

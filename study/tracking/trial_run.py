@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from study import names
 from study.execution.assignment import Assignment
@@ -22,10 +22,12 @@ MAX_CLASSES_WITH_METRICS = 50
 class TrialRun:
     """The child run of one trial: parameters at its start, one batched call per epoch, pictures and a true status at its end."""
 
-    def __init__(self, outbox: Outbox, assignment: Assignment, number: int) -> None:
+    def __init__(self, outbox: Outbox, assignment: Assignment, number: int, *, is_first: bool) -> None:
+        """`is_first` says that no earlier process can have opened a run for this trial."""
         self._outbox = outbox
         self._assignment = assignment
         self._number = number
+        self._is_first = is_first
         self._epochs: list[Epoch] = []
         self._classes: tuple[str, ...] = ()
         self.run_id: str | None = None
@@ -35,7 +37,8 @@ class TrialRun:
         """Opens the run, or the one that an earlier process opened for this trial."""
 
         def open_run(client: Any) -> None:
-            self.run_id = _find_run(client, self._assignment, self._number) or _create_run(client, self._assignment, self._number)
+            found = None if self._is_first else _find_run(client, self._assignment, self._number)
+            self.run_id = found or _create_run(client, self._assignment, self._number)
 
         self._outbox.put(open_run)
 
@@ -59,10 +62,18 @@ class TrialRun:
         self.draw()
         self._end("FINISHED", {names.STATE: "complete"})
 
-    def fail(self, reason: str, details: str) -> None:
-        """Ends the run as FAILED, with the reason as a tag and the traceback as a file."""
+    def note(self, tags: Mapping[str, str]) -> None:
+        """Puts tags on the run."""
+        self._outbox.put(lambda client: _log_description(client, self.run_id, {}, tags))
+
+    def note_failure(self, details: str) -> None:
+        """Adds a traceback as a file; the run goes on, as the trial may."""
         self._outbox.put(lambda client: client.log_text(self.run_id, details, "failure.txt"))
-        self._end("FAILED", {names.STATE: "failed", names.REASON: reason})
+
+    def fail(self, reason: str, details: str, state: Literal["failed", "infeasible"] = "failed") -> None:
+        """Ends the run as FAILED, with the reason as a tag and the traceback as a file."""
+        self.note_failure(details)
+        self._end("FAILED", {names.STATE: state, names.REASON: reason})
 
     def draw(self) -> None:
         """Adds learning curves and the last confusion matrix as pictures, once, if there was an epoch."""
@@ -79,8 +90,6 @@ class TrialRun:
 
 
 def _find_run(client: Any, assignment: Assignment, number: int) -> str | None:
-    if not assignment.is_resumed:
-        return None
     query = f"tags.`{names.PARENT}` = '{assignment.parent_run_id}' and tags.`{names.TRIAL}` = '{number}'"
     found = client.search_runs([assignment.experiment_id], query, max_results=1)
     if not found:

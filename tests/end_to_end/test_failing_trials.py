@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import psutil
+import pytest
 import yaml
 from study_process import PATIENCE_SECONDS, start, wait_until_running
 
@@ -47,9 +48,10 @@ def test_where_every_trial_fails_nothing_is_registered(home_with_digits: Home, t
     assert client.search_registered_models() == []
 
 
-def test_a_trial_whose_process_dies_fails_and_the_study_goes_on(home_with_digits: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_trial_whose_process_dies_is_retried_as_often_as_the_study_says(home_with_digits: Home, tmp_path: Path, retries: int) -> None:
     home = home_with_digits
-    process = start(home, "run", write(tmp_path, SPEC))
+    process = start(home, "run", write(tmp_path, {**SPEC, "resources": {"max_concurrent": 1, "retries": retries}}))
     wait_until_running(home, "failing", process, num_ended=0)
     trials = [child for child in psutil.Process(process.pid).children(recursive=True) if "Trainable" in " ".join(child.cmdline())]
     assert trials, "no trial's process was found"
@@ -58,7 +60,13 @@ def test_a_trial_whose_process_dies_fails_and_the_study_goes_on(home_with_digits
     shown, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said
     result = find_study(home, "failing")
-    assert [trial.state for trial in result.trials] == ["failed", "complete"]
-    assert result.trials[0].reason == "its process died"
-    assert "trial-0000 failed: its process died" in shown
-    assert run_statuses(home, result) == ["FAILED", "FINISHED"]
+    first = result.trials[0]
+    assert len(first.retries) == 1
+    assert "its process died" in first.retries[0]
+    if retries:
+        assert [trial.state for trial in result.trials] == ["complete", "complete"]
+        assert run_statuses(home, result) == ["FINISHED", "FINISHED"]
+    else:
+        assert [trial.state for trial in result.trials] == ["failed", "complete"]
+        assert "trial-0000 failed: its process died" in shown
+        assert run_statuses(home, result) == ["FAILED", "FINISHED"]

@@ -1,5 +1,7 @@
 """The outbox keeps order, survives a server that is away, and never blocks a trial."""
 
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -81,6 +83,11 @@ def health_server() -> Iterator[str]:
 
     server = HTTPServer(("127.0.0.1", 0), Health)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:  # on a busy machine a listening socket may still refuse
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", server.server_port), timeout=1).close()
+            break
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
 

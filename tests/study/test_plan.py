@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from search_spaces.errors import SpaceError
-from study.errors import SpecError, TrackingError
+from study.errors import SpecError, StudyError, TrackingError
 from study.home import Home
-from study.plan import plan_study
+from study.plan import check_name_is_free, plan_study
 from study.pretrained import locate_weights
+from study.search.record import StudyRecord
+from study.spec.objective import Objective
 from study.spec.study_spec import StudySpec
 from study.tracking.client import check_reachable
 from trainables.errors import UnknownDatasetError, WeightsError
 
+REAL_NUMBERS = ("learning_rate", "weight_decay", "label_smoothing", "augmentation_strength", "dropout")
 DIGITS = {"study": "s", "dataset": "digits", "search_space": "digits", "budget": {"trials": 3, "epochs": 4}}
 
 
@@ -58,12 +61,59 @@ def test_a_good_spec_makes_a_plan(home: Home) -> None:
         ),
         ({"start_from": [{}] * 4}, SpecError, "start_from names 4 points but budget.trials is 3"),
         ({"resources": {"cpus_per_trial": 1000}}, SpecError, "resources.cpus_per_trial asks for 1000 of .* cores"),
+        ({"search_storage": "sqlite:////nowhere/at/all/x.db"}, StudyError, "/nowhere/at/all is not a folder"),
+        (
+            {"sampler": "cma_es", "fix": dict.fromkeys(REAL_NUMBERS, 0.01)},
+            SpecError,
+            "sampler cma_es cannot model choices and dimensions that not every configuration has, and 'digits' has no others; use tpe",
+        ),
         ({"search_space": "nothing.py:SPACE"}, SpecError, "cannot be loaded: FileNotFoundError"),
     ],
 )
 def test_what_cannot_run_is_refused(home: Home, changes: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         plan(home, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [
+        ({"sampler": "grid"}, "the grid has 18,750 configurations, of which the study tries 3, drawn from all over it"),
+        (
+            {"sampler": {"rule": "grid", "grid_points": 2}, "budget": {"trials": 200}},
+            "the grid has 192 configurations; the study ends when all were tried",
+        ),
+        (
+            {"fix": dict.fromkeys(REAL_NUMBERS, 0.01), "budget": {"trials": 6}},
+            "the space has 6 configurations; the study ends when all were tried",
+        ),
+        ({"sampler": "cma_es"}, "cma_es draws choices and dimensions that not every configuration has at random: optimizer, batch_size"),
+        (
+            {"sampler": "gp", "search_space": "from_scratch"},
+            "gp draws dimensions that not every configuration has at random: learning_rate",
+        ),
+        (
+            {"sampler": "random", "constraints": ["latency_ms <= 3"]},
+            "random does not learn the constraints; they only decide which configuration is the best",
+        ),
+    ],
+)
+def test_what_a_sampler_makes_of_a_space_is_said(home: Home, changes: dict[str, object], remark: str) -> None:
+    assert any(said.startswith(remark) for said in plan(home, **changes).remarks), plan(home, **changes).remarks
+
+
+def test_the_usual_needs_no_remark(home: Home) -> None:
+    assert plan(home, constraints=["latency_ms <= 3"]).remarks == ()
+    assert plan(home, search_space="given").remarks == (), "seeds of one configuration are no search"
+
+
+def test_a_study_of_that_name_in_the_database(home: Home, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    (tmp_path / "elsewhere").mkdir()
+    check_name_is_free(plan(home, search_storage=url))
+    StudyRecord.create(tmp_path / "elsewhere", "s", objectives=[Objective()], storage_url=url)
+    with pytest.raises(StudyError, match="holds a study named 's' already"):
+        check_name_is_free(plan(home, search_storage=url))
 
 
 def test_a_space_of_ones_own(home: Home, tmp_path: Path) -> None:

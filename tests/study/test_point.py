@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces.errors import UnknownNameError
-from search_spaces.named import find_space, named_recipes
+from search_spaces.named import find_space
 from search_spaces.space import SearchSpace
 from study.home import Home
 from study.point import build_recipe
@@ -50,12 +50,6 @@ def test_neither_phase_of_lp_ft_is_empty(manifest: Manifest, epochs: int, fracti
 def test_small_images_are_enlarged_to_what_the_network_needs(manifest: Manifest) -> None:
     assert build_recipe({"architecture": "cnn2-32x64"}, dataset=manifest, epochs=1, seed=0).data.image_size == 8
     assert build_recipe({"architecture": "cnn4-32x256"}, dataset=manifest, epochs=1, seed=0).data.image_size == 16
-
-
-@pytest.mark.parametrize("name", named_recipes())
-def test_named_recipes_can_be_followed(manifest: Manifest, name: str) -> None:
-    recipe = named_recipes()[name]
-    assert build_recipe(recipe.point, dataset=manifest, epochs=recipe.epochs, seed=0).model.architecture == recipe.point["architecture"]
 
 
 def test_unknown_dimensions_and_impossible_values(manifest: Manifest) -> None:

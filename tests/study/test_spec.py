@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from search_spaces.dimensions import Choice, Float, none_of
 from search_spaces.errors import SpaceError
 from study.errors import SpecError
+from study.search.measures import MEASURES
+from study.spec.constraint import Constraint
 from study.spec.study_spec import StudySpec
 from study.yaml_file import write_yaml
+from trainables.metrics import METRICS
 
 MINIMAL = {"study": "s", "dataset": "digits"}
 
@@ -54,12 +57,31 @@ def test_words_that_old_yaml_takes_for_truth_values_stay_words(tmp_path: Path) -
     ("change", "message"),
     [
         ({"datset": "x"}, "unknown key 'datset'; known here: .*did you mean 'dataset'"),
-        ({"budget": {"trails": 3}}, "unknown key 'budget.trails'; known here: trials, epochs, hours; did you mean 'trials'"),
+        ({"budget": {"trails": 3}}, "unknown key 'budget.trails'; known here: trials, epochs, hours.*; did you mean 'trials'"),
         ({"budget": {"trials": -3}}, "budget.trials: input should be greater than or equal to 1, got -3"),
         ({"budget": {"hours": 0}}, "budget.hours: input should be greater than 0, got 0"),
         ({"study": "a/b"}, "study: .*pattern.*got 'a/b'"),
         ({"objective": {"metric": "f1"}}, "objective.metric must be one of accuracy, .*got 'f1'"),
-        ({"early_stopping": "hyperband"}, "early_stopping.rule: .*'asha' or 'none', got 'hyperband'"),
+        ({"objective": {"metrik": "kappa"}}, "unknown key 'objective.metrik'; known here: metric; did you mean 'metric'"),
+        ({"objective": [{"metrik": "kappa"}]}, "unknown key 'objective.metrik'; known here: metric; did you mean 'metric'"),
+        ({"objectives": {"metric": "kappa"}}, "unknown key 'objectives'; .*did you mean 'objective'"),
+        ({"objective": {"metric": "latency_ms"}}, "the first objective ranks trials at every epoch, .*got 'latency_ms': put it after"),
+        ({"objective": []}, "objective needs at least one metric, got an empty list"),
+        ({"objective": [{"metric": "kappa"}] * 2}, "objective names 'kappa' twice"),
+        ({"constraints": ["latency_ms < 10"]}, "a constraint reads NAME <= NUMBER or NAME >= NUMBER, .*; got 'latency_ms < 10'"),
+        ({"constraints": ["latency_ms <= ten"]}, "a constraint reads NAME <= NUMBER .*; got 'latency_ms <= ten'"),
+        ({"constraints": ["latency_ms <= inf"]}, "a constraint reads NAME <= NUMBER"),
+        ({"constraints": ["latency <= 10"]}, "names 'latency'; known: parameters_million, .*did you mean 'latency_ms'"),
+        ({"sampler": "bayes"}, "sampler.rule: .*'tpe', 'random', 'grid'.*got 'bayes'"),
+        ({"sampler": {"rule": "grid", "grid_points": 1}}, "sampler.grid_points: .*greater than or equal to 2, got 1"),
+        (
+            {"sampler": "cma_es", "objective": [{"metric": "kappa"}, {"metric": "latency_ms"}]},
+            "sampler cma_es takes one objective, got 2; use tpe, nsga2 or gp",
+        ),
+        ({"search_storage": "redis://me:secret@host"}, r"search_storage takes a database URL, .*got 'redis://me:\*\*\*@host'"),
+        ({"search_storage": "sqlite://"}, "names no file, so nothing would outlive the process"),
+        ({"search_storage": "sqlite:///:memory:"}, "names no file"),
+        ({"early_stopping": "bands"}, "early_stopping.rule: .*'asha'.*got 'bands'"),
         ({"resources": {"gpus_per_trial": -1}}, "gpus_per_trial must be auto or at least 0, got -1"),
         ({"seed": "x"}, "seed: .*got 'x'"),
     ],
@@ -114,7 +136,41 @@ def test_extra_dimensions() -> None:
         StudySpec.parse({**MINIMAL, "extend": {"x": {"float": [1, 0]}}}).extend["x"].dimension("x")
 
 
+def test_several_objectives_and_what_they_are_measured_by() -> None:
+    spec = StudySpec.parse({**MINIMAL, "objective": [{"metric": "macro_f1"}, {"metric": "latency_ms"}], "constraints": ["kappa >= 0.5"]})
+    assert [objective.maximise for objective in spec.objectives] == [True, False]
+    assert spec.objective == spec.objectives[0]
+    assert spec.bounds == (Constraint(name="kappa", relation=">=", bound=0.5),)
+    assert StudySpec.parse(MINIMAL).objective.metric == "macro_f1"
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ({"metric": "kappa"}, {"metric": "kappa"}),
+        ([{"metric": "kappa"}], {"metric": "kappa"}),
+        ([{"metric": "kappa"}, {"metric": "latency_ms"}], [{"metric": "kappa"}, {"metric": "latency_ms"}]),
+    ],
+)
+def test_objectives_are_written_as_a_person_writes_them(written: object, kept: object) -> None:
+    assert StudySpec.parse({**MINIMAL, "objective": written}).to_dict()["objective"] == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [("tpe", "tpe"), ({"rule": "gp"}, "gp"), ("grid", {"rule": "grid", "grid_points": 5}), ({"rule": "grid", "grid_points": 3},) * 2],
+)
+def test_samplers_are_written_as_a_person_writes_them(written: object, kept: object) -> None:
+    spec = StudySpec.parse({**MINIMAL, "sampler": written})
+    assert spec.to_dict()["sampler"] == kept
+    assert StudySpec.parse(spec.to_dict()) == spec
+
+
 NUMBERS = st.floats(1e-8, 1e8)
+
+
+def is_unique(names: list[str]) -> bool:
+    return len(set(names)) == len(names)
 
 
 @given(
@@ -126,8 +182,13 @@ NUMBERS = st.floats(1e-8, 1e8)
     ),
     bounds=st.tuples(NUMBERS, NUMBERS).map(sorted),
     seed=st.integers(0, 2**31 - 1),
+    objectives=st.lists(st.sampled_from([*METRICS, *MEASURES]), unique=True).map(lambda names: ["kappa", *names]).filter(is_unique),
+    constraints=st.lists(st.builds("{} {} {}".format, st.sampled_from([*METRICS, *MEASURES]), st.sampled_from(["<=", ">="]), NUMBERS)),
+    sampler=st.sampled_from(["tpe", "random", "nsga2", {"rule": "grid", "grid_points": 7}]),
 )
-def test_a_spec_written_out_reads_back_as_it_was(tmp_path_factory, trials, hours, fix, bounds, seed) -> None:  # type: ignore[no-untyped-def]
+def test_a_spec_written_out_reads_back_as_it_was(  # type: ignore[no-untyped-def]
+    tmp_path_factory, trials, hours, fix, bounds, seed, objectives, constraints, sampler
+) -> None:
     spec = StudySpec.parse(
         {
             **MINIMAL,
@@ -136,11 +197,16 @@ def test_a_spec_written_out_reads_back_as_it_was(tmp_path_factory, trials, hours
             "extend": {"dropout": {"float": bounds, "log": True, "when": {"optimizer": ["sgd", "adam"]}}},
             "budget": {"trials": trials, "hours": hours},
             "seed": seed,
+            "objective": [{"metric": name} for name in objectives],
+            "constraints": constraints,
+            "sampler": sampler,
+            "search_storage": "postgresql://me:secret@host/optuna",
         }
     )
     file = tmp_path_factory.mktemp("specs") / "study.yaml"
     write_yaml(file, spec.to_dict())
     assert StudySpec.read(file) == spec
+    assert spec.to_public_dict() == {**spec.to_dict(), "search_storage": "postgresql://me@host/optuna"}
     dimension = spec.extend["dropout"].dimension("dropout")
     assert isinstance(dimension, Float)
     assert [dimension.low, dimension.high] == bounds

@@ -1,0 +1,70 @@
+"""Checkpoints: a trial's latest state, from which it goes on after any death of its process; deleted once the trial has ended."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.names import trial_name
+
+if TYPE_CHECKING:  # the driver deletes checkpoints without importing torch
+    from trainables.training import Training
+
+PROGRESS_FILE = "progress.json"
+SECONDS_BETWEEN_CHECKPOINTS = 15.0
+"""A trial that dies repeats at most about as much; writing takes some 50 ms for a small network, a second for a large one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What a checkpoint holds beside the training's own state."""
+
+    best: float | None = None
+    """The objective's best value up to the checkpoint."""
+    micro_batch: int | None = None
+    """Images that went through the network at once; None for the recipe's batch."""
+
+
+def read_kept(study_folder: Path, number: int) -> Kept:
+    """What is kept of a trial; nothing where it has no checkpoint."""
+    file = _folder(study_folder, number) / PROGRESS_FILE
+    return Kept(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else Kept()
+
+
+def write_kept(study_folder: Path, number: int, kept: Kept) -> None:
+    """Keeps it, whole or not at all."""
+    file = _folder(study_folder, number) / PROGRESS_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(json.dumps(asdict(kept)), encoding="utf-8")
+    unfinished.replace(file)
+
+
+def save_checkpoint(study_folder: Path, number: int, training: "Training", kept: Kept) -> None:
+    """Writes the training's state. What is kept beside it goes first: it may be ahead of the state, and never behind."""
+    write_kept(study_folder, number, kept)
+    training.save(_folder(study_folder, number))
+
+
+def load_checkpoint(study_folder: Path, number: int, training: "Training") -> bool:
+    """Sets the training to where the trial's checkpoint is; False where there is none, or one of another recipe."""
+    from trainables.errors import RecipeError
+
+    try:
+        training.load(_folder(study_folder, number))
+    except (FileNotFoundError, RecipeError):
+        return False
+    return True
+
+
+def delete_checkpoints(study_folder: Path, numbers: Iterable[int]) -> None:
+    """Deletes the checkpoints of these trials, where there are any."""
+    for number in numbers:
+        shutil.rmtree(_folder(study_folder, number), ignore_errors=True)
+
+
+def _folder(study_folder: Path, number: int) -> Path:
+    return study_folder / "checkpoints" / trial_name(number)

@@ -1,0 +1,69 @@
+"""One trial, as the record knows it, and what its process reports of an epoch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from search_spaces.space import Point
+
+State = Literal["waiting", "running", "paused", "complete", "pruned", "infeasible", "failed"]
+"""A paused trial waits at a rung; an infeasible one cannot be trained at all, for want of memory say, which the sampler learns."""
+End = Literal["complete", "pruned", "infeasible", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What is known of one trial."""
+
+    number: int
+    state: State
+    point: Point
+    origin: str | None
+    """The named recipe or point of the study file that it starts from; None where the sampler drew it."""
+    values: Mapping[int, float]
+    """The first objective by epoch."""
+    best_epoch: int | None
+    value: float | None
+    """The first objective at its best epoch."""
+    metrics: Mapping[str, float]
+    """All validation metrics at the best epoch."""
+    measures: Mapping[str, float]
+    """What was measured beside the metrics, by the names of `study.search.measures`."""
+    objectives: Mapping[str, float | None]
+    """Every objective of the study by name, in order; None while it is not known."""
+    violations: Mapping[str, float]
+    """How far each constraint of which something is known is missed; at most 0 where it is kept."""
+    seconds: float
+    """Spent training and validating."""
+    run_id: str | None
+    """Its MLflow run."""
+    reason: str | None
+    """Why it failed or was stopped."""
+    retries: tuple[str, ...]
+    """Why it was begun again, once for each time."""
+    facts: Mapping[str, Any]
+    """What else was noted of it: JSON values."""
+    ended: float | None
+    """When it ended, in seconds since 1970."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state in ("complete", "pruned", "infeasible", "failed")
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether it can be trained and misses no constraint, as far as is known."""
+        return self.state != "infeasible" and all(violation <= 0 for violation in self.violations.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One epoch of a trial, as its process tells it."""
+
+    epoch: int
+    value: float
+    metrics: Mapping[str, float]
+    seconds: float
+    """Of this epoch."""
+    run_id: str | None

@@ -1,0 +1,72 @@
+"""The address of a database that holds a study's state."""
+
+import importlib.util
+import re
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from study.errors import SpecError, StudyError
+
+TIMEOUT_SECONDS = 2.0
+_SERVERS = {"postgresql": (5432, "psycopg2"), "mysql": (3306, "MySQLdb")}
+"""By kind: the usual port, and the driver that SQLAlchemy takes where the URL names none."""
+_IN_ADDRESS = re.compile(r"(://[^:/@]*):.*@")
+_IN_QUERY = re.compile(r"([?&]\w*password=)[^&]*")
+_IN_ADDRESS = re.compile(r"(://[^:/@]*):.*@")
+_IN_QUERY = re.compile(r"([?&]\w*password=)[^&]*")
+
+
+def check_form(url: str) -> None:
+    """Raises SpecError unless `url` names a database that outlives the process. Messages never hold a password."""
+    kind = _kind(url)
+    if kind not in ("sqlite", *_SERVERS):
+        raise SpecError(f"search_storage takes a database URL, sqlite:///FILE, postgresql://… or mysql://…; got {hidden(url)!r}")
+    if kind == "sqlite" and (not urlsplit(url).path.strip("/") or ":memory:" in url):
+        raise SpecError(f"search_storage {hidden(url)!r} names no file, so nothing would outlive the process; write sqlite:///FILE")
+
+
+def check_answers(url: str) -> None:
+    """Raises StudyError, in at most some seconds and without changing anything, if no study can be kept at `url`."""
+    kind = _kind(url)
+    if kind == "sqlite":
+        folder = Path(urlsplit(absolute(url)).path[1:]).parent
+        if not folder.is_dir():
+            raise StudyError(f"search_storage {hidden(url)!r} cannot be made: {folder} is not a folder; make it, or name another file")
+        return
+    parts = urlsplit(url)
+    port, driver = _SERVERS[kind]
+    driver = parts.scheme.partition("+")[2] or driver
+    if importlib.util.find_spec(driver) is None:
+        raise StudyError(f"search_storage {hidden(url)!r} needs the Python package of {driver!r}, which is not here; uv pip install it")
+    try:
+        socket.create_connection((parts.hostname or "localhost", parts.port or port), TIMEOUT_SECONDS).close()
+    except OSError as error:
+        raise StudyError(no_answer(url, error)) from None
+
+
+def no_answer(url: str, reason: object) -> str:
+    """What a person reads when the database is not there."""
+    return f"search_storage {hidden(url)!r} does not answer ({reason}); start it, or correct search_storage"
+
+
+def hidden(url: str) -> str:
+    """The URL with stars for its password."""
+    return _IN_QUERY.sub(r"\1***", _IN_ADDRESS.sub(r"\1:***@", url))
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be written anywhere."""
+    return _IN_QUERY.sub(r"\1", _IN_ADDRESS.sub(r"\1@", url))
+
+
+def absolute(url: str) -> str:
+    """The URL with a SQLite file's whole path, so that it means the same from every folder."""
+    if _kind(url) != "sqlite":
+        return url
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}:///{Path(rest.removeprefix('/')).absolute()}"
+
+
+def _kind(url: str) -> str:
+    return urlsplit(url).scheme.split("+")[0]

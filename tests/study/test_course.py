@@ -1,0 +1,235 @@
+"""The course of a search, with a real record and real rules, and a table of curves in place of training."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search_spaces.dimensions import Choice, Float
+from search_spaces.space import SearchSpace
+from study.search.course import Course, Next
+from study.search.limits import Limits
+from study.search.record import StudyRecord
+from study.search.stopping.building import build_rule
+from study.spec.budget import Budget
+from study.spec.early_stopping import EarlyStopping
+from study.spec.objective import Objective
+from study.spec.sampler import Sampler
+from study.steering import Edit, ask
+
+SPACE = SearchSpace(
+    name="table",
+    about="",
+    dimensions=(Float(name="learning_rate", low=1e-4, high=1e-1, log=True), Choice(name="batch_size", options=(32, 64))),
+)
+EPOCHS = 9
+Judged = Callable[[Next, int], dict[str, Any]]
+
+
+def make(folder: Path, *, rule: str = "none", retries: int = 2, epochs: int = EPOCHS, **budget: Any) -> Course:
+    """The course of a new study in `folder`, or of the one that is there."""
+    if (folder / "search.journal").exists():
+        record = StudyRecord.open(folder)
+    else:
+        record = StudyRecord.create(folder, "table", objectives=(Objective(metric="accuracy"),), sampler=Sampler(rule="random"))
+    given = Budget(**{"trials": 6, "epochs": epochs, **budget})
+    return Course(
+        record=record,
+        space=SPACE,
+        seed=0,
+        epochs=epochs,
+        rule=build_rule(EarlyStopping(rule=rule, first_rung=0.3, guard_top=0), True),  # type: ignore[arg-type]
+        limits=Limits.of(given, record, maximise=True, gpus_per_trial=1.0),
+        folder=folder,
+        retries=retries,
+    )
+
+
+def epoch(chosen: Next, number: int, *, value: float | None = None, epochs: int = EPOCHS) -> dict[str, Any]:
+    """What a trial's process tells of an epoch; later epochs and higher learning rates are better."""
+    return {
+        "outcome": "complete" if number == epochs else "going_on",
+        "epoch": number,
+        "value": float(chosen.point["learning_rate"]) * number if value is None else value,
+        "metrics/accuracy": 0.5,
+        "measures/parameters_million": 1.0,
+        "seconds": 2.0,
+        "run_id": None,
+        "micro_batch": 32,
+    }
+
+
+def run(course: Course, *, slots: int = 1, after: Callable[[Next, int], None] | None = None) -> None:
+    """Runs the course to its end, `slots` trials at a time, each from the epoch after its last recorded one."""
+    running: dict[int, tuple[Next, int]] = {}
+    while not course.is_over:
+        while len(running) < slots and (chosen := course.next_trial()) is not None:
+            running[chosen.number] = (chosen, max(course._record.trial(chosen.number).values, default=0) + 1)
+        for number, (chosen, at) in list(running.items()):
+            if course.judge(number, epoch(chosen, at)):
+                running[number] = (chosen, at + 1)
+            else:
+                del running[number]
+            if after is not None:
+                after(chosen, at)
+    course.conclude()
+
+
+def states(course: Course) -> list[str]:
+    return [trial.state for trial in course._record.trials]
+
+
+def test_a_course_without_a_rule_completes_all_trials_of_the_budget(tmp_path: Path) -> None:
+    course = make(tmp_path)
+    run(course, slots=2)
+    assert states(course) == ["complete"] * 6
+    assert {len(trial.values) for trial in course._record.trials} == {EPOCHS}
+
+
+@pytest.mark.parametrize("rule", ["asha", "promotion", "hyperband", "median"])
+@pytest.mark.parametrize("slots", [1, 3])
+def test_under_every_rule_all_trials_end_and_the_best_is_complete(tmp_path: Path, rule: str, slots: int) -> None:
+    course = make(tmp_path, rule=rule, trials=12)
+    run(course, slots=slots)
+    assert all(trial.has_ended for trial in course._record.trials)
+    assert len(course._record.trials) == 12
+    best = course._record.best()
+    assert best is not None
+    assert best.state == "complete"
+    if rule == "promotion":
+        assert best.point["learning_rate"] == max(trial.point["learning_rate"] for trial in course._record.trials)
+
+
+@pytest.mark.parametrize("rule", ["asha", "promotion", "hyperband", "median"])
+@pytest.mark.parametrize("cut", [1, 4, 7, 12, 20, 29])
+def test_a_course_cut_anywhere_comes_to_the_same(tmp_path: Path, rule: str, cut: int) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder in (whole, parts):
+        folder.mkdir()
+    alone = make(whole, rule=rule)
+    run(alone)
+
+    class CutError(Exception):
+        pass
+
+    count = itertools.count(1)
+
+    def cut_off(chosen: Next, at: int) -> None:
+        if next(count) == cut:
+            raise CutError
+
+    try:
+        run(make(parts, rule=rule), after=cut_off)
+    except CutError:
+        again = make(parts, rule=rule)
+        run(again)
+    after, before = StudyRecord.open(parts).trials, alone._record.trials
+    assert [(t.point, t.state, dict(t.values)) for t in after] == [(t.point, t.state, dict(t.values)) for t in before]
+
+
+def test_a_trial_that_breaks_begins_again_under_its_number_until_that_was_too_often(tmp_path: Path) -> None:
+    course = make(tmp_path, retries=2, trials=1)
+    numbers, attempts = [], []
+    while (chosen := course.next_trial()) is not None:
+        numbers.append(chosen.number)
+        attempts.append(chosen.attempt)
+        course.judge(chosen.number, {"outcome": "broken", "reason": "CUDA error"})
+    assert (numbers, attempts) == ([0, 0, 0], [0, 1, 2])
+    (trial,) = course._record.trials
+    assert trial.state == "failed"
+    assert trial.reason == "CUDA error (after 2 retries)"
+
+
+def test_a_lost_node_does_not_count(tmp_path: Path) -> None:
+    course = make(tmp_path, retries=0, trials=1)
+    for _ in range(5):
+        chosen = course.next_trial()
+        assert chosen is not None
+        course.break_off(chosen.number, "its node was lost", counts=False)
+    run(course)
+    assert states(course) == ["complete"]
+
+
+def test_want_of_memory_is_infeasible_and_not_a_failure(tmp_path: Path) -> None:
+    course = make(tmp_path, trials=2)
+    chosen = course.next_trial()
+    assert chosen is not None
+    course.judge(chosen.number, {"outcome": "infeasible", "reason": "too little memory"})
+    run(course)
+    assert states(course) == ["infeasible", "complete"]
+
+
+def test_a_study_that_is_stopped_keeps_its_running_trials_and_goes_on_with_them(tmp_path: Path) -> None:
+    course = make(tmp_path)
+
+    def stop(chosen: Next, at: int) -> None:
+        if (chosen.number, at) == (1, 4):
+            ask(tmp_path, Edit(kind="stop"))
+
+    run(course, after=stop)
+    assert states(course) == ["complete", "running"]
+    assert course.is_stopped
+    ask(tmp_path, Edit(kind="resume"))
+    again = make(tmp_path)
+    run(again)
+    assert states(again) == ["complete"] * 6
+
+
+def test_what_is_asked_while_it_runs_is_done(tmp_path: Path) -> None:
+    course = make(tmp_path, trials=3)
+
+    def steer(chosen: Next, at: int) -> None:
+        if (chosen.number, at) == (0, 2):
+            ask(tmp_path, Edit(kind="extend", trials=2))
+            ask(tmp_path, Edit(kind="kill", trial=0, user="ada"))
+            ask(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.05, "batch_size": 32}, user="bob"))
+            ask(tmp_path, Edit(kind="pin", point={"batch_size": 64}))
+
+    run(course, after=steer)
+    first, second, *others = course._record.trials
+    assert (first.state, first.reason) == ("pruned", "killed by ada")
+    assert len(first.values) == 3
+    assert (second.point, second.origin) == ({"learning_rate": 0.05, "batch_size": 32}, "enqueued by bob")
+    assert [trial.point["batch_size"] for trial in others] == [64, 64, 64]
+
+
+@pytest.mark.parametrize(
+    ("budget", "num_trials", "reason"),
+    [
+        ({"total_epochs": 20}, 3, "the study's 20 epochs are over"),
+        ({"gpu_hours": 40 / 3600}, 3, "the study's 0.0111111 GPU hours are over"),
+        ({"target": 1e-5}, 1, "the target 1e-05 is reached"),
+        ({"no_improvement": 1, "trials": 50}, None, "1 trials in a row brought nothing better"),
+    ],
+)
+def test_budgets_end_a_study(tmp_path: Path, budget: dict[str, Any], num_trials: int | None, reason: str) -> None:
+    course = make(tmp_path, **budget)
+    run(course)
+    assert all(trial.has_ended for trial in course._record.trials)
+    if num_trials is not None:
+        assert len(course._record.trials) == num_trials
+    assert len(course._record.trials) < 50
+    assert course._limits.reason_to_end() == reason
+
+
+def test_a_study_of_which_half_fails_stops_and_says_why(tmp_path: Path) -> None:
+    course = make(tmp_path, trials=50)
+    while (chosen := course.next_trial()) is not None:
+        if chosen.number % 2:
+            course.judge(chosen.number, {"outcome": "failed", "reason": "bad"})
+        else:
+            course.judge(chosen.number, epoch(chosen, EPOCHS))
+    assert len(course._record.trials) == 6
+    assert course._limits.reason_to_end() == "3 of 6 trials failed"
+
+
+def test_trials_of_a_seed_do_not_depend_on_what_the_process_did_before(tmp_path: Path) -> None:
+    points = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        course = make(tmp_path / name)
+        run(course)
+        points.append([trial.point for trial in course._record.trials])
+    assert points[0] == points[1]
