@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.names import trial_name
 
@@ -26,6 +26,8 @@ class Kept:
     """The objective's best value up to the checkpoint."""
     micro_batch: int | None = None
     """Images that went through the network at once; None for the recipe's batch."""
+    last_epoch: dict[str, Any] | None = None
+    """The last epoch, as `Epoch.to_dict` has it: it is told again by a trial that goes on, as it may never have arrived."""
 
 
 def read_kept(study_folder: Path, number: int) -> Kept:

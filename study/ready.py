@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import search_spaces.studies
-from search_spaces.errors import UnknownNameError
+from study.errors import SpecError
 
 _FOLDER = Path(search_spaces.studies.__path__[0])
 
@@ -14,10 +14,8 @@ def ready_studies() -> dict[str, Path]:
 
 
 def study_file(wanted: Path) -> Path:
-    """The study file at a path, or the ready study of that name. Raises UnknownNameError for a bare name that is neither."""
+    """The study file at a path, or the ready study of that name. Raises SpecError for a bare name that is neither."""
     known = ready_studies()
-    if wanted.exists() or str(wanted) not in known:
-        if not wanted.exists() and not wanted.suffix:
-            raise UnknownNameError("ready study", str(wanted), known)
-        return wanted
-    return known[str(wanted)]
+    if not wanted.exists() and not wanted.suffix and str(wanted) not in known:
+        raise SpecError(f"there is neither a file {str(wanted)!r} nor a ready study of that name; ready: {', '.join(known)}")
+    return wanted if wanted.exists() else known.get(str(wanted), wanted)

@@ -95,7 +95,8 @@ def _reproduce(recipe: NamedRecipe, spec: StudySpec, home: Home, progress: Progr
     if (found := Reproduction.read(folder)) is not None:
         progress.say(f"{recipe.name} was reproduced before: study show {spec.study}")
         return found
-    progress.say(f"reproducing {recipe.name} with {spec.budget.trials} seeds: study {spec.study}")
+    num_seeds = spec.budget.trials
+    progress.say(f"reproducing {recipe.name} with {num_seeds} seed{'s' if num_seeds > 1 else ''}: study {spec.study}")
     result = resume_study(spec.study, home=home, progress=progress) if _exists(folder) else run_study(spec, home=home, progress=progress)
     assert result.reproduction is not None, "a study that reproduces ends with a reproduction"
     return result.reproduction

@@ -1,6 +1,8 @@
 """What a training yields: one epoch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from trainables.metrics import Metrics
 
@@ -23,3 +25,15 @@ class Epoch:
     validation_seconds: float
     num_train_images: int
     """Images trained on: all, but one if it would have been a batch of its own."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` turns them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> "Epoch":
+        """The epoch written by `to_dict`."""
+        metrics = tree["metrics"]
+        tuples = {name: tuple(metrics[name]) for name in ("recall_by_class", "precision_by_class")}
+        confusion = tuple(tuple(row) for row in metrics["confusion"])
+        return cls(**{**tree, "metrics": Metrics(**{**metrics, **tuples, "confusion": confusion})})

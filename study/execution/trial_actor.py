@@ -46,6 +46,8 @@ class TrialActor(tune.Trainable):
         self._dataset: Dataset | None = None
         self._is_spoiled = False
         self._training: Training | None = None
+        self._told_again: Epoch | None = None
+        """What a trial that goes on tells first."""
         self._kept = Kept()
         self._saved_at = 0.0
         self._begin(config)
@@ -65,7 +67,9 @@ class TrialActor(tune.Trainable):
             try:
                 if self._training is None:
                     self._training = self._start()
-                return self._result(self._training, next(iter(self._training)))
+                epoch = self._told_again or next(iter(self._training))
+                self._told_again = None
+                return self._result(self._training, epoch)
             except MemoryExhaustedError as error:
                 if not self._take_smaller_parts():
                     return self._failure(error, "infeasible")
@@ -89,6 +93,7 @@ class TrialActor(tune.Trainable):
         is_first = config["attempt"] == 0 and not self._assignment.is_resumed
         self._run = TrialRun(self._outbox, self._assignment, self._number, is_first=is_first)
         self._training = None  # frees its memory before the next one takes its own
+        self._told_again = None
         self._kept = read_kept(self._folder, self._number)
 
     def _start(self) -> Training:
@@ -108,6 +113,9 @@ class TrialActor(tune.Trainable):
             training = Training(recipe, self._dataset, device=device, micro_batch=self._kept.micro_batch)
         if not load_checkpoint(self._folder, self._number, training):
             self._kept = Kept(micro_batch=self._kept.micro_batch)
+        last = self._kept.last_epoch
+        if last is not None and last["number"] == training.num_epochs_done:
+            self._told_again = Epoch.from_dict(last)
         self._saved_at = time.monotonic()
         return training
 
@@ -137,7 +145,7 @@ class TrialActor(tune.Trainable):
         if best is None or (value > best if self._assignment.maximise else value < best):
             best = value
             save_weights(self._folder, self._number, training)
-        self._kept = replace(self._kept, best=best)
+        self._kept = replace(self._kept, best=best, last_epoch=epoch.to_dict())
         self._run.log_epoch(epoch, best)
         is_last = training.has_ended
         if time.monotonic() - self._saved_at >= self._assignment.seconds_between_checkpoints:

@@ -10,7 +10,7 @@ from search_spaces.space import Point, SearchSpace
 from study.search.limits import Limits
 from study.search.record import StudyRecord
 from study.search.stopping.groups import group_at
-from study.search.stopping.rule import StoppingRule, Verdict
+from study.search.stopping.rule import GO_ON, StoppingRule, Verdict
 from study.search.trial import Report, Trial
 from study.start_points import start_points
 from study.steering import Edit, edits, is_stopped, killed, pinned, steered_budget
@@ -189,7 +189,9 @@ class Course:
         return Next(number=number, point=self._points[number], attempt=attempt)
 
     def _report(self, number: int, result: Mapping[str, Any]) -> Verdict:
-        """Records an epoch and asks the rule, which must know of every epoch."""
+        """Records an epoch and asks the rule, which must know of every epoch; one that was told before has been judged."""
+        if result["epoch"] in self._record.trial(number).values:
+            return GO_ON
         metrics = {key.removeprefix("metrics/"): value for key, value in result.items() if key.startswith("metrics/")}
         report = Report(epoch=result["epoch"], value=result["value"], metrics=metrics, seconds=result["seconds"], run_id=result["run_id"])
         self._record.report(number, report)

@@ -28,6 +28,8 @@ class TrialRun:
         self._assignment = assignment
         self._number = number
         self._is_first = is_first
+        self._steps: frozenset[int] = frozenset()
+        """Epochs that the run already had when it was found; used by the outbox's thread alone."""
         self._epochs: list[Epoch] = []
         self._classes: tuple[str, ...] = ()
         self.run_id: str | None = None
@@ -38,6 +40,8 @@ class TrialRun:
 
         def open_run(client: Any) -> None:
             found = None if self._is_first else _find_run(client, self._assignment, self._number)
+            if found is not None:
+                self._steps = _logged_steps(client, found)
             self.run_id = found or _create_run(client, self._assignment, self._number)
 
         self._outbox.put(open_run)
@@ -55,7 +59,12 @@ class TrialRun:
         """All of an epoch's metrics in one call, with the objective's best value so far: MLflow's tables show what came last."""
         self._epochs.append(epoch)
         metrics = {**_metrics(epoch, self._classes), f"best/{self._assignment.metric}": best}
-        self._outbox.put(lambda client: _log_metrics(client, self.run_id, metrics, epoch.number))
+
+        def log(client: Any) -> None:
+            if epoch.number not in self._steps:  # an epoch that an earlier process logged is trained or told again
+                _log_metrics(client, self.run_id, metrics, epoch.number)
+
+        self._outbox.put(log)
 
     def complete(self) -> None:
         """Adds the pictures and ends the run as FINISHED."""
@@ -96,6 +105,10 @@ def _find_run(client: Any, assignment: Assignment, number: int) -> str | None:
         return None
     client.update_run(found[0].info.run_id, status="RUNNING")
     return str(found[0].info.run_id)
+
+
+def _logged_steps(client: Any, run_id: str) -> frozenset[int]:
+    return frozenset(metric.step for metric in client.get_metric_history(run_id, "train/loss"))
 
 
 def _create_run(client: Any, assignment: Assignment, number: int) -> str:

@@ -61,12 +61,13 @@ def epoch(chosen: Next, number: int, *, value: float | None = None, epochs: int 
     }
 
 
-def run(course: Course, *, slots: int = 1, after: Callable[[Next, int], None] | None = None) -> None:
-    """Runs the course to its end, `slots` trials at a time, each from the epoch after its last recorded one."""
+def run(course: Course, *, slots: int = 1, after: Callable[[Next, int], None] | None = None, tells_again: bool = True) -> None:
+    """Runs the course to its end, `slots` trials at a time, each from its last recorded epoch, which it tells again, or the one after."""
     running: dict[int, tuple[Next, int]] = {}
     while not course.is_over:
         while len(running) < slots and (chosen := course.next_trial()) is not None:
-            running[chosen.number] = (chosen, max(course._record.trial(chosen.number).values, default=0) + 1)
+            last = max(course._record.trial(chosen.number).values, default=0)
+            running[chosen.number] = (chosen, max(last if tells_again else last + 1, 1))
         for number, (chosen, at) in list(running.items()):
             if course.judge(number, epoch(chosen, at)):
                 running[number] = (chosen, at + 1)
@@ -90,9 +91,10 @@ def test_a_course_without_a_rule_completes_all_trials_of_the_budget(tmp_path: Pa
 
 @pytest.mark.parametrize("rule", ["asha", "promotion", "hyperband", "median"])
 @pytest.mark.parametrize("slots", [1, 3])
-def test_under_every_rule_all_trials_end_and_the_best_is_complete(tmp_path: Path, rule: str, slots: int) -> None:
+@pytest.mark.parametrize("tells_again", [True, False])
+def test_under_every_rule_all_trials_end_and_the_best_is_complete(tmp_path: Path, rule: str, slots: int, tells_again: bool) -> None:
     course = make(tmp_path, rule=rule, trials=12)
-    run(course, slots=slots)
+    run(course, slots=slots, tells_again=tells_again)
     assert all(trial.has_ended for trial in course._record.trials)
     assert len(course._record.trials) == 12
     best = course._record.best()

@@ -1,6 +1,5 @@
 """The outbox keeps order, survives a server that is away, and never blocks a trial."""
 
-import contextlib
 import socket
 import threading
 import time
@@ -72,6 +71,19 @@ def test_what_the_server_rejects_is_reported_and_dropped(outbox: Outbox, capsys:
     assert "MLflow rejected what a trial logged" in capsys.readouterr().err
 
 
+def _listening(handler: type[BaseHTTPRequestHandler]) -> HTTPServer:
+    """A server on a port that answers; on a machine busy with other clusters a free port may turn out not to be."""
+    for _ in range(20):
+        server = HTTPServer(("127.0.0.1", 0), handler)
+        try:
+            socket.create_connection(("127.0.0.1", server.server_port), timeout=1).close()
+        except OSError:
+            server.server_close()
+        else:
+            return server
+    raise AssertionError("no port answers")
+
+
 @pytest.fixture
 def health_server() -> Iterator[str]:
     class Health(BaseHTTPRequestHandler):
@@ -81,13 +93,8 @@ def health_server() -> Iterator[str]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = HTTPServer(("127.0.0.1", 0), Health)
+    server = _listening(Health)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:  # on a busy machine a listening socket may still refuse
-        with contextlib.suppress(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", server.server_port), timeout=1).close()
-            break
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
 

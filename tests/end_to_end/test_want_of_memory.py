@@ -1,0 +1,71 @@
+"""A trial that does not fit into memory goes on with fewer images at a time; one that never fits is infeasible."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from study.home import Home
+
+SCRIPT = """
+import json, resource, sys
+from pathlib import Path
+import ray, torch
+from study.execution.assignment import Assignment, trial_config
+from study.execution.trial_actor import TrialActor
+from study.tracking.client import connect
+
+home, dataset, image_size, megabytes = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+uri = f"sqlite:///{home / 'memory.db'}"
+client = connect(uri)
+experiment = client.create_experiment("memory", artifact_location=(home / "artifacts").as_uri())
+parent = client.create_run(experiment).info.run_id
+assignment = Assignment(
+    study="memory", study_folder=str(home / "study"), dataset_folder=dataset, metric="accuracy", maximise=True, epochs=2, seed=0, cpus=1,
+    weights={}, tracking_uri=uri, experiment_id=experiment, parent_run_id=parent, is_resumed=False, seconds_between_checkpoints=0.0,
+    measures_latency=True, tags={},
+)
+point = {"architecture": "cnn2-32x64", "image_size": image_size, "train_images": 64, "batch_size": 64}
+torch.randn(64, 64) @ torch.randn(64, 64)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+actor = TrialActor({**assignment.to_config(), **trial_config(0, point, 0)})
+resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 2**20, resource.RLIM_INFINITY))
+results = [actor.step()]
+if results[0]["outcome"] == "going_on":
+    results.append(actor.step())
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+actor.cleanup()
+run = client.get_run(results[-1]["run_id"])
+told = [{key: result.get(key) for key in ("outcome", "epoch", "micro_batch", "reason", "measures")} for result in results]
+print(json.dumps({"results": told, "status": run.info.status, "tags": {k: v for k, v in run.data.tags.items() if "mlflow" not in k}}))
+"""
+
+
+def run(home: Home, folder: Path, image_size: int, megabytes: int) -> dict[str, object]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(home.datasets / "digits"), str(image_size), str(megabytes)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def test_a_batch_that_does_not_fit_goes_through_in_parts(home_with_digits: Home, tmp_path: Path) -> None:
+    told = run(home_with_digits, tmp_path, 256, 1800)
+    assert len(told["results"]) == 2, told  # type: ignore[arg-type]
+    first, last = told["results"]  # type: ignore[misc]
+    assert [first["outcome"], last["outcome"]] == ["going_on", "complete"]
+    assert first["micro_batch"] == last["micro_batch"] < 64
+    assert first["measures"]["latency_ms"] > 0
+    assert told["tags"]["micro_batch"] == str(last["micro_batch"])  # type: ignore[index]
+    assert told["status"] == "FINISHED"
+
+
+def test_a_trial_that_fits_in_no_parts_is_infeasible(home_with_digits: Home, tmp_path: Path) -> None:
+    told = run(home_with_digits, tmp_path, 1024, 300)
+    (only,) = told["results"]  # type: ignore[misc]
+    assert only["outcome"] == "infeasible"
+    assert "too little memory" in only["reason"]
+    assert told["status"] == "FAILED"
