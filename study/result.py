@@ -13,6 +13,7 @@ from study.search.record import StudyRecord
 from study.search.storage import SPEC_FILE
 from study.search.trial import Trial
 from study.spec.study_spec import StudySpec
+from study.steering import edits, steered_budget
 
 _OF_MANY = ("point", "metrics", "measures", "objectives")
 
@@ -64,7 +65,8 @@ class StudyResult:
         """`finished`, or how many of the budget's trials have ended."""
         if self.has_ended:
             return "finished"
-        return f"{sum(trial.has_ended for trial in self.trials)} of {self.spec.budget.trials} trials ended"
+        num_trials = steered_budget(self.spec.budget, edits(self.folder)).trials
+        return f"{sum(trial.has_ended for trial in self.trials)} of {num_trials} trials ended"
 
     @property
     def has_ended(self) -> bool:

@@ -20,7 +20,7 @@ from study.provenance import provenance_tags
 from study.result import SPEC_FILE, StudyResult, find_study, trial_row
 from study.search.record import StudyRecord, Trial
 from study.spec.study_spec import StudySpec
-from study.steering import Edit, ask, edits, is_stopped
+from study.steering import Edit, ask, edits, is_stopped, steered_budget
 from study.tracking.client import connect, prepare_experiment, tracking_errors
 from study.tracking.study_run import StudyRun
 from study.weights_folder import NUM_KEPT, delete_weights
@@ -107,7 +107,7 @@ def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progre
         with connected():
             run = opening.result()
             progress.say("starting the first trials; their processes load their libraries once")
-            with _true_status(run, record), progress.watching(plan.spec, record) as on_change:
+            with _true_status(run, record), progress.watching(_steered(plan), record) as on_change:
                 _search(plan, record, run, _assignment(plan, run, weights, is_resumed=is_resumed), on_change)
                 winner = _winner(record)
                 if plan.spec.reproduces is not None:
@@ -117,6 +117,11 @@ def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progre
                     progress.say(f"measuring {trial_name(winner.number)} on the sealed test split and registering it")
                     _conclude(plan, record, run, winner)
     return StudyResult.read(plan.folder)
+
+
+def _steered(plan: Plan) -> StudySpec:
+    """The spec with the budget that it was extended to by now."""
+    return plan.spec.model_copy(update={"budget": steered_budget(plan.spec.budget, edits(plan.folder))})
 
 
 def _open_run(plan: Plan, record: StudyRecord) -> StudyRun:

@@ -44,8 +44,8 @@ def extend(
     if not (trials or hours):
         raise SpecError("study extend needs --trials or --hours above 0")
     result = _ask(name, Edit(kind="extend", trials=trials, hours=hours))
-    given = " and ".join(text for text in (f"{trials} trials" if trials else "", f"{hours:g} hours" if hours else "") if text)
-    print(f"{name} was given {given} more" + (f"; go on with: study resume {name}" if result.has_ended else ""))
+    given = " and ".join(text for text in (f"{trials} more trial(s)" if trials else "", f"{hours:g} more hour(s)" if hours else "") if text)
+    print(f"{name} was given {given}" + (f"; go on with: study resume {name}" if result.has_ended else ""))
 
 
 @steering.command()
