@@ -29,15 +29,17 @@ assignment = Assignment(
 )
 point = {"architecture": "cnn2-32x64", "image_size": image_size, "train_images": 64, "batch_size": 64}
 torch.randn(64, 64) @ torch.randn(64, 64)
-used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 actor = TrialActor({**assignment.to_config(), **trial_config(0, point, 0)})
+actor._outbox.put(lambda client: None)
+assert actor._outbox.drain(120)  # its thread imports MLflow, which needs memory of its own
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 2**20, resource.RLIM_INFINITY))
 results = [actor.step()]
 if results[0]["outcome"] == "going_on":
     results.append(actor.step())
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 actor.cleanup()
-run = client.get_run(results[-1]["run_id"])
+run = client.get_run(actor._run.run_id)
 told = [{key: result.get(key) for key in ("outcome", "epoch", "micro_batch", "reason", "measures")} for result in results]
 print(json.dumps({"results": told, "status": run.info.status, "tags": {k: v for k, v in run.data.tags.items() if "mlflow" not in k}}))
 """
