@@ -88,6 +88,7 @@ def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, 
     if tree["data"]["image_size"] is None:
         tree["data"]["image_size"] = max(dataset.height, dataset.width, architecture.smallest_image_size or 1)
     _check_num_images(point, dataset)
+    _check_averaging(point)
     tree["loss"]["class_weights"] = _class_weights(point, dataset)
     branches = tree["model"]["head"]["branches"]
     tree["model"]["head"]["branches"] = [name.strip() for name in str(branches or "").split(",") if name.strip()]
@@ -108,6 +109,14 @@ def _check_num_images(point: Mapping[str, Value], dataset: Manifest) -> None:
     wanted, num_images = point.get("train_images"), dataset.splits["train"].num_images
     if isinstance(wanted, int) and wanted > num_images:
         raise RecipeError(f"train_images must be at most {num_images}, the training images of {dataset.name!r}, got {wanted}")
+
+
+def _check_averaging(point: Mapping[str, Value]) -> None:
+    if "averaging" in point and bool(point["averaging"]) != ("average_halflife" in point):
+        raise RecipeError(
+            f"averaging True and average_halflife go together, got averaging {point['averaging']} "
+            f"{'with' if 'average_halflife' in point else 'without'} average_halflife; set average_halflife alone, or neither"
+        )
 
 
 def _class_weights(point: Mapping[str, Value], dataset: Manifest) -> dict[str, Value] | None:

@@ -1,8 +1,7 @@
-"""Whether probabilities can be taken at their word, and the temperature that helps."""
+"""The temperature at which probabilities can be taken at their word."""
 
 import math
 
-import torch
 from torch import Tensor
 
 # N images, K classes
@@ -28,16 +27,3 @@ def fitted_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
             return math.exp(middle)
         low, high = (middle, high) if slope > 0 else (low, middle)
     return math.exp((low + high) / 2)
-
-
-def expected_calibration_error(probabilities_NK: Tensor, labels_N: Tensor, num_bins: int = 15) -> float:
-    """Mean over images of the gap, within each bin of confidence, between mean confidence and accuracy; in [0, 1], 0 is best.
-
-    Confidence is the highest probability; bins (a, b] are equally wide over [0, 1] (arXiv:1706.04599, equation 3). Computed in float64
-    on the CPU.
-    """
-    confidences_N, predicted_N = probabilities_NK.cpu().double().max(1)
-    edges = torch.linspace(0, 1, num_bins + 1, dtype=torch.float64)
-    bins_N = torch.bucketize(confidences_N, edges[1:-1])
-    gaps = torch.zeros_like(edges[1:]).index_add_(0, bins_N, confidences_N - (predicted_N == labels_N.cpu()).double())
-    return gaps.abs().sum().item() / len(labels_N)

@@ -57,5 +57,7 @@ def test_unknown_dimensions_and_impossible_values(manifest: Manifest) -> None:
         build_recipe({"lr": 0.1}, dataset=manifest, epochs=1, seed=0)
     with pytest.raises(RecipeError, match="fine_tuning must be one of full, suffix, range, lp_ft, gradual, layer_decay, got 'both'"):
         build_recipe({"fine_tuning": "both"}, dataset=manifest, epochs=1, seed=0)
+    with pytest.raises(RecipeError, match="averaging True and average_halflife go together, got averaging True without"):
+        build_recipe({"averaging": True}, dataset=manifest, epochs=1, seed=0)
     with pytest.raises(RecipeError, match=r"dropout must lie in \[0, 0.95\], got 2"):
         build_recipe({"dropout": 2.0}, dataset=manifest, epochs=1, seed=0)

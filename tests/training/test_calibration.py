@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from trainables.calibration import expected_calibration_error, fitted_temperature
+from trainables.calibration import fitted_temperature
 
 
 def predictions(seed, scale=3.0, num_images=60, num_classes=4):
@@ -44,30 +44,3 @@ def test_temperature_ends_at_its_bounds():
 
 def test_logits_that_say_nothing_keep_temperature_1():
     assert fitted_temperature(torch.full((4, 3), 0.7), torch.tensor([0, 1, 2, 2])) == 1
-
-
-@given(st.integers(0, 1000), st.integers(1, 20))
-@settings(max_examples=25)
-def test_calibration_error_is_the_sum_over_bins(seed, num_bins):
-    logits_NK, labels_N = predictions(seed)
-    probabilities_NK = logits_NK.softmax(1)
-    confidences, right = probabilities_NK.double().numpy().max(1), probabilities_NK.argmax(1).numpy() == labels_N.numpy()
-    expected = 0.0
-    for index in range(num_bins):
-        inside = (confidences > index / num_bins) & (confidences <= (index + 1) / num_bins)
-        if inside.any():
-            expected += inside.mean() * abs(right[inside].mean() - confidences[inside].mean())
-    assert expected_calibration_error(probabilities_NK, labels_N, num_bins) == pytest.approx(expected, abs=1e-9)
-
-
-def test_calibration_error_of_known_predictions():
-    certain_NK = torch.tensor([[1.0, 0.0]] * 4)
-    assert expected_calibration_error(certain_NK, torch.tensor([0, 0, 0, 0])) == 0
-    assert expected_calibration_error(certain_NK, torch.tensor([0, 0, 0, 1])) == pytest.approx(0.25)
-    assert expected_calibration_error(torch.tensor([[0.75, 0.25]] * 4), torch.tensor([0, 0, 0, 1])) == pytest.approx(0)
-
-
-def test_the_fitted_temperature_lowers_the_calibration_error_of_overconfident_logits():
-    logits_NK, labels_N = predictions(0, scale=8.0, num_images=2000)
-    cooled_NK = (logits_NK / fitted_temperature(logits_NK, labels_N)).softmax(1)
-    assert expected_calibration_error(cooled_NK, labels_N) < 0.5 * expected_calibration_error(logits_NK.softmax(1), labels_N)
