@@ -16,9 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
-from study_process import start
+from study_process import processes, start
 
 from study.home import Home
 from study.result import StudyResult
@@ -61,7 +60,7 @@ def chaos(home: Home, kills: int, trials: int, epochs: int, seed: int, say: Call
             say(f"the study came to its end after {index} kills")
             break
         time.sleep(draw.uniform(0.0, 3.0))
-        found = _processes(process.pid, victim)
+        found = processes(process.pid, victim)
         for target in found:
             target.kill()
         done[victim] += bool(found)
@@ -111,29 +110,10 @@ def _alive(home: Home, process: subprocess.Popen[str]) -> subprocess.Popen[str]:
         process = start(home, *(("resume", "killed") if is_begun else ("run", str(home.folder / "killed.yaml"))))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        if process.poll() is not None or _processes(process.pid, "trial"):
+        if process.poll() is not None or processes(process.pid, "trial"):
             return process
         time.sleep(0.1)
     raise AssertionError("no trial started")
-
-
-def _processes(driver: int, victim: str) -> list[psutil.Process]:
-    """The processes of one kind that belong to the driver's study."""
-    try:
-        ours = psutil.Process(driver)
-        if victim == "driver":
-            return [ours]
-        name = {"trial": "Trainable", "raylet": "raylet/raylet"}[victim]
-        return [child for child in ours.children(recursive=True) if _is_named(child, name)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _is_named(process: psutil.Process, name: str) -> bool:
-    try:
-        return any(name in word for word in process.cmdline()[:1])
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import psutil
+
 from study.home import Home
 from study.search.record import StudyRecord
 
@@ -31,3 +33,32 @@ def wait_until_running(home: Home, name: str, process: subprocess.Popen[str], nu
                 return
         time.sleep(0.1)
     raise AssertionError("the study did not get that far")
+
+
+def wait_for_processes(driver: int, kind: str) -> list[psutil.Process]:
+    """The processes of one kind of a driver's study, once there are some: Ray names them anew at each call, and not in one go."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := processes(driver, kind):
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"no process of kind {kind} was found")
+
+
+def processes(driver: int, kind: str) -> list[psutil.Process]:
+    """The processes of one kind, `driver`, `trial` or `raylet`, that belong to the driver's study at this moment."""
+    try:
+        ours = psutil.Process(driver)
+        if kind == "driver":
+            return [ours]
+        name = {"trial": "Trainable", "raylet": "raylet/raylet"}[kind]
+        return [child for child in ours.children(recursive=True) if _is_named(child, name)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _is_named(process: psutil.Process, name: str) -> bool:
+    try:
+        return any(name in word for word in process.cmdline()[:1])
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
-from study_process import PATIENCE_SECONDS, start, wait_until_running
+from study_process import PATIENCE_SECONDS, start, wait_for_processes, wait_until_running
 
 from study.home import Home
 from study.result import StudyResult, find_study
@@ -53,9 +52,7 @@ def test_a_trial_whose_process_dies_is_retried_as_often_as_the_study_says(home_w
     home = home_with_digits
     process = start(home, "run", write(tmp_path, {**SPEC, "resources": {"max_concurrent": 1, "retries": retries}}))
     wait_until_running(home, "failing", process, num_ended=0)
-    trials = [child for child in psutil.Process(process.pid).children(recursive=True) if "Trainable" in " ".join(child.cmdline())]
-    assert trials, "no trial's process was found"
-    for trial in trials:
+    for trial in wait_for_processes(process.pid, "trial"):
         trial.kill()
     shown, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said
