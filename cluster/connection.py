@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from cluster.errors import ClusterError
+from cluster.token import has_token, token_file
 
 # Read by Ray when it is imported, so they stand here and are set before that.
 _QUIET = {
@@ -21,7 +21,6 @@ _QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as a later Ray will do; without it each task warns
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the study's own table says why a trial failed
-    "RAY_AUTH_MODE": "token",
 }
 
 
@@ -58,14 +57,18 @@ def connected(address: str | None = None) -> Iterator[None]:
 
     A process that is already connected keeps its connection. Raises ClusterError if the address does not answer.
     """
+    address = address or os.environ.get("RAY_ADDRESS")
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    # A cluster without a token refuses who insists on it. Once Ray is imported it no longer reads this, and asks for one by itself where
+    # it starts a cluster of its own.
+    if "ray" not in sys.modules and (not address or has_token()):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
     if ray.is_initialized():
         yield
         return
-    address = address or os.environ.get("RAY_ADDRESS")
     try:
         if address:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -78,6 +81,11 @@ def connected(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def is_shared() -> bool:
+    """Whether this process uses a cluster that others use, too, rather than one of its own."""
+    return os.environ.get("RAY_ADDRESS", "") not in ("", "local")
 
 
 def capacity() -> Capacity:
@@ -93,9 +101,23 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+def num_gpus() -> int:
+    """NVIDIA GPUs of this machine that this process may use, as far as the driver and `CUDA_VISIBLE_DEVICES` say."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        there: int = pynvml.nvmlDeviceGetCount()
+        pynvml.nvmlShutdown()
+    except pynvml.NVMLError:
+        return 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return there if visible is None else min(there, len([name for name in visible.split(",") if name.strip() not in ("", "-1")]))
+
+
 def _protect_token() -> None:
     """Ray writes the token that opens the cluster with a mode that lets every user of the machine read it."""
-    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    token = token_file()
     if token.is_file():
         token.chmod(0o600)
 

@@ -51,15 +51,35 @@ def save_checkpoint(study_folder: Path, number: int, training: "Training", kept:
     training.save(_folder(study_folder, number))
 
 
-def load_checkpoint(study_folder: Path, number: int, training: "Training") -> bool:
-    """Sets the training to where the trial's checkpoint is; False where there is none, or one of another recipe."""
+def load_checkpoint(study_folder: Path, number: int, training: "Training", *, with_other_values: bool = False) -> bool:
+    """Sets the training to where the trial's checkpoint is; False where there is none, or one of another recipe.
+
+    `with_other_values` is as `Training.load` has it.
+    """
     from trainables.errors import RecipeError
 
     try:
-        training.load(_folder(study_folder, number))
+        training.load(_folder(study_folder, number), with_other_values=with_other_values)
     except (FileNotFoundError, RecipeError):
         return False
     return True
+
+
+def branch_checkpoint(study_folder: Path, parent: int, child: int) -> None:
+    """Copies a trial's checkpoint for another one to begin with, whole or not at all. Nothing where there is none, or the child has one.
+
+    Of what is kept beside it, the epoch and the best value stay behind: they are the parent's.
+    """
+    source, target = _folder(study_folder, parent), _folder(study_folder, child)
+    if target.exists() or not source.exists():
+        return
+    unfinished = target.with_suffix(f".{os.getpid()}")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    for state in source.glob("*.pt"):
+        shutil.copyfile(state, unfinished / state.name)
+    kept = Kept(micro_batch=read_kept(study_folder, parent).micro_batch)
+    (unfinished / PROGRESS_FILE).write_text(json.dumps(asdict(kept)), encoding="utf-8")
+    unfinished.replace(target)
 
 
 def delete_checkpoints(study_folder: Path, numbers: Iterable[int]) -> None:

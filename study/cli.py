@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from study.cluster_cli import on_clusters, resume_elsewhere
 from study.data_cli import data
+from study.elsewhere import Address, ClusterHome, also_elsewhere, job_server
+from study.registry_cli import registry
 from study.steering_cli import steering
 
 app = typer.Typer(
@@ -21,6 +24,8 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(steering)
+app.add_typer(registry)
+app.add_typer(on_clusters)
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a ready study.")]
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
@@ -34,7 +39,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        message = _message(error)
+        message = message_of(error)
         if message is None:
             raise
         print(f"error: {message}", file=sys.stderr)
@@ -85,7 +90,7 @@ def run(spec: SpecFile, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def resume(name: StudyName, as_json: AsJson = False) -> None:
+def resume(name: StudyName, as_json: AsJson = False, address: Address = None, home: ClusterHome = None) -> None:
     """Go on with a study that was interrupted: ended trials stay, those cut off start over.
 
     Example: study resume fer2013-freeze-depth
@@ -93,11 +98,16 @@ def resume(name: StudyName, as_json: AsJson = False) -> None:
     from study.reports import print_result
     from study.running import resume_study
 
+    server = job_server(address)
+    if server is not None:
+        resume_elsewhere(name, server, home)
+        return
     with _resumable(name):
         print_result(resume_study(name), as_json=as_json)
 
 
 @app.command("list")
+@also_elsewhere
 def list_(as_json: AsJson = False) -> None:
     """List the studies in STUDY_HOME.
 
@@ -111,6 +121,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @app.command()
+@also_elsewhere
 def show(name: StudyName, as_json: AsJson = False) -> None:
     """Show a study's leaderboard, its test result and its registered model.
 
@@ -214,7 +225,7 @@ def _resumable(name: str) -> Iterator[None]:
         raise
 
 
-def _message(error: Exception) -> str | None:
+def message_of(error: Exception) -> str | None:
     """The text of an error that a person can act on; None for a bug of ours."""
     from cluster.errors import ClusterError
     from search_spaces.errors import SpaceError

@@ -53,7 +53,7 @@ def add(
         image_column=image_column,
         label_column=label_column,
         split_column=split_column,
-        relabel=None if relabel is None else dict(_new_class(text) for text in relabel),
+        relabel=new_classes(relabel),
         permute_seed=permute_seed,
         on_error=on_error,
         licence=licence,
@@ -63,6 +63,21 @@ def add(
     with adding_progress() as progress:
         manifest = add_dataset(home.datasets, name, source, options, progress)
     print_added(manifest, home.datasets / name)
+
+
+@data.command()
+def push(
+    name: Name,
+    address: Annotated[str, typer.Argument(metavar="s3://BUCKET/FOLDER", help="Where it goes, under its name.")],
+) -> None:
+    """Publish a dataset in an object store, for clusters: a study file then says `dataset: s3://BUCKET/FOLDER/NAME`.
+
+    Example: study data push fer2013 s3://my-bucket/datasets
+    """
+    from study.home import Home
+    from trainables.datasets.published import push_dataset
+
+    print(f"published; in a study file: dataset: {push_dataset(Home.current().datasets, name, address)}")
 
 
 @data.command("list")
@@ -90,6 +105,11 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
     folder = find_dataset(Home.current().datasets, name)
     print_dataset(read_manifest(folder), folder, as_json=as_json)
+
+
+def new_classes(relabel: list[str] | None) -> dict[str, tuple[str, ...]] | None:
+    """New class to old classes, from each `NEW=OLD,OLD`."""
+    return None if relabel is None else dict(_new_class(text) for text in relabel)
 
 
 def _new_class(text: str) -> tuple[str, tuple[str, ...]]:

@@ -3,6 +3,9 @@
 StudyError
 ├── SpecError (ValueError)              a study file that says something impossible
 ├── UnknownStudyError (LookupError)     no study has that name
+├── UnknownModelError (LookupError)     no registered model, or no version of it, is called that
+├── MissingFilesError (LookupError)     what MLflow knows of a version is here, its files are not
+├── ConflictError (RuntimeError)        somebody else decided on the champion at the same time
 ├── TrackingError (ConnectionError)     MLflow cannot be used
 └── FailedStudyError (RuntimeError)     every trial failed
 """
@@ -18,6 +21,18 @@ class SpecError(StudyError, ValueError):
 
 class UnknownStudyError(StudyError, LookupError):
     """No study has that name."""
+
+
+class UnknownModelError(StudyError, LookupError):
+    """No registered model, or no version of it, is called that."""
+
+
+class MissingFilesError(StudyError, LookupError):
+    """What MLflow knows of a version is here, but its files are not."""
+
+
+class ConflictError(StudyError, RuntimeError):
+    """Somebody else decided on the champion at the same time."""
 
 
 class TrackingError(StudyError, ConnectionError):

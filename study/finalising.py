@@ -1,60 +1,96 @@
-"""Finalising: the best configuration by validation is measured once on the sealed test split and registered."""
-
-from typing import Any
-
-from scipy.stats import binomtest
+"""Finalising: the chosen configuration is measured once on the sealed test split, and its candidates are registered."""
 
 from study import names
-from study.final import Final, TestResult
+from study.candidates import Made, confirmed_candidates, found_candidates
+from study.choosing import compare
+from study.confirmation import Confirmation
+from study.final import Candidate, Confirmed, Final
+from study.measurements import Measurement, is_measured, measure_once
 from study.plan import Plan
+from study.progress import Progress
+from study.registry.model_card import Origin, model_card
 from study.registry.registering import register
-from study.search.record import Trial
+from study.search.trial import Trial
+from study.tracking.client import tracking_errors
+from study.tracking.final_tables import log_final
 from study.tracking.study_run import StudyRun
-from study.trained import trained_classifier
 from trainables.datasets.dataset import Dataset
-from trainables.datasets.sealed_test import open_test_split, openings
-from trainables.evaluation import metrics_of
-from trainables.metrics import METRICS, Metrics
-from trainables.prediction import Classifier
-
-CONFIDENCE = 0.95
 
 
-def finalise(plan: Plan, winner: Trial, run: StudyRun) -> Final:
-    """Opens the test split, measures the winner, registers it, and writes the result."""
-    classifier = trained_classifier(plan, winner)
-    test = _measure(plan, classifier)
-    tags = {
-        names.STUDY: plan.spec.study,
-        names.TRIAL: str(winner.number),
-        names.DATASET_DIGEST: plan.manifest.digest,
-        "test.accuracy": f"{test.metrics['accuracy']:.4f}",
-        "test.accuracy_interval": f"{test.accuracy_low:.4f} to {test.accuracy_high:.4f}",
-        f"validation.{plan.spec.objective.metric}": f"{winner.value:.4f}",
-    }
-    example_HWC = Dataset.open(plan.dataset_folder).validation.images[0]
-    version = register(run.client, winner.run_id or run.run_id, classifier, example_HWC, tags)
-    final = Final(trial=winner.number, test=test, model=names.model_name(plan.spec.dataset), version=version)
+def finalise(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: StudyRun, progress: Progress) -> Final:
+    """Chooses among the configurations that were confirmed (or takes the search's winner where none was), opens the test split, measures
+    and registers the candidates, and writes the result.
+
+    May be interrupted anywhere: what was measured is not measured again, and what was registered not registered again.
+    """
+    rows, made = _chosen(plan, winner, confirmed)
+    what = " and ".join(one.name for one in made)
+    progress.say(f"registering {what}" if is_measured(plan, made) else f"measuring {what} on the sealed test split and registering")
+    measured = measure_once(plan, made)
+    candidates = tuple(_registered(plan, run, one, measurement) for one, measurement in zip(made, measured, strict=True))
+    final = Final(candidates=candidates, confirmed=rows)
+    log_final(run.client, run.run_id, final)
     final.write(plan.folder)
     return final
 
 
-def _measure(plan: Plan, classifier: Classifier) -> TestResult:
-    split, is_clean_N = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
-    probabilities_NK = classifier.probabilities_of_stored(split.images)
-    metrics = metrics_of(probabilities_NK, split.labels)
-    num_clean = int(is_clean_N.sum())
-    interval = binomtest(round(metrics.accuracy * metrics.num_images), metrics.num_images).proportion_ci(CONFIDENCE, method="wilson")
-    return TestResult(
-        metrics=_scalars(metrics),
-        accuracy_low=float(interval.low),
-        accuracy_high=float(interval.high),
-        num_images=metrics.num_images,
-        clean_metrics=_scalars(metrics_of(probabilities_NK[is_clean_N], split.labels[is_clean_N])) if 0 < num_clean < len(split) else None,
-        num_clean=num_clean,
-        num_openings=len(openings(plan.dataset_folder)),
+def _chosen(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...]) -> tuple[tuple[Confirmed, ...], tuple[Made, ...]]:
+    confirmation = Confirmation.read(plan.folder)
+    rows = () if confirmation is None else compare(confirmation.repeated(confirmed), maximise=plan.spec.objective.maximise)
+    chosen = [row.trial for row in rows if row.is_chosen]
+    if confirmation is None or not chosen:
+        return rows, found_candidates(plan, winner)
+    return rows, confirmed_candidates(plan, confirmation, chosen[0])
+
+
+def _registered(plan: Plan, run: StudyRun, made: Made, measured: Measurement) -> Candidate:
+    run_id = made.run_id or run.run_id
+    version = _find_version(plan, run, run_id, made) or register(
+        run.client,
+        run_id,
+        made.classifier,
+        Dataset.open(plan.dataset_folder).validation.images[0],
+        tags=_tags(plan, made, measured),
+        card=model_card(_origin(plan, run, made), plan.manifest, made.classifier, measured.result),
+        evidence=measured.evidence,
+        rules=plan.spec.promotion,
+    )
+    model = names.model_name(plan.spec.dataset)
+    return Candidate(kind=made.kind, trial=made.trial, seeds=made.seeds, test=measured.result, model=model, version=version)
+
+
+def _find_version(plan: Plan, run: StudyRun, run_id: str, made: Made) -> int | None:
+    """The version that an earlier execution registered before it was interrupted."""
+    with tracking_errors(run.client.tracking_uri):
+        found = run.client.search_model_versions(f"name = '{names.model_name(plan.spec.dataset)}' and run_id = '{run_id}'")
+    versions = [int(version.version) for version in found if version.tags.get(names.MADE_OF) == made.name]
+    return max(versions, default=None)
+
+
+def _origin(plan: Plan, run: StudyRun, made: Made) -> Origin:
+    return Origin(
+        study=plan.spec.study,
+        trial=made.trial,
+        seeds=made.seeds,
+        parent_run_id=run.run_id,
+        run_id=made.run_id or run.run_id,
+        metric=plan.spec.objective.metric,
+        value=made.value,
     )
 
 
-def _scalars(metrics: Metrics) -> dict[str, Any]:
-    return {name: getattr(metrics, name) for name in METRICS}
+def _tags(plan: Plan, made: Made, measured: Measurement) -> dict[str, str]:
+    accuracy, metric = measured.result.metrics["accuracy"], plan.spec.objective.metric
+    return {
+        names.STUDY: plan.spec.study,
+        names.TRIAL: str(made.trial),
+        names.KIND: made.kind,
+        names.MADE_OF: made.name,
+        names.DATASET_DIGEST: plan.manifest.digest,
+        names.OBJECTIVE: metric,
+        names.THREADS: str(plan.spec.resources.cpus_per_trial),
+        "test.accuracy": f"{accuracy.value:.4f}",
+        "test.accuracy_interval": f"{accuracy.low:.4f} to {accuracy.high:.4f}",
+        **({} if made.lineage is None else {names.LINEAGE: made.lineage}),
+        **({} if made.value is None else {f"validation.{metric}": f"{made.value:.4f}", names.OBJECTIVE_VALUE: repr(made.value)}),
+    }

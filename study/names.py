@@ -1,16 +1,47 @@
 """Names and tags sent to MLflow, Optuna and the file system; built nowhere else."""
 
 import re
+from collections.abc import Sequence
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What studies and datasets may be called: it serves as folder, MLflow experiment and registered model."""
 
 STUDY = "study.name"
 TRIAL = "study.trial"
+CONFIRMS = "study.confirms"
+"""On the run of a training that confirms a configuration, in place of the trial: the number of the trial that has it."""
+FURTHER_SEED = "study.further_seed"
+"""Beside it: which of the further seeds, from 1."""
+KIND = "study.kind"
+"""On a version of a model: `single` network, or `ensemble` of seeds."""
+MADE_OF = "study.made_of"
+"""On a version of a model: the candidate's name."""
+CONTINUES = "study.continues"
+"""On the run of a trial that goes on from another one's checkpoint: the number of that one."""
+CONTINUES_FROM = "study.continues_from_epoch"
+"""Beside it: the last epoch that the checkpoint had."""
+OBJECTIVE = "study.objective"
+"""On a version of a model: the metric that its study optimised."""
+OBJECTIVE_VALUE = "study.objective_value"
+"""Beside it, for a single network: its value on the validation split, to the last digit."""
+THREADS = "study.threads"
+"""On a version of a model: the CPU threads that trained it."""
+PROMOTION = "study.promotion"
+"""On a version of a model: the rules under which it may be promoted, as JSON."""
+LINEAGE = "study.lineage"
+"""On a version of a model: the trials that its weights went through, where they are several."""
+TRIAL_IDENTITY = (TRIAL, CONFIRMS, FURTHER_SEED)
+"""Tags by which one study's runs of trials are told apart."""
+ALIASES = CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
+"""Aliases of a dataset's model: the promoted version, the newest that has not been, and the champion before."""
 STATE = "study.state"
 REASON = "study.reason"
 PRUNED_AT = "study.pruned_at_epoch"
 DATASET_DIGEST = "dataset.digest"
+DATASET_TRAITS = "dataset.traits"
+"""On a study's run: what datasets are compared by, as JSON."""
+POINT = "study.point"
+"""On a trial's run: its configuration, as JSON."""
 DEVICE = "device"
 MICRO_BATCH = "micro_batch"
 BEST_TRIAL = "study.best_trial"
@@ -36,9 +67,56 @@ def model_name(dataset: str) -> str:
     return dataset
 
 
+def decisions_name(model: str) -> str:
+    """MLflow's experiment by which the log of decisions on a model is found; no dataset's has such a name."""
+    return f"decisions/{model}"
+
+
+def decision_name(number: int) -> str:
+    """The parameter that holds a decision: decision-0007."""
+    return f"decision-{number:04d}"
+
+
+def evidence_name(key: str, part: int) -> str:
+    """A parameter that holds a part of a decision's tables."""
+    return f"evidence-{key}-{part:03d}"
+
+
 def trial_name(number: int) -> str:
     """How a trial is called everywhere: trial-0007."""
     return f"trial-{number:04d}"
+
+
+def confirmation_name(trial: int, seed: int) -> str:
+    """How a further training of a trial's configuration is called: trial-0007-seed-1."""
+    return f"{trial_name(trial)}-seed-{seed}"
+
+
+def candidate_name(trial: int, seeds: Sequence[int]) -> str:
+    """What a candidate is made of: trial-0007, trial-0007-seed-1, trial-0007-seeds-1-2-3."""
+    if len(seeds) < 2:
+        return confirmation_name(trial, seeds[0]) if seeds else trial_name(trial)
+    return f"{trial_name(trial)}-seeds-{'-'.join(map(str, seeds))}"
+
+
+def trial_tags(number: int) -> dict[str, str]:
+    """By what the run of a trial is found among its study's runs."""
+    return {TRIAL: str(number)}
+
+
+def continuing_tags(trial: int, epoch: int) -> dict[str, str]:
+    """Say which trial a run goes on from, and after which epoch."""
+    return {CONTINUES: str(trial), CONTINUES_FROM: str(epoch)}
+
+
+def confirmation_tags(trial: int, seed: int) -> dict[str, str]:
+    """By what the run of a further training is found among its study's runs."""
+    return {CONFIRMS: str(trial), FURTHER_SEED: str(seed)}
+
+
+def placement_tags(gpus_per_trial: float, reason: str | None) -> dict[str, str]:
+    """Say on a study's run what each trial gets of the GPUs, and why."""
+    return {"study.gpus_per_trial": f"{gpus_per_trial:g}", **({"study.placement": reason} if reason else {})}
 
 
 def version_tag(package: str) -> str:

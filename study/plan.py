@@ -3,16 +3,19 @@
 import importlib.util
 import os
 import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.connection import num_cores
+from cluster.connection import num_cores, num_gpus
 from search_spaces.dimensions import Choice, Dimension, Value
 from search_spaces.named import find_space
 from search_spaces.space import Point, SearchSpace
+from study.earlier import EarlierStarts, find_earlier
 from study.errors import SpecError
 from study.home import Home
 from study.point import build_recipe, check_names
+from study.search.exploring import population_remarks
 from study.search.suitability import sampler_remarks
 from study.spec.storage_url import check_answers
 from study.spec.study_spec import StudySpec
@@ -20,6 +23,7 @@ from study.start_points import StartPoint, start_points
 from study.tracking.client import check_reachable
 from trainables.datasets.listing import find_dataset
 from trainables.datasets.manifest import Manifest
+from trainables.datasets.published import fetch_dataset, is_published
 from trainables.errors import RecipeError
 from trainables.models.catalogue import find_architecture
 from trainables.models.checkpoints import ensure_weights
@@ -40,6 +44,8 @@ class Plan:
     spec: StudySpec
     space: SearchSpace
     starts: tuple[StartPoint, ...]
+    """Those that the study file names, then those of earlier studies."""
+    earlier: EarlierStarts
     manifest: Manifest
     dataset_folder: Path
     home: Home
@@ -51,13 +57,15 @@ class Plan:
 
     @property
     def num_images_trained(self) -> int:
-        """Images that pass through training if no trial stops early."""
-        return self.spec.budget.trials * self.spec.budget.epochs * self.manifest.splits["train"].num_images
+        """Images that pass through training if no trial stops early, and the best are confirmed."""
+        confirm = self.spec.confirm
+        num_trainings = self.spec.budget.trials + (0 if confirm is None else confirm.top * confirm.seeds)
+        return num_trainings * self.spec.budget.epochs * self.manifest.splits["train"].num_images
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a person should know of how the sampler takes this space. Raises SpecError if it can do nothing with it."""
-        return sampler_remarks(self.spec, self.space)
+        """What a person should know of how this space is searched. Raises SpecError where the sampler, or a population, can do nothing."""
+        return (*sampler_remarks(self.spec, self.space), *population_remarks(self.spec, self.space, self.manifest))
 
     def cpu_hours(self) -> float | None:
         """Rough core hours on CPUs if no trial stops early; None where an architecture's cost is not known."""
@@ -81,15 +89,19 @@ class Plan:
 def plan_study(spec: StudySpec, home: Home) -> Plan:
     """Checks the spec against all that it names.
 
-    Raises SpecError, SpaceError, RecipeError, WeightsError, DatasetError or TrackingError; imports neither torch, ray nor mlflow.
+    Raises SpecError, SpaceError, RecipeError, WeightsError, DatasetError or TrackingError; imports neither torch nor
+    ray, and mlflow only where earlier studies are asked for.
     """
-    folder = find_dataset(home.datasets, spec.dataset)
-    space = study_space(spec)
+    spec, folder = _with_dataset(spec, home)
+    space, manifest = study_space(spec), Manifest.read(folder)
+    starts = start_points(spec.start_from, space, spec.fix)
+    earlier = find_earlier(spec, space, manifest, starts, home)
     plan = Plan(
         spec=spec,
         space=space,
-        starts=start_points(spec.start_from, space, spec.fix),
-        manifest=Manifest.read(folder),
+        starts=(*starts, *(found.start for found in earlier.used)),
+        earlier=earlier,
+        manifest=manifest,
         dataset_folder=folder,
         home=home,
     )
@@ -100,6 +112,14 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
     _check_search(plan)
     check_reachable(home.tracking_uri)
     return plan
+
+
+def _with_dataset(spec: StudySpec, home: Home) -> tuple[StudySpec, Path]:
+    """The spec with its dataset's name, and the folder that holds it; one that is published is fetched into `home`."""
+    if not is_published(spec.dataset):
+        return spec, find_dataset(home.datasets, spec.dataset)
+    folder = fetch_dataset(spec.dataset, home.datasets)
+    return spec.model_copy(update={"dataset": folder.name}), folder
 
 
 def study_space(spec: StudySpec) -> SearchSpace:
@@ -127,6 +147,15 @@ def _load_space(wanted: str) -> SearchSpace:
     if not isinstance(space, SearchSpace):
         raise SpecError(f"search_space {wanted!r} must be a SearchSpace, got {type(space).__name__}")
     return space
+
+
+def with_own_space(spec: StudySpec, folder: Path) -> StudySpec:
+    """The spec with a copy of the file of its search space in `folder`: the study goes on with it whatever becomes of the file."""
+    if ":" not in spec.search_space:
+        return spec
+    file, name = spec.search_space.rsplit(":", 1)
+    kept = shutil.copyfile(file, folder / "search_space.py")
+    return spec.model_copy(update={"search_space": f"{kept}:{name}"})
 
 
 def _check_recipes(plan: Plan) -> None:
@@ -164,6 +193,11 @@ def _check_fits_this_machine(plan: Plan) -> None:
     wanted = plan.spec.resources.cpus_per_trial
     if "RAY_ADDRESS" not in os.environ and wanted > num_cores():
         raise SpecError(f"resources.cpus_per_trial asks for {wanted} of {num_cores()} cores; lower it, or set RAY_ADDRESS to a cluster")
+    gpus = plan.spec.resources.gpus_per_trial
+    if "RAY_ADDRESS" not in os.environ and gpus != "auto" and gpus > num_gpus():
+        raise SpecError(
+            f"resources.gpus_per_trial asks for {gpus:g} of {num_gpus()} GPUs on this machine; take auto, or set RAY_ADDRESS to a cluster"
+        )
 
 
 def _check_search(plan: Plan) -> None:

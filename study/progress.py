@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study.names import trial_name
+from study.search.lineage import replaced
 from study.search.record import StudyRecord, Trial
 from study.spec.study_spec import StudySpec
 
@@ -40,9 +41,9 @@ class Progress:
         self._console.print(f"[dim]{_clock(time.monotonic() - self._started):>6}[/dim]  {text}", highlight=False, soft_wrap=True)
 
     @contextmanager
-    def watching(self, spec: StudySpec, record: StudyRecord) -> Iterator[Callable[[int], None]]:
-        """While inside, call the yielded function with a trial's number whenever it reported."""
-        board = _Board(spec, record)
+    def watching(self, spec: StudySpec, record: StudyRecord, name: Callable[[int], str] = trial_name) -> Iterator[Callable[[int], None]]:
+        """While inside, call the yielded function with a trial's number whenever it reported. `name` says how trials are called."""
+        board = _Board(spec, record, name)
         with self._live(board):
 
             def on_change(number: int) -> None:
@@ -65,11 +66,12 @@ class Progress:
 class _Board:
     """What is known of the running study, as it is shown."""
 
-    def __init__(self, spec: StudySpec, record: StudyRecord) -> None:
+    def __init__(self, spec: StudySpec, record: StudyRecord, name: Callable[[int], str]) -> None:
         self._spec = spec
         self._record = record
+        self._name = name
         self._trials: dict[int, Trial] = {trial.number: trial for trial in record.trials if trial.state != "waiting"}
-        self._num_before = sum(trial.has_ended for trial in self._trials.values())
+        self._epochs_before = self._epochs_settled()
         self._started = time.monotonic()
 
     def take(self, number: int) -> Trial:
@@ -82,13 +84,14 @@ class _Board:
         best = self._best()
         ends = [
             f"{self._num_ended():>{len(str(self._spec.budget.trials))}}/{self._spec.budget.trials}",
-            trial_name(trial.number),
+            self._name(trial.number),
             f"[{_STYLES[trial.state]}]{trial.state:<8}[/]",
             f"{value:<{len(metric) + 7}}",
-            f"{len(trial.values):>3}/{self._spec.budget.epochs} epochs",
+            f"{trial.last_epoch:>3}/{self._spec.budget.epochs} epochs",
             f"{_clock(trial.seconds):>6}",
-            f"best {best.value:.4f} ({trial_name(best.number)})" if best and best.value is not None else "",
+            f"best {best.value:.4f} ({self._name(best.number)})" if best and best.value is not None else "",
             f"[red]{trial.reason}[/]" if trial.state == "failed" else "",
+            f"[dim]{trial.reason}[/]" if trial.number in replaced(self._trials.values()) else "",
         ]
         return "  ".join(part for part in ends if part)
 
@@ -105,28 +108,33 @@ class _Board:
         running = Table.grid(padding=(0, 2))
         for trial in [trial for trial in self._trials.values() if trial.state == "running"][:MAX_RUNNING_SHOWN]:
             value = "" if trial.value is None else f"{spec.objective.metric} {trial.value:.4f}"
-            bar = ProgressBar(total=spec.budget.epochs, completed=len(trial.values), width=20)
-            running.add_row(trial_name(trial.number), bar, f"epoch {len(trial.values)}/{spec.budget.epochs}", value)
+            bar = ProgressBar(total=spec.budget.epochs, completed=trial.last_epoch, width=20)
+            running.add_row(self._name(trial.number), bar, f"epoch {trial.last_epoch}/{spec.budget.epochs}", value)
         return Group(Text(), head, running)
 
     def _num_ended(self) -> int:
-        return sum(trial.has_ended for trial in self._trials.values())
+        return sum(trial.has_ended for trial in self._in_place())
+
+    def _in_place(self) -> list[Trial]:
+        """As many as the budget has trials: without those whose place another one took."""
+        gone = replaced(self._trials.values())
+        return [trial for trial in self._trials.values() if trial.number not in gone]
 
     def _best(self) -> Trial | None:
-        valued = [trial for trial in self._trials.values() if trial.value is not None and trial.has_ended]
+        valued = [trial for trial in self._trials.values() if trial.value is not None and trial.state not in ("failed", "infeasible")]
         sign = 1 if self._spec.objective.maximise else -1
         return max(valued, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
     def _epochs_settled(self) -> int:
         """Epochs that are done, or that a trial which ended early will not need."""
-        return sum(self._spec.budget.epochs if trial.has_ended else len(trial.values) for trial in self._trials.values())
+        return sum(self._spec.budget.epochs if trial.has_ended else trial.last_epoch for trial in self._in_place())
 
     def _remaining(self) -> str:
-        done = self._num_ended() - self._num_before
-        if not done:
+        settled = self._epochs_settled()
+        if settled <= self._epochs_before:
             return "remaining time not known yet"
-        left = self._spec.budget.trials - self._num_ended()
-        return f"about {_clock((time.monotonic() - self._started) / done * left)} to go"
+        left = self._spec.budget.trials * self._spec.budget.epochs - settled
+        return f"about {_clock((time.monotonic() - self._started) / (settled - self._epochs_before) * left)} to go"
 
 
 def _clock(seconds: float) -> str:

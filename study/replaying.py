@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from study.errors import SpecError
 from study.home import Home
 from study.result import StudyResult, find_study
 from study.search.stopping.building import build_rule
@@ -90,11 +91,25 @@ def replay_named(
     Raises UnknownStudyError or SpecError.
     """
     result = find_study(home, name)
+    _check_replayable(result, rule)
     given = {"rule": rule, "first_rung": first_rung, "reduction": reduction}
     wanted = {key: value for key, value in given.items() if value is not None}
     written = result.spec.to_dict()
     early_stopping = {**written["early_stopping"], "brackets": None, **wanted}
     return replay_study(result, StudySpec.parse({**written, "early_stopping": early_stopping}).early_stopping, slots=slots)
+
+
+def _check_replayable(result: StudyResult, rule: str) -> None:
+    if result.spec.early_stopping.rule == "pbt":
+        raise SpecError(
+            f"study {result.spec.study!r} ran under pbt, whose trials go on from others' checkpoints: a curve of it tells what several "
+            "configurations came to one after another, and cannot be replayed; replay a study that ran under another rule"
+        )
+    if rule == "pbt":
+        raise SpecError(
+            "pbt cannot be replayed: it trains copies of trials on with other values, of which no study has recorded a curve; "
+            "choose asha, promotion, hyperband, median or none"
+        )
 
 
 def replay_study(result: StudyResult, early_stopping: EarlyStopping, *, slots: int = 1) -> Replay:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cluster.connection import num_cores
@@ -12,8 +13,12 @@ from search_spaces.dimensions import Choice, Value
 from study.final import Final
 from study.names import trial_name
 from study.plan import Plan
+from study.receipt import Receipt
+from study.reports_final import accuracy_text, print_final
+from study.reports_lineage import print_lineage
 from study.reports_pareto import front_picture
 from study.reports_reproductions import print_reproductions
+from study.reports_starts import earlier_sentences
 from study.reproduction import Reproductions
 from study.result import StudyResult
 from study.search.trial import Trial
@@ -33,15 +38,20 @@ def print_plan(plan: Plan, file: Path) -> None:
         is_fixed = isinstance(dimension, Choice) and len(dimension.options) == 1
         table.add_row(dimension.name, f"[dim]{dimension}[/]" if is_fixed else str(dimension), conditions, f"[dim]{dimension.about}[/]")
     out.print(table)
-    for start in plan.starts:
+    for start in plan.starts[: len(plan.starts) - len(plan.earlier.used)]:
         changed = ", ".join(f"{name} (recipe: {value})" for name, value in start.overridden.items())
         out.print(f"\nstarts from [bold]{start.origin}[/]" + (f", where the study fixes {changed}" if changed else ""))
+    for sentence in earlier_sentences(plan.earlier):
+        out.print(f"\n{escape(sentence)}", highlight=False)
     budget, stopping = spec.budget, spec.early_stopping.rule
     wanted = ", ".join(objective.metric for objective in spec.objectives) + "".join(f", with {bound}" for bound in spec.constraints)
     how = f"sampler {spec.sampler.rule}, early stopping {stopping}"
     out.print(f"\n{budget.trials} trials of at most {budget.epochs} epochs, {how}, objective {wanted}")
     for remark in plan.remarks:
         out.print(f"[yellow]{remark}[/]")
+    if spec.confirm is not None:
+        added = f"{spec.confirm.top * spec.confirm.seeds} trainings of {budget.epochs} epochs beyond the budget"
+        out.print(f"then the best {spec.confirm.top} are confirmed with {spec.confirm.seeds} further seeds each: {added}")
     out.print(f"at most {plan.num_images_trained:,} images through training{_cost(plan)}")
     out.print(f"\n[green]The study can run.[/]  Next: study run {file}")
 
@@ -58,13 +68,18 @@ def print_result(result: StudyResult, *, as_json: bool = False) -> None:
     for trial in result.trials:
         if trial.state in ("failed", "infeasible"):
             out.print(f"[red]{trial_name(trial.number)} {trial.state}:[/] {trial.reason}")
+    for name, training in result.confirmation.items():
+        if training.state in ("failed", "infeasible"):
+            out.print(f"[red]{name} {training.state}:[/] {training.reason}")
     if result.pareto:
         out.print(front_picture(result.trials, result.pareto, result.spec.objectives))
+    if result.receipt.seconds:
+        out.print(f"\n{_spent(result.receipt)}")
     if result.reproduction is not None:
         print_reproductions(Reproductions(done=(result.reproduction,)))
     elif result.final is not None:
         _print_final(out, result, result.final)
-    else:
+    if not result.has_ended:
         out.print(f"\nNext: study resume {result.spec.study}")
 
 
@@ -77,7 +92,7 @@ def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> N
     if not results:
         console().print("no studies yet; the first one: study quickstart")
         return
-    table = Table("study", "dataset", "state", "objective", "best", "test accuracy", "model", box=None, pad_edge=False)
+    table = Table("study", "dataset", "state", "objective", "best", "test accuracy (95 % interval)", "model", box=None, pad_edge=False)
     for result in results:
         final, best = result.final, result.best
         table.add_row(
@@ -86,17 +101,33 @@ def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> N
             result.state,
             result.spec.objective.metric,
             "" if best is None or best.value is None else f"{best.value:.4f}",
-            "" if final is None else _interval(final),
+            "" if final is None else accuracy_text(final),
             "" if final is None else f"{final.model} version {final.version}",
         )
     console().print(table)
+
+
+def _spent(receipt: Receipt) -> str:
+    """The receipt in a line; what is nothing is left out."""
+    on_gpus = f" ({_duration(receipt.gpu_seconds)} on GPUs)" if receipt.gpu_seconds else ""
+    saved = f"; early stopping saved about {_duration(receipt.saved_seconds)}" if receipt.saved_seconds else ""
+    wasted = f"; {_duration(receipt.wasted_seconds)} went into trials that failed" if receipt.wasted_seconds else ""
+    return f"cost                 {_duration(receipt.seconds)} of training and validation{on_gpus}{saved}{wasted}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _leaderboard(result: StudyResult) -> Table:
     shown = dict.fromkeys((*(objective.metric for objective in result.spec.objectives), "accuracy"))
     front = {trial.number for trial in result.pareto}
     varied = _varied([trial.point for trial in result.leaderboard])[:MAX_VARIED]
-    table = Table("", "trial", "state", *shown, "epochs", "time", *(name.replace("_", " ") for name in varied), box=None, pad_edge=False)
+    begun = ("continues",) if any(trial.continues for trial in result.leaderboard) else ()
+    names = (name.replace("_", " ") for name in varied)
+    table = Table("", "trial", "state", *shown, "epochs", "time", *begun, *names, box=None, pad_edge=False)
     ranked = list(enumerate(result.leaderboard, start=1))
     rows = [(rank, trial) for rank, trial in ranked if rank <= MAX_ROWS or trial.number in front]
     for rank, trial in rows:
@@ -104,8 +135,9 @@ def _leaderboard(result: StudyResult) -> Table:
         table.add_row(
             *cells,
             *(_number(trial.objectives.get(name, trial.metrics.get(name))) for name in shown),
-            f"{trial.best_epoch}/{len(trial.values)}",
+            f"{trial.best_epoch}/{trial.last_epoch}",
             f"{trial.seconds:.0f} s",
+            *(str(trial.continues or "") for _ in begun),
             *(number_text(trial.point.get(name)) for name in varied),
         )
     if len(ranked) > len(rows):
@@ -118,24 +150,23 @@ def _state(trial: Trial) -> str:
 
 
 def _print_final(out: Console, result: StudyResult, final: Final) -> None:
-    test, winner = final.test, result.trials[final.trial]
-    out.print(f"\nbest by validation   {trial_name(winner.number)}: {result.spec.objective.metric} {_number(winner.value)}")
-    out.print(
-        f"on the test split    accuracy [bold]{_interval(final)}[/], macro-F1 {test.metrics['macro_f1']:.4f}, {test.num_images:,} images"
-    )
-    if test.clean_metrics is not None:
-        out.print(f"  clean images only  accuracy {test.clean_metrics['accuracy']:.2%}, {test.num_clean:,} images")
-    out.print(f"  opened             {test.num_openings} time{'s' if test.num_openings > 1 else ''} so far")
-    out.print(f"registered model     [bold]{final.model} version {final.version}[/]  (models:/{final.model}/{final.version})")
+    if result.best is not None:
+        out.print(f"\nbest by validation   {trial_name(result.best.number)}: {result.spec.objective.metric} {_number(result.best.value)}")
+        print_lineage(out, result.best)
+    print_final(out, final, result.spec.objective.metric)
+    if not result.has_ended:
+        return
     out.print("\nNext:")
-    out.print("  study ui                     runs, curves and models in MLflow, in the browser")
-    out.print(f"  study show {result.spec.study:<17} this table again; --json for a program")
-    out.print("  study check SPEC             your own study file, checked before it runs")
-
-
-def _interval(final: Final) -> str:
-    test = final.test
-    return f"{test.metrics['accuracy']:.2%} (95 % interval {test.accuracy_low:.2%} to {test.accuracy_high:.2%})"
+    following = {
+        f"study promote {final.model} {final.version}": "make this version the champion, if it is better than the present one",
+        f"study predict {final.model}/{final.version} IMAGE…": "label images with it",
+        f"study show {result.spec.study}": "these tables again; --json for a program",
+        "study ui": "runs, curves and models in MLflow, in the browser",
+        "study check SPEC": "your own study file, checked before it runs",
+    }
+    width = max(map(len, following))
+    for command, what in following.items():
+        out.print(f"  {command:<{width}}   {what}")
 
 
 def _varied(points: Iterable[dict[str, Value]]) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -12,8 +13,11 @@ from rich.table import Table
 from study.terminal import console
 from trainables.datasets.contact_sheet import CONTACT_SHEET_FILE
 from trainables.datasets.manifest import Manifest
+from trainables.datasets.sealed_test import Opening, openings
 
 MAX_CLASSES_SHOWN = 50
+MAX_OPENINGS_SHOWN = 10
+"""The latest."""
 
 
 @contextmanager
@@ -64,7 +68,8 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
     """Classes by split, duplicates, label conflicts, pixel statistics, and where the contact sheet is."""
     sheet = folder / CONTACT_SHEET_FILE
     if as_json:
-        print(json.dumps({**manifest.to_dict(), "contact_sheet": str(sheet)}, indent=2))
+        tree = {**manifest.to_dict(), "contact_sheet": str(sheet), "openings": [asdict(opening) for opening in openings(folder)]}
+        print(json.dumps(tree, indent=2))
         return
     out = console()
     out.print(f"[bold]{manifest.name}[/]  {_size(manifest)}, licence {manifest.licence or 'not stated'}, added {manifest.added}")
@@ -80,6 +85,22 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
         f"pixels of the training split                       mean {_triple(manifest.pixel_mean)}, deviation {_triple(manifest.pixel_std)}"
     )
     out.print(f"contact sheet                                      {sheet}", soft_wrap=True)
+    _print_openings(out, openings(folder), manifest)
+
+
+def _print_openings(out: Console, opened: Sequence[Opening], manifest: Manifest) -> None:
+    """How often the test split was looked at, and by whom."""
+    if not opened:
+        out.print("\nThe test split has never been opened.")
+        return
+    out.print(f"\nThe test split has been opened {len(opened)} time{'s' if len(opened) > 1 else ''}:")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for opening in opened[-MAX_OPENINGS_SHOWN:]:
+        other = "" if opening.dataset_digest == manifest.digest else f"another version of the dataset, {opening.dataset_digest[:12]}"
+        table.add_row(f"  {opening.time}", opening.opened_by, f"[dim]{other}[/]")
+    out.print(table)
+    if len(opened) > MAX_OPENINGS_SHOWN:
+        out.print(f"  and {len(opened) - MAX_OPENINGS_SHOWN} earlier (--json shows all)")
 
 
 def _classes(manifest: Manifest) -> Table:

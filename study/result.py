@@ -1,13 +1,17 @@
 """The result of a study: what its record and its final measurement say, for a program, a notebook or the terminal."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from study.confirmation import Confirmation
 from study.errors import UnknownStudyError
 from study.final import Final
 from study.home import Home
+from study.receipt import Receipt
 from study.reproduction import Reproduction
+from study.search.lineage import lineage_rows, replaced
 from study.search.pareto import pareto_front
 from study.search.record import StudyRecord
 from study.search.storage import SPEC_FILE
@@ -15,7 +19,7 @@ from study.search.trial import Trial
 from study.spec.study_spec import StudySpec
 from study.steering import edits, steered_budget
 
-_OF_MANY = ("point", "metrics", "measures", "objectives")
+_OF_MANY = ("point", "metrics", "measures", "objectives", "lineage")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,8 @@ class StudyResult:
     """By the first objective on validation, complete trials before those stopped early; none that misses a constraint."""
     pareto: tuple[Trial, ...]
     """With several objectives, the complete trials of which no other is better in all; empty with one."""
+    confirmation: Mapping[str, Trial]
+    """Further trainings of the best configurations, by name; empty where none began."""
     final: Final | None
     """Test result and registered version; None until the study has come to its end."""
     reproduction: Reproduction | None
@@ -40,6 +46,10 @@ class StudyResult:
     """Its MLflow run."""
     seconds: float
     """Wall-clock time of the search."""
+    receipt: Receipt
+    """What it cost."""
+    is_extended: bool
+    """Whether it was given more since it came to its end, or to that of its search."""
 
     @classmethod
     def read(cls, folder: Path) -> "StudyResult":
@@ -54,10 +64,13 @@ class StudyResult:
             leaderboard=record.leaderboard(),
             best=record.best(),
             pareto=pareto_front(trials, spec.objectives) if len(spec.objectives) > 1 else (),
+            confirmation=_trainings(folder),
             final=Final.read(folder),
             reproduction=Reproduction.read(folder),
             run_id=facts.get("run_id"),
             seconds=facts.get("seconds", 0.0),
+            receipt=Receipt.of(record, spec.budget.epochs, folder),
+            is_extended="num_edits_at_end" in facts and any(edit.kind == "extend" for edit in edits(folder)[facts["num_edits_at_end"] :]),
         )
 
     @property
@@ -65,13 +78,17 @@ class StudyResult:
         """`finished`, or how many of the budget's trials have ended."""
         if self.has_ended:
             return "finished"
+        if self.confirmation and self.final is None:
+            ended = sum(training.has_ended for training in self.confirmation.values())
+            return f"{ended} of {len(self.confirmation)} trainings that confirm the best ended"
         num_trials = steered_budget(self.spec.budget, edits(self.folder)).trials
-        return f"{sum(trial.has_ended for trial in self.trials)} of {num_trials} trials ended"
+        gone = replaced(self.trials)
+        return f"{sum(trial.has_ended and trial.number not in gone for trial in self.trials)} of {num_trials} trials ended"
 
     @property
     def has_ended(self) -> bool:
-        """Whether the test split has been opened for it: nothing is left to do."""
-        return self.final is not None or self.reproduction is not None
+        """Whether the test split has been opened for it, and nothing was asked since: nothing is left to do."""
+        return (self.final is not None or self.reproduction is not None) and not self.is_extended
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -83,10 +100,12 @@ class StudyResult:
             "objectives": [objective.metric for objective in self.spec.objectives],
             "constraints": list(self.spec.constraints),
             "seconds": self.seconds,
+            "cost": self.receipt.sums,
             "run_id": self.run_id,
             "best": None if self.best is None else self.best.number,
             "pareto": [trial.number for trial in self.pareto],
             "final": None if self.final is None else asdict(self.final),
+            "confirmation": [_training_row(name, training) for name, training in self.confirmation.items()],
             "reproduction": None if self.reproduction is None else asdict(self.reproduction),
             "leaderboard": [trial_row(trial) for trial in self.leaderboard],
             "failed": [{"trial": trial.number, "reason": trial.reason} for trial in self.trials if trial.state == "failed"],
@@ -119,6 +138,7 @@ def trial_row(trial: Trial) -> dict[str, Any]:
         "epochs": len(trial.values),
         "seconds": round(trial.seconds, 2),
         "origin": trial.origin,
+        "continues": None if trial.continues is None else trial.continues.trial,
         "reason": trial.reason,
         "run_id": trial.run_id,
         "feasible": trial.is_feasible,
@@ -126,6 +146,21 @@ def trial_row(trial: Trial) -> dict[str, Any]:
         "metrics": dict(trial.metrics),
         "measures": dict(trial.measures),
         "point": dict(trial.point),
+        "lineage": [] if trial.continues is None else lineage_rows(trial),
+    }
+
+
+def _trainings(folder: Path) -> dict[str, Trial]:
+    confirmation = Confirmation.read(folder)
+    return {} if confirmation is None else {confirmation.name(trial.number): trial for trial in confirmation.record.trials}
+
+
+def _training_row(name: str, training: Trial) -> dict[str, Any]:
+    """A further training, as plain values; its configuration is its trial's."""
+    row = trial_row(training)
+    return {
+        "training": name,
+        **{key: row[key] for key in ("state", "value", "best_epoch", "epochs", "seconds", "reason", "run_id", "metrics")},
     }
 
 

@@ -1,4 +1,4 @@
-"""Running a study: plan, connect, search, measure, register."""
+"""Running a study: plan, connect, search, confirm, measure, register."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -7,20 +7,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from cluster.connection import check_reachable, connected
-from study.checkpoints import SECONDS_BETWEEN_CHECKPOINTS, delete_checkpoints
+from study.assigning import assign
+from study.checkpoints import delete_checkpoints
 from study.errors import FailedStudyError, SpecError, TrackingError
 from study.execution.assignment import Assignment
+from study.execution.fitting import connected_where_named
 from study.home import Home
-from study.names import BEST_TRIAL, REASON, STATE, trial_name
-from study.plan import Plan, check_name_is_free, plan_study
+from study.names import BEST_TRIAL, REASON, STATE
+from study.people import current_user
+from study.plan import Plan, check_name_is_free, plan_study, with_own_space
 from study.pretrained import locate_weights
 from study.progress import Progress
 from study.provenance import provenance_tags
+from study.reports_starts import earlier_sentences
 from study.result import SPEC_FILE, StudyResult, find_study, trial_row
 from study.search.record import StudyRecord, Trial
 from study.spec.study_spec import StudySpec
 from study.steering import Edit, ask, edits, is_stopped, steered_budget
+from study.tracking.catching_up import send_leftovers
 from study.tracking.client import connect, prepare_experiment, tracking_errors
 from study.tracking.study_run import StudyRun
 from study.weights_folder import NUM_KEPT, delete_weights
@@ -28,29 +35,45 @@ from study.yaml_file import write_yaml
 
 
 def run_study(
-    spec: StudySpec | Mapping[str, Any] | str | Path, *, home: Home | None = None, progress: Progress | None = None
+    spec: StudySpec | Mapping[str, Any] | str | Path,
+    *,
+    home: Home | None = None,
+    progress: Progress | None = None,
+    priority: int = 0,
+    on_begin: Callable[[], None] | None = None,
 ) -> StudyResult:
     """Runs a study from a spec, a mapping of its keys, or the path of a study file, and returns what it came to.
 
-    Everything is kept in `home` (`STUDY_HOME`) and in MLflow. Raises SpecError, SpaceError, DatasetError, TrackingError or
-    ClusterError before anything is spent, FailedStudyError if every trial failed. KeyboardInterrupt leaves a study that
-    `resume_study` goes on with.
+    Everything is kept in `home` (`STUDY_HOME`) and in MLflow. On a cluster that several studies share, those of higher `priority` come
+    first. `on_begin` is called once the study exists and nothing of it runs yet. Raises SpecError, SpaceError, DatasetError,
+    TrackingError or ClusterError before anything is spent, FailedStudyError if every trial failed. KeyboardInterrupt leaves a study
+    that `resume_study` goes on with.
     """
     plan = plan_study(_spec(spec), home or Home.current())
     check_name_is_free(plan)
     check_reachable()
     weights = locate_weights(plan)
-    return _execute(plan, _start(plan), weights, progress or Progress(), is_resumed=False)
+    progress = progress or Progress()
+    for sentence in earlier_sentences(plan.earlier):
+        progress.say(escape(sentence))
+    with connected_where_named(plan.spec.resources):
+        record = _start(plan, priority)
+        if on_begin is not None:
+            on_begin()
+        return _execute(plan, record, weights, progress, is_resumed=False)
 
 
-def resume_study(name: str, *, home: Home | None = None, progress: Progress | None = None) -> StudyResult:
+def resume_study(
+    name: str, *, home: Home | None = None, progress: Progress | None = None, on_begin: Callable[[], None] | None = None
+) -> StudyResult:
     """Goes on with a study that was interrupted: ended trials stay, those cut off start over, the rest of the budget follows.
 
     A study that has come to its end is returned as it is. Raises UnknownStudyError, or SpecError if its dataset was replaced.
     """
     home = home or Home.current()
     found = find_study(home, name)
-    if found.has_ended and not _is_extended(found.folder):
+    if found.has_ended:
+        send_leftovers(home, found.folder, (progress or Progress()).say)
         return found
     if is_stopped(edits(found.folder)):
         ask(found.folder, Edit(kind="resume"))
@@ -58,6 +81,8 @@ def resume_study(name: str, *, home: Home | None = None, progress: Progress | No
     record = StudyRecord.open(plan.folder)
     _check_dataset_is_the_same(plan, record)
     check_reachable()
+    if on_begin is not None:
+        on_begin()
     return _execute(plan, record, locate_weights(plan), progress or Progress(), is_resumed=True)
 
 
@@ -67,7 +92,7 @@ def _spec(spec: StudySpec | Mapping[str, Any] | str | Path) -> StudySpec:
     return StudySpec.read(Path(spec)) if isinstance(spec, str | Path) else StudySpec.parse(dict(spec))
 
 
-def _start(plan: Plan) -> StudyRecord:
+def _start(plan: Plan, priority: int) -> StudyRecord:
     """The study's folder with its record, in which the start points wait; the spec comes last, as the sign that it is whole."""
     plan.folder.mkdir(parents=True)
     record = StudyRecord.create(
@@ -80,15 +105,11 @@ def _start(plan: Plan) -> StudyRecord:
     )
     for start in plan.starts:
         record.enqueue(plan.space, start.point, start.origin)
-    record.note(dataset_digest=plan.manifest.digest)
-    write_yaml(plan.folder / SPEC_FILE, plan.spec.to_dict())
+    if plan.spec.earlier:
+        plan.earlier.write(plan.folder)
+    record.note(dataset_digest=plan.manifest.digest, user=current_user(), priority=priority)
+    write_yaml(plan.folder / SPEC_FILE, with_own_space(plan.spec, plan.folder).to_dict())
     return record
-
-
-def _is_extended(folder: Path) -> bool:
-    """Whether a study that has come to its end was given more since."""
-    num_edits = StudyRecord.open(folder).facts.get("num_edits_at_end", 0)
-    return any(edit.kind == "extend" for edit in edits(folder)[num_edits:])
 
 
 def _check_dataset_is_the_same(plan: Plan, record: StudyRecord) -> None:
@@ -103,19 +124,21 @@ def _check_dataset_is_the_same(plan: Plan, record: StudyRecord) -> None:
 def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progress: Progress, *, is_resumed: bool) -> StudyResult:
     progress.say("starting Ray and MLflow")
     with ThreadPoolExecutor(1) as beside:
-        opening = beside.submit(_open_run, plan, record)  # both take seconds, so they start side by side
+        opening = beside.submit(_open_run, plan, record, progress)  # both take seconds, so they start side by side
         with connected():
             run = opening.result()
-            progress.say("starting the first trials; their processes load their libraries once")
-            with _true_status(run, record), progress.watching(_steered(plan), record) as on_change:
-                _search(plan, record, run, _assignment(plan, run, weights, is_resumed=is_resumed), on_change)
+            with _true_status(run, record):
+                assignment = assign(plan, record, run, weights, progress.say, is_resumed=is_resumed)
+                progress.say("starting the first trials; their processes load their libraries once")
+                with progress.watching(_steered(plan), record) as on_change:
+                    _search(plan, record, run, assignment, on_change)
                 winner = _winner(record)
                 if plan.spec.reproduces is not None:
                     progress.say("measuring every seed on the sealed test split")
                     _conclude_reproduction(plan, record, run)
                 else:
-                    progress.say(f"measuring {trial_name(winner.number)} on the sealed test split and registering it")
-                    _conclude(plan, record, run, winner)
+                    _conclude(plan, record, run, winner, _confirmed(plan, record, run, assignment, progress), progress)
+                record.note(num_edits_at_end=record.facts.get("num_edits_taken", 0))
     return StudyResult.read(plan.folder)
 
 
@@ -124,40 +147,19 @@ def _steered(plan: Plan) -> StudySpec:
     return plan.spec.model_copy(update={"budget": steered_budget(plan.spec.budget, edits(plan.folder))})
 
 
-def _open_run(plan: Plan, record: StudyRecord) -> StudyRun:
+def _open_run(plan: Plan, record: StudyRecord, progress: Progress) -> StudyRun:
     client = connect(plan.home.tracking_uri)
     plan.home.folder.mkdir(parents=True, exist_ok=True)
     with tracking_errors(client.tracking_uri):
         experiment_id = prepare_experiment(client, plan.home, plan.spec.dataset)
-    return StudyRun.open(client, experiment_id, plan, record, provenance_tags())
-
-
-def _assignment(plan: Plan, run: StudyRun, weights: Mapping[str, str], *, is_resumed: bool) -> Assignment:
-    spec = plan.spec
-    return Assignment(
-        study=spec.study,
-        study_folder=str(plan.folder),
-        dataset_folder=str(plan.dataset_folder),
-        metric=spec.objective.metric,
-        maximise=spec.objective.maximise,
-        epochs=spec.budget.epochs,
-        seed=spec.seed,
-        cpus=spec.resources.cpus_per_trial,
-        weights=dict(weights),
-        tracking_uri=plan.home.tracking_uri,
-        experiment_id=run.experiment_id,
-        parent_run_id=run.run_id,
-        is_resumed=is_resumed,
-        seconds_between_checkpoints=0.0 if spec.early_stopping.rule == "promotion" else SECONDS_BETWEEN_CHECKPOINTS,
-        measures_latency="latency_ms" in {*(one.metric for one in spec.objectives), *(bound.name for bound in spec.bounds)},
-        tags=provenance_tags(),
-    )
+    return StudyRun.open(client, experiment_id, plan, record, provenance_tags(), progress.say)
 
 
 def _search(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignment, on_change: Callable[[int], None]) -> None:
     from study.execution.tuning import tune_study
 
     def changed(number: int) -> None:
+        run.log_edits()
         trial = record.trial(number)
         if trial.has_ended:
             run.close_soon(trial)
@@ -168,7 +170,6 @@ def _search(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignme
     is_spent = tune_study(plan.spec, plan.space, record, assignment, changed)
     # A trial's process may have written its state after the trial's end was known.
     delete_checkpoints(plan.folder, [trial.number for trial in record.trials if trial.has_ended])
-    record.note(num_edits_at_end=len(edits(plan.folder)))
     if not is_spent:
         raise KeyboardInterrupt  # Ray Tune took the signal, or somebody asked to stop; the test split must stay shut
 
@@ -191,24 +192,32 @@ def _winner(record: StudyRecord) -> Trial:
     return winner
 
 
-def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial) -> None:
-    from study.finalising import finalise
+def _confirmed(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignment, progress: Progress) -> tuple[Trial, ...]:
+    """The configurations that were trained again; none where the study file does not ask for it."""
+    from study.confirming import confirm
 
-    final = finalise(plan, winner, run)
-    metrics = {f"test/{name}": value for name, value in final.test.metrics.items()}
-    tags = {STATE: "finished", BEST_TRIAL: str(winner.number), "model": f"{final.model} version {final.version}"}
-    run.close_trials(record)
-    run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, metrics)
+    wanted = plan.spec.confirm
+    return () if wanted is None else confirm(plan, wanted, record, run, assignment, progress)
+
+
+def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial, confirmed: tuple[Trial, ...], progress: Progress) -> None:
+    from study.finalising import finalise
+    from study.tracking.final_tables import final_metrics
+
+    run.close_trials(record)  # the registered version names the run of its trial
+    final = finalise(plan, record.trial(winner.number), confirmed, run, progress)
+    tags = {STATE: "finished", BEST_TRIAL: str(final.trial), "model": f"{final.model} version {final.version}"}
+    run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, final_metrics(final))
 
 
 def _conclude_reproduction(plan: Plan, record: StudyRecord, run: StudyRun) -> None:
     from study.measuring import measure_reproduction
 
+    run.close_trials(record)
     reproduction = measure_reproduction(plan, record)
     low, high = reproduction.interval or (reproduction.mean, reproduction.mean)
     metrics = {f"reproduction/{reproduction.metric}": reproduction.mean, "reproduction/low": low, "reproduction/high": high}
     tags = {STATE: "finished", "recipe": reproduction.recipe, "verdict": reproduction.verdict}
-    run.close_trials(record)
     run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, metrics)
 
 
@@ -218,11 +227,11 @@ def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        is_interrupted = isinstance(error, KeyboardInterrupt)
+        is_interrupted = isinstance(error, KeyboardInterrupt | TrackingError)
         tags = {STATE: "interrupted"} if is_interrupted else {STATE: "failed", REASON: str(error) or type(error).__name__}
-        try:
-            run.close_trials(record)
-            run.end("KILLED" if is_interrupted else "FAILED", [], tags, {})
-        except TrackingError as second:
-            error.add_note(f"Nor could its runs be closed: {second}")
+        for close in (lambda: run.close_trials(record), lambda: run.end("KILLED" if is_interrupted else "FAILED", [], tags, {})):
+            try:
+                close()
+            except TrackingError as second:
+                error.add_note(f"Nor could its runs be closed: {second}")
         raise

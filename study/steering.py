@@ -1,6 +1,5 @@
 """Steering: what people ask of a study while it runs or rests, one line for each edit, never changed afterwards."""
 
-import getpass
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from search_spaces.dimensions import Value
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
+from study.people import current_user
 from study.spec.budget import Budget
 
 STEERING_FILE = "steering.jsonl"
@@ -23,7 +23,7 @@ class Edit:
     """One thing that one person asked."""
 
     kind: Kind
-    user: str = field(default_factory=getpass.getuser)
+    user: str = field(default_factory=current_user)
     time: float = field(default_factory=time.time)
     """Seconds since 1970."""
     trials: int = 0
@@ -46,12 +46,16 @@ def ask(folder: Path, edit: Edit) -> None:
 
 def edits(folder: Path) -> tuple[Edit, ...]:
     """All edits of the study in `folder`, in the order they were asked."""
-    file = folder / STEERING_FILE
-    if not file.exists():
-        return ()
-    # The last line may be half-written by somebody who asks right now.
-    lines = file.read_text(encoding="utf-8").split("\n")[:-1]
-    return tuple(_edit(json.loads(line)) for line in lines)
+    return tuple(_edit(json.loads(line)) for line in asked_text(folder).splitlines())
+
+
+def asked_text(folder: Path) -> str:
+    """The same as it stands in the file, one line for each."""
+    try:
+        text = (folder / STEERING_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    return text[: text.rfind("\n") + 1]  # the last line may be half-written by somebody who asks right now
 
 
 def check_pins(space: SearchSpace, values: Mapping[str, Value]) -> None:

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from study.elsewhere import also_elsewhere
+
 if TYPE_CHECKING:
     from search_spaces.dimensions import Value
     from search_spaces.space import SearchSpace
@@ -17,6 +19,7 @@ Settings = Annotated[list[str], typer.Argument(metavar="DIMENSION=VALUE...", hel
 
 
 @steering.command()
+@also_elsewhere
 def stop(name: StudyName) -> None:
     """Stop a study in order, from any terminal: running trials end with their epoch and keep their state.
 
@@ -29,6 +32,7 @@ def stop(name: StudyName) -> None:
 
 
 @steering.command()
+@also_elsewhere
 def extend(
     name: StudyName,
     trials: Annotated[int, typer.Option(help="More trials.", min=0)] = 0,
@@ -45,10 +49,11 @@ def extend(
         raise SpecError("study extend needs --trials or --hours above 0")
     result = _ask(name, Edit(kind="extend", trials=trials, hours=hours))
     given = " and ".join(text for text in (f"{trials} more trial(s)" if trials else "", f"{hours:g} more hour(s)" if hours else "") if text)
-    print(f"{name} was given {given}" + (f"; go on with: study resume {name}" if result.has_ended else ""))
+    print(f"{name} was given {given}" + (f"; go on with: study resume {name}" if result.has_ended or result.is_extended else ""))
 
 
 @steering.command()
+@also_elsewhere
 def pin(name: StudyName, settings: Settings) -> None:
     """Hold dimensions at values for all trials that the sampler draws from now on.
 
@@ -63,6 +68,7 @@ def pin(name: StudyName, settings: Settings) -> None:
 
 
 @steering.command()
+@also_elsewhere
 def enqueue(
     name: StudyName,
     recipe: Annotated[str | None, typer.Option(help="A named recipe.")] = None,
@@ -86,6 +92,7 @@ def enqueue(
 
 
 @steering.command("kill-trial")
+@also_elsewhere
 def kill_trial(name: StudyName, trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial.", min=0)]) -> None:
     """End one trial with its epoch; what it measured stays.
 

@@ -40,7 +40,12 @@ def read_value(text: str) -> Any:
 
 def write_yaml(file: Path, tree: Any) -> None:
     """Writes plain values so that `read_yaml` gives them back."""
-    file.write_text(yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    file.write_text(yaml_text(tree), encoding="utf-8")
+
+
+def yaml_text(tree: Any) -> str:
+    """Plain values as a person reads them, and as `read_yaml` gives them back."""
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Loader(yaml.SafeLoader):

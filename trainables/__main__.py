@@ -98,7 +98,7 @@ def _line(epoch: "Epoch", num_epochs: int) -> str:
 
 def _continued(training: "Training", folder: Path) -> list[float]:
     """Continues the training in `folder` if there is one, and returns the macro-F1 of its epochs so far."""
-    from trainables.training import STATE_FILE
+    from trainables.training_state import STATE_FILE
 
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / STATE_FILE).exists():

@@ -21,6 +21,13 @@ def find_device(name: str | None = None) -> torch.device:
     return torch.device(name)
 
 
+def device_name(device: torch.device) -> str:
+    """What MLflow's pages call it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
+
+
 def computing(device: torch.device) -> AbstractContextManager[object]:
     """A context for forward passes: bfloat16 on GPUs that compute it natively, float32 elsewhere.
 

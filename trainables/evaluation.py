@@ -34,13 +34,31 @@ def logits_of(
     """
     module.eval()
     device = images_NHWC.device
-    num_in_batch = max(_PIXELS_PER_BATCH[device.type] // preprocessing.scaled_size**2, 1)
     with torch.no_grad(), computing(device), repeatable(device), _dropout(module, evaluation, seed, device):
         batches_BK = [
-            _batch_logits(module, preprocessing, preprocessing.scaled(images_BHWC), evaluation)
-            for images_BHWC in images_NHWC.split(num_in_batch)
+            logits_of_batch(module, preprocessing, preprocessing.scaled(images_BHWC), evaluation)
+            for images_BHWC in images_NHWC.split(images_at_once(preprocessing, device))
         ]
     return torch.cat(batches_BK)
+
+
+def images_at_once(preprocessing: Preprocessing, device: torch.device) -> int:
+    """How many images go through the network together in evaluation."""
+    return max(_PIXELS_PER_BATCH[device.type] // preprocessing.scaled_size**2, 1)
+
+
+def logits_of_batch(module: nn.Module, preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> Tensor:
+    """Logits (B, K) of images of `Preprocessing.scaled`, by a module that is in evaluation mode; what `logits_of` does to each batch.
+
+    One pass after the other, so that many need little more memory than one.
+    """
+    num_samples = max(evaluation.dropout_samples, 1)
+    views_BCSS = _views(preprocessing, images_BCLL, evaluation)
+    passes_BK = (module(view_BCSS).float() for view_BCSS in views_BCSS for _ in range(num_samples))
+    num_passes = _NUM_VIEWS[evaluation.views] * num_samples
+    if num_passes == 1:
+        return next(passes_BK)
+    return reduce(torch.logaddexp, (logits_BK.log_softmax(1) for logits_BK in passes_BK)) - math.log(num_passes)
 
 
 def metrics_of_logits(logits_NK: Tensor, labels_N: Tensor) -> Metrics:
@@ -60,17 +78,6 @@ def metrics_of(probabilities_NK: NDArray[np.float32], labels_N: NDArray[np.int64
     smallest = float(np.finfo(np.float32).tiny)
     logits_NK = torch.from_numpy(probabilities_NK).double().clamp_min(smallest).log()
     return metrics_of_logits(logits_NK, torch.tensor(labels_N))
-
-
-def _batch_logits(module: nn.Module, preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> Tensor:
-    """(B, K); one pass after the other, so that many need little more memory than one."""
-    num_samples = max(evaluation.dropout_samples, 1)
-    views_BCSS = _views(preprocessing, images_BCLL, evaluation)
-    passes_BK = (module(view_BCSS).float() for view_BCSS in views_BCSS for _ in range(num_samples))
-    num_passes = _NUM_VIEWS[evaluation.views] * num_samples
-    if num_passes == 1:
-        return next(passes_BK)
-    return reduce(torch.logaddexp, (logits_BK.log_softmax(1) for logits_BK in passes_BK)) - math.log(num_passes)
 
 
 def _views(preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> Iterator[Tensor]:

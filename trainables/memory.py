@@ -29,5 +29,10 @@ def told_apart(device: torch.device) -> Iterator[None]:
     raise exhausted
 
 
+def fence_off(device: torch.device, share: float) -> None:
+    """Keeps the tensors of this process within a share, in (0, 1], of a GPU's memory; beyond it memory is exhausted."""
+    torch.cuda.set_per_process_memory_fraction(share, device)
+
+
 def _is_for_want_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(phrase in str(error) for phrase in _PHRASES)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,31 +55,43 @@ class Metrics:
         if not num_images:
             raise ValueError("metrics need at least one image, got none")
         num_true_K, num_predicted_K, num_right_K = confusion_KK.sum(1), confusion_KK.sum(0), confusion_KK.diagonal()
-        recall_K, precision_K = _shares(num_right_K, num_true_K), _shares(num_right_K, num_predicted_K)
+        pooled = scores(num_right=num_right_K, num_true=num_true_K, num_predicted=num_predicted_K, log_loss_sum=np.asarray(log_loss_sum))
         return cls(
-            accuracy=float(num_right_K.sum() / num_images),
-            balanced_accuracy=float(np.nanmean(recall_K)),
-            macro_f1=float(np.nanmean(_shares(2 * num_right_K, num_true_K + num_predicted_K))),
-            log_loss=log_loss_sum / num_images,
-            kappa=_kappa(confusion_KK),
-            worst_class_recall=float(np.nanmin(recall_K)),
-            recall_by_class=_present(recall_K),
-            precision_by_class=_present(precision_K),
+            **{name: float(score) for name, score in pooled.items()},
+            recall_by_class=_present(_shares(num_right_K, num_true_K)),
+            precision_by_class=_present(_shares(num_right_K, num_predicted_K)),
             confusion=tuple(tuple(row) for row in confusion_KK.tolist()),
             num_images=num_images,
         )
 
 
-def _shares(part_K: NDArray[np.int64], whole_K: NDArray[np.int64]) -> NDArray[np.float64]:
+def scores(
+    *, num_right: NDArray[Any], num_true: NDArray[Any], num_predicted: NDArray[Any], log_loss_sum: NDArray[Any]
+) -> dict[str, NDArray[np.float64]]:
+    """The fields of `Metrics` that METRICS names, of one set of images (K,) or of many at once (..., K), each of at least one image.
+
+    The counts are of images by class: recognised, true, predicted; `log_loss_sum` (...) is summed over images.
+    """
+    num_images = num_true.sum(-1)
+    recall, accuracy = _shares(num_right, num_true), num_right.sum(-1) / num_images
+    return {
+        "accuracy": accuracy,
+        "balanced_accuracy": np.nanmean(recall, -1),
+        "macro_f1": np.nanmean(_shares(2 * num_right, num_true + num_predicted), -1),
+        "log_loss": log_loss_sum / num_images,
+        "kappa": _kappa(accuracy, (num_true * num_predicted).sum(-1) / num_images**2),
+        "worst_class_recall": np.nanmin(recall, -1),
+    }
+
+
+def _shares(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     """part / whole, NaN where the whole is 0."""
-    return np.divide(part_K, whole_K, out=np.full(len(whole_K), np.nan), where=whole_K > 0)
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 
-def _kappa(confusion_KK: NDArray[np.int64]) -> float:
-    num_images = confusion_KK.sum()
-    observed = confusion_KK.diagonal().sum() / num_images
-    by_chance = float(confusion_KK.sum(0) / num_images @ (confusion_KK.sum(1) / num_images))
-    return 0.0 if by_chance == 1 else float((observed - by_chance) / (1 - by_chance))
+def _kappa(observed: NDArray[np.float64], by_chance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """0 where chance alone agrees."""
+    return np.divide(observed - by_chance, 1 - by_chance, out=np.zeros(np.shape(observed)), where=by_chance < 1)
 
 
 def _present(values_K: NDArray[np.float64]) -> tuple[float | None, ...]:

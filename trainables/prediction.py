@@ -4,14 +4,16 @@ import copy
 import dataclasses
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables.calibration import fitted_temperature
 from trainables.datasets.manifest import Manifest
@@ -22,6 +24,7 @@ from trainables.device import find_device
 from trainables.errors import DatasetError
 from trainables.evaluation import logits_of
 from trainables.models.building import build_model
+from trainables.models.weights import read_tensors
 from trainables.preprocessing import Preprocessing
 from trainables.recipe.tree import Recipe
 
@@ -45,9 +48,12 @@ class Card:
     dataset_digest: str
     temperature: float = 1.0
     """What logits are divided by before they become probabilities, above 0."""
+    earlier: tuple[tuple[int, Recipe], ...] = ()
+    """Recipes that trained the weights before this one took over, each with its last epoch: where there are some, this one alone does not
+    train them again."""
 
     @classmethod
-    def of(cls, recipe: Recipe, manifest: Manifest) -> "Card":
+    def of(cls, recipe: Recipe, manifest: Manifest, earlier: tuple[tuple[int, Recipe], ...] = ()) -> "Card":
         """The card of a model that this recipe made of this dataset, at temperature 1."""
         return cls(
             recipe=recipe,
@@ -56,11 +62,13 @@ class Card:
             permute_seed=manifest.options.get("permute_seed"),
             dataset=manifest.name,
             dataset_digest=manifest.digest,
+            earlier=earlier,
         )
 
     def write(self, path: Path) -> None:
         """As JSON that a person may read; `read` turns it back."""
         tree = {**vars(self), "recipe": self.recipe.to_dict(), "preprocessing": dataclasses.asdict(self.preprocessing)}
+        tree["earlier"] = [(last_epoch, recipe.to_dict()) for last_epoch, recipe in self.earlier]
         path.write_text(json.dumps(tree, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
     @classmethod
@@ -70,7 +78,8 @@ class Card:
         pixels = tree["preprocessing"]
         preprocessing = Preprocessing(**{**pixels, "pixel_mean": tuple(pixels["pixel_mean"]), "pixel_std": tuple(pixels["pixel_std"])})
         known = {"recipe": Recipe.from_dict(tree["recipe"]), "classes": tuple(tree["classes"]), "preprocessing": preprocessing}
-        return cls(**{**tree, **known})
+        earlier = tuple((last_epoch, Recipe.from_dict(recipe)) for last_epoch, recipe in tree.get("earlier", ()))
+        return cls(**{**tree, **known, "earlier": earlier})
 
 
 class Classifier:
@@ -90,13 +99,11 @@ class Classifier:
     def probabilities(self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8] | bytes]) -> NDArray[np.float32]:
         """Class probabilities (N, K), in the order of `card.classes`, of images as people have them.
 
-        Images are uint8 arrays (H, W), (H, W, 1), (H, W, 3), (H, W, 4), or encoded files (PNG, JPEG, ...). They go through what the
-        dataset's own images went through when it was added: turned upright, made gray or RGB, scaled and cropped to the dataset's
-        size, permuted. Raises DatasetError for what is no image.
+        Images are what `as_stored` takes; it raises DatasetError for what is no image.
         """
         if not len(images):
             return np.empty((0, len(self.card.classes)), np.float32)
-        return self.probabilities_of_stored(np.stack([_as_stored(image, self.card) for image in images]))
+        return self.probabilities_of_stored(np.stack([as_stored(image, self.card) for image in images]))
 
     def probabilities_of_stored(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Class probabilities (N, K) of images as the dataset stores them, such as those of a `Split`."""
@@ -120,9 +127,16 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: Path, *, device: torch.device | None = None) -> "Classifier":
-        """The classifier that `save` wrote into `folder`, on any device. Raises FileNotFoundError where there is none."""
-        weights = torch.load(folder / WEIGHTS_FILE, map_location="cpu", weights_only=True)
-        return cls(Card.read(folder / CARD_FILE), weights, device=device)
+        """The classifier that `save` wrote into `folder`, on any device.
+
+        Raises FileNotFoundError where there is none, WeightsError where its weights are not tensors alone; no code in them is run.
+        """
+        return cls(Card.read(folder / CARD_FILE), read_tensors(folder / WEIGHTS_FILE), device=device)
+
+    @property
+    def module(self) -> nn.Module:
+        """The network, on its device."""
+        return self._module
 
     def _logits(self, images_NHWC: NDArray[np.uint8]) -> Tensor:
         pixels, recipe = self.card.preprocessing, self.card.recipe
@@ -131,19 +145,15 @@ class Classifier:
         return logits_of(self._module, pixels, resident_NHWC, recipe.evaluation, seed=recipe.seed)
 
 
-def _stored_shape(pixels: Preprocessing) -> tuple[int, int, int]:
-    return pixels.height, pixels.width, pixels.channels
+def as_stored(image: NDArray[np.uint8] | bytes, card: Card) -> NDArray[np.uint8]:
+    """Pixels (H, W, C) of an image as people have it, of the size and channels that the dataset stores.
 
-
-def _as_stored(image: NDArray[np.uint8] | bytes, card: Card) -> NDArray[np.uint8]:
-    """Pixels (H, W, C) of the size and channels that the dataset stores, permuted as it permutes them."""
+    It is a uint8 array (H, W) or (H, W, C) of 1 to 4 channels (gray, gray and alpha, RGB, RGB and alpha), or an encoded file (PNG, JPEG,
+    ...). It goes through what the dataset's own images went through when it was added: turned upright, made gray or RGB, scaled and
+    cropped, permuted. Raises DatasetError for what is no image, and for a file of more pixels than Pillow takes to be harmless.
+    """
     pixels = card.preprocessing
-    if isinstance(image, np.ndarray):
-        image = _checked(image)
-    try:
-        decoded_HWC = decode(image, AddOptions(channels=pixels.channels))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DatasetError(f"an image must be an array of pixels or a file that Pillow can read, and is not: {error}") from error
+    decoded_HWC = _decoded(_checked(image) if isinstance(image, np.ndarray) else image, pixels.channels)
     if decoded_HWC.shape[:2] != (pixels.height, pixels.width):
         picture = Image.fromarray(decoded_HWC.squeeze(2) if pixels.channels == 1 else decoded_HWC)
         fitted = ImageOps.fit(picture, (pixels.width, pixels.height), Image.Resampling.LANCZOS)
@@ -151,8 +161,35 @@ def _as_stored(image: NDArray[np.uint8] | bytes, card: Card) -> NDArray[np.uint8
     return decoded_HWC if card.permute_seed is None else permute(decoded_HWC, card.permute_seed)
 
 
+def _stored_shape(pixels: Preprocessing) -> tuple[int, int, int]:
+    return pixels.height, pixels.width, pixels.channels
+
+
+def _decoded(image: NDArray[np.uint8] | bytes, channels: int) -> NDArray[np.uint8]:
+    try:
+        if not isinstance(image, np.ndarray):
+            _check_size(image)
+        return decode(image, AddOptions(channels=channels))
+    except DatasetError:
+        raise
+    except Exception as error:  # decoders raise almost anything on foreign bytes (OSError, SyntaxError, struct.error)
+        # Pillow names bytes that it cannot identify by their address in memory.
+        reason = "its format is not known" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
+        raise DatasetError(f"an image must be an array of pixels or a file that Pillow can read, and is not: {reason}") from error
+
+
+def _check_size(encoded: bytes) -> None:
+    """Raises DatasetError for a file of few bytes that unpacks to gigabytes; reads its header alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            Image.open(BytesIO(encoded)).close()
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise DatasetError(f"an image may have {Image.MAX_IMAGE_PIXELS:,} pixels, and this one has more; scale it down") from error
+
+
 def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    is_image = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3, 4))
+    is_image = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 2, 3, 4))
     if image.dtype != np.uint8 or not is_image or not image.size:
-        raise DatasetError(f"an image must be uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {image.dtype} {image.shape}")
+        raise DatasetError(f"an image must be uint8 (H, W) or (H, W, C) of 1 to 4 channels, got {image.dtype} {image.shape}")
     return image.squeeze(2) if image.ndim == 3 and image.shape[2] == 1 else image

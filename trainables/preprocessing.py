@@ -61,6 +61,16 @@ class Preprocessing:
         """L, the side in pixels of the square images that `scaled` returns."""
         return self.image_size + self.crop_margin
 
+    @property
+    def resident_bytes(self) -> int:
+        """Of one image of `resident`."""
+        return self.channels * (self.scaled_size**2 if self.is_shrunk else self.height * self.width)
+
+    @property
+    def is_shrunk(self) -> bool:
+        """Whether `resident` makes images smaller than they are stored."""
+        return self.height > self.scaled_size or self.width > self.scaled_size
+
     def resident(self, images_NHWC: NDArray[np.uint8], device: torch.device) -> Tensor:
         """The images on `device` as uint8 (N, H', W', C), ready for `scaled`.
 
@@ -68,7 +78,7 @@ class Preprocessing:
         their memory, which must not be written to.
         """
         stored_NHWC, side = _without_copy(images_NHWC), self.scaled_size
-        if self.height <= side and self.width <= side:
+        if not self.is_shrunk:
             return stored_NHWC.to(device)
         return torch.cat([resized_uint8(chunk.to(device), side, side) for chunk in _chunks(stored_NHWC)])
 

@@ -29,7 +29,7 @@ class Step:
     loss: ImageLoss
     preprocessing: Preprocessing
     average: WeightAverage | None
-    multipliers_K: Tensor | None  # noqa: N815
+    multipliers_K: Tensor | None
     """What the augmentation's strength is multiplied by for each class; None where all are treated alike."""
     micro_batch: int
     """Images that go through the network at once."""

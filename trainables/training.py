@@ -1,7 +1,6 @@
 """The training of one recipe on one dataset, as an iterator of epochs."""
 
 import math
-import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -17,27 +16,26 @@ from trainables.averaging import WeightAverage
 from trainables.datasets.dataset import Dataset
 from trainables.device import find_device, repeatable
 from trainables.epoch import Epoch
-from trainables.errors import DivergedError, RecipeError
+from trainables.errors import DivergedError
 from trainables.evaluation import logits_of, metrics_of_logits
+from trainables.inspection import Inspection
 from trainables.losses import build_loss
 from trainables.memory import told_apart
 from trainables.models.building import build_model
 from trainables.models.catalogue import check_branches, check_recipe
-from trainables.models.network import Network
 from trainables.optimizers import build_optimizer, set_learning_rate
 from trainables.preprocessing import Preprocessing
 from trainables.randomness import seeded
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.sampling import epoch_order, kept_images
 from trainables.schedules import has_stalled, learning_rate
 from trainables.step import Step
+from trainables.training_images import TrainingImages
+from trainables.training_state import TrainingState
 
 # N images, B batch, H height, W width as stored, C channels, K classes
 
-STATE_FILE = "training.pt"
 NUM_LATENCY_TRIES = 9
-CPU = torch.device("cpu")
 
 
 class Training:
@@ -61,10 +59,8 @@ class Training:
         self.manifest = manifest
         self.micro_batch = min(micro_batch or recipe.batch_size, recipe.batch_size)
         self.device = device or find_device()
-        images_NHWC, labels_N = _kept(dataset, recipe)
-        num_by_class = np.bincount(labels_N, minlength=manifest.num_classes).tolist()
-        self._num_images_per_epoch = _num_images_per_epoch(len(labels_N), recipe.batch_size)
-        self._num_steps = math.ceil(self._num_images_per_epoch / recipe.batch_size)
+        self.preprocessing = Preprocessing.of(recipe, manifest)
+        self._images = TrainingImages(dataset, recipe, self.preprocessing, self.device)
         self._network = build_model(
             recipe.model,
             num_classes=manifest.num_classes,
@@ -73,27 +69,26 @@ class Training:
             seed=recipe.seed,
             normalisation=recipe.data.normalisation,
         )
-        _check_batches(self._network, recipe, len(labels_N))
+        self._images.check_batches(self._network)
         self._network.module.to(self.device).to(memory_format=torch.channels_last)
-        self._average = _average(self._network, recipe, self._num_steps)
-        self.preprocessing = Preprocessing.of(recipe, manifest)
-        multipliers = strength_multipliers(recipe.augmentation, num_by_class)
+        halflife = recipe.optimizer.average_halflife
+        self._average = None if halflife is None else WeightAverage(self._network.module, halflife, self._images.num_steps)
+        multipliers = strength_multipliers(recipe.augmentation, self._images.num_by_class)
         self._step = Step(
             recipe=recipe,
             network=self._network,
-            loss=build_loss(recipe.loss, manifest.classes, num_by_class, self.device),
+            loss=build_loss(recipe.loss, manifest.classes, self._images.num_by_class, self.device),
             preprocessing=self.preprocessing,
             average=self._average,
             multipliers_K=None if multipliers is None else torch.tensor(multipliers, device=self.device),
             micro_batch=self.micro_batch,
             device=self.device,
         )
-        self._order_labels_N = torch.tensor(labels_N)
-        self._train_NHWC = self.preprocessing.resident(images_NHWC, self.device)
-        self._train_labels_N = self._order_labels_N.to(self.device)
         self._validation_NHWC = self.preprocessing.resident(dataset.validation.images, self.device)
         self._validation_labels_N = torch.tensor(dataset.validation.labels, device=self.device)
         self._accuracies: list[float] = []
+        self._last_logits_NK: Tensor | None = None
+        """Of the validation split, until the next epoch begins."""
         self._optimizer: torch.optim.Optimizer | None = None
 
     def __iter__(self) -> Iterator[Epoch]:
@@ -133,43 +128,52 @@ class Training:
         logits_NK = self._logits(resident_NHWC)
         return logits_NK.softmax(1).cpu().numpy()
 
+    def inspection(self) -> Inspection:
+        """What the validation of the epoch that was trained last looks like, by the logits that it computed."""
+        assert self._last_logits_NK is not None, "an epoch was trained"
+        probability_N, predicted_N = self._last_logits_NK.double().softmax(1).max(1)
+        return Inspection.of(
+            predicted_N=predicted_N.cpu().numpy(),
+            probability_N=probability_N.cpu().numpy(),
+            labels_N=self._validation_labels_N.cpu().numpy(),
+            num_classes=self.manifest.num_classes,
+            epoch=self.num_epochs_done,
+        )
+
     def weights(self) -> dict[str, Tensor]:
         """A copy on the CPU of the state dict that is validated, the average where the recipe keeps one; further epochs leave it alone."""
         return {key: tensor.detach().to("cpu", copy=True) for key, tensor in self._validated.state_dict().items()}
 
     def save(self, folder: Path) -> None:
         """Writes all that the following epochs depend on into `folder`, whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {
-            "recipe": self.recipe.to_dict(),
-            "dataset": self.manifest.digest,
-            "accuracies": self._accuracies,
-            "network": self._network.module.state_dict(),
-            "average": None if self._average is None else self._average.state_dict(),
-            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
-        }
-        unfinished = folder / f"{STATE_FILE}.{os.getpid()}"
-        torch.save(state, unfinished)
-        unfinished.replace(folder / STATE_FILE)
+        TrainingState(
+            recipe=self.recipe,
+            dataset=self.manifest.digest,
+            accuracies=self._accuracies,
+            network=self._network.module.state_dict(),
+            average=None if self._average is None else self._average.state_dict(),
+            optimizer=None if self._optimizer is None else self._optimizer.state_dict(),
+        ).write(folder)
 
-    def load(self, folder: Path) -> None:
-        """Continues where `save` wrote into `folder`.
+    def load(self, folder: Path, *, with_other_values: bool = False) -> None:
+        """Continues where `save` wrote into `folder`; `with_other_values`, also a training of a recipe that differs from this one in no
+        more than what may change on the way (`trainables.recipe.continuation`): this recipe's values hold from here on.
 
         Raises FileNotFoundError if it did not, RecipeError if it was another recipe's training or another dataset's.
         """
-        state = torch.load(folder / STATE_FILE, map_location=self.device, weights_only=True)
-        if state["recipe"] != self.recipe.to_dict() or state["dataset"] != self.manifest.digest:
-            raise RecipeError(
-                f"{folder} must hold a training of this recipe on this dataset, and holds another; give another folder or remove it"
-            )
-        self._network.module.load_state_dict(state["network"])
-        if self._average is not None:
-            self._average.load_state_dict(state["average"])
-        self._accuracies = list(state["accuracies"])
+        state = TrainingState.read(folder, self.recipe, self.manifest.digest, self.device, with_other_values=with_other_values)
+        self._network.module.load_state_dict(state.network)
+        if self._average is not None and state.average is not None:
+            self._average.load_state_dict(state.average)
+        self._accuracies = list(state.accuracies)
         self._optimizer = None
         phase_index, epoch_of_phase = self._position()
-        if epoch_of_phase > 0:
-            self._enter(self.recipe.phases[phase_index]).load_state_dict(state["optimizer"])
+        if epoch_of_phase > 0 and state.optimizer is not None:
+            optimizer = self._enter(self.recipe.phases[phase_index])
+            before = build_optimizer(state.recipe.optimizer, self._network, state.recipe.phases[phase_index])
+            before.load_state_dict(state.optimizer)
+            # A state dict would bring the values and groups that it was written under; what it knows of each parameter moves alone.
+            optimizer.state.update(before.state)
 
     def _position(self) -> tuple[int, int]:
         """Of the next epoch: index of its phase, and epochs of that phase already done."""
@@ -185,14 +189,17 @@ class Training:
         phase, number = self.recipe.phases[phase_index], self.num_epochs_done + 1
         if epoch_of_phase == 0:
             self._enter(phase)
+        self._last_logits_NK = None
         start = time.perf_counter()
         with seeded(self.recipe.seed, "dropout", number, self.device), repeatable(self.device):
             train_loss, last_learning_rate = self._train(phase, epoch_of_phase)
         trained = time.perf_counter()
         _check_finite("training", train_loss, number, last_learning_rate)
-        metrics = metrics_of_logits(self._logits(self._validation_NHWC), self._validation_labels_N)
+        logits_NK = self._logits(self._validation_NHWC)
+        metrics = metrics_of_logits(logits_NK, self._validation_labels_N)
         _check_finite("validation", metrics.log_loss, number, last_learning_rate)
         self._accuracies.append(metrics.accuracy)
+        self._last_logits_NK = logits_NK
         return Epoch(
             number=number,
             phase=phase_index + 1,
@@ -201,7 +208,7 @@ class Training:
             metrics=metrics,
             train_seconds=trained - start,
             validation_seconds=time.perf_counter() - trained,
-            num_train_images=self._num_images_per_epoch,
+            num_train_images=self._images.num_per_epoch,
         )
 
     def _enter(self, phase: Phase) -> torch.optim.Optimizer:
@@ -224,46 +231,13 @@ class Training:
         rate = phase.learning_rate
         progress = self.num_epochs_done / self.recipe.num_epochs
         accuracies = self._accuracies[self.num_epochs_done - epoch_of_phase :]
-        for index, chosen_B in enumerate(self._order().split(self.recipe.batch_size)):
-            rate = learning_rate(phase, epoch_of_phase * self._num_steps + index, self._num_steps, accuracies)
+        num_steps = self._images.num_steps
+        for index, (images_BHWC, labels_B) in enumerate(self._images.batches(self.num_epochs_done)):
+            rate = learning_rate(phase, epoch_of_phase * num_steps + index, num_steps, accuracies)
             set_learning_rate(self._optimizer, rate)
-            images_BHWC, labels_B = self._train_NHWC[chosen_B], self._train_labels_N[chosen_B]
-            loss = self._step.take(self._optimizer, images_BHWC, labels_B, self.num_epochs_done * self._num_steps + index, progress)
-            loss_sum += loss * len(chosen_B)
-        return loss_sum.item() / self._num_images_per_epoch, rate
-
-    def _order(self) -> Tensor:
-        """Indices of the epoch's images; drawn on the CPU, so that every device sees the same order."""
-        order_N = epoch_order(self._order_labels_N, self.recipe.data.sampler_power, self.recipe.seed, self.num_epochs_done)
-        return order_N[: self._num_images_per_epoch].to(self.device)
-
-
-def _kept(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (N, H, W, C) and labels (N,) that the recipe trains on; without a limit they are the mapped ones, not a copy."""
-    images_NHWC, labels_N = dataset.train.images, dataset.train.labels
-    if recipe.data.train_images is None:
-        return images_NHWC, labels_N
-    kept = kept_images(labels_N, recipe.data.train_images, dataset.manifest.num_classes)
-    return images_NHWC[kept], labels_N[kept]
-
-
-def _average(network: Network, recipe: Recipe, steps_per_epoch: int) -> WeightAverage | None:
-    halflife = recipe.optimizer.average_halflife
-    return None if halflife is None else WeightAverage(network.module, halflife, steps_per_epoch)
-
-
-def _num_images_per_epoch(num_images: int, batch_size: int) -> int:
-    """All, except one that would be a batch of its own: BatchNorm cannot train on a single image."""
-    return num_images - 1 if batch_size > 1 and num_images % batch_size == 1 and num_images > 1 else num_images
-
-
-def _check_batches(network: Network, recipe: Recipe, num_images: int) -> None:
-    is_single = min(recipe.batch_size, num_images) == 1
-    if is_single and recipe.model.batch_norm != "eval_all" and network.batch_norm_layers():
-        raise RecipeError(
-            f"BatchNorm needs at least 2 images per batch, got batch_size {recipe.batch_size} on {num_images} images; "
-            "raise batch_size or set batch_norm to eval_all"
-        )
+            loss = self._step.take(self._optimizer, images_BHWC, labels_B, self.num_epochs_done * num_steps + index, progress)
+            loss_sum += loss * len(labels_B)
+        return loss_sum.item() / self._images.num_per_epoch, rate
 
 
 def _check_finite(which: str, loss: float, number: int, rate: float) -> None:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search_spaces.space import Point
+import numpy as np
+
+from study import names
+from study.search.trial import Next
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +16,8 @@ class Assignment:
 
     study: str
     study_folder: str
+    log_folder: str
+    """Where trials write what MLflow is to have, until it has it."""
     dataset_folder: str
     metric: str
     maximise: bool
@@ -32,10 +37,30 @@ class Assignment:
     """Whether an objective or a constraint wants to know how long an image takes."""
     tags: Mapping[str, str]
     """Put on every trial's run: commit, package versions."""
+    dataset_address: str | None = None
+    """Where the dataset is published, if each machine shall have its own copy."""
+    gpus: float = 0.0
+    """Of each trial; a fraction is a part of one that it shares."""
+    gpu_overhead_bytes: int = 0
+    """What a trial's process takes of a shared GPU besides its tensors."""
+    confirmations: tuple[tuple[int, int], ...] = ()
+    """Of each trial that confirms: the trial whose configuration it trains again, and which further seed, from 1. None in a search."""
 
     def to_config(self) -> dict[str, Any]:
         """The part of Ray Tune's configuration that is the same for all trials."""
         return {"assignment": asdict(self)}
+
+    def trial_seed(self, number: int) -> int:
+        """The seed of a trial's training."""
+        return confirmation_seed(self.seed, *self.confirmations[number]) if self.confirmations else trial_seed(self.seed, number)
+
+    def run_name(self, number: int) -> str:
+        """What a trial's run is called in MLflow."""
+        return names.confirmation_name(*self.confirmations[number]) if self.confirmations else names.trial_name(number)
+
+    def run_tags(self, number: int) -> dict[str, str]:
+        """By what a trial's run is found again in MLflow."""
+        return names.confirmation_tags(*self.confirmations[number]) if self.confirmations else names.trial_tags(number)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Assignment":
@@ -43,11 +68,17 @@ class Assignment:
         return cls(**config["assignment"])
 
 
-def trial_config(number: int, point: Point, attempt: int) -> dict[str, Any]:
-    """The part of Ray Tune's configuration that is a trial's own; `attempt` counts its beginnings in this execution from 0."""
-    return {"trial": number, "point": dict(point), "attempt": attempt}
+def trial_config(chosen: Next) -> dict[str, Any]:
+    """The part of Ray Tune's configuration that is a trial's own."""
+    begun = None if chosen.continues is None else {"trial": chosen.continues.trial, "epoch": chosen.continues.epoch}
+    return {"trial": chosen.number, "point": dict(chosen.point), "attempt": chosen.attempt, "continues": begun}
 
 
 def trial_seed(study_seed: int, number: int) -> int:
     """The seed of a trial's training, its own for each trial of each study seed."""
     return study_seed * 1_000_003 + number
+
+
+def confirmation_seed(study_seed: int, trial: int, seed: int) -> int:
+    """The seed with which a trial's configuration is trained again, for `seed` from 1: its own for each."""
+    return int(np.random.SeedSequence((study_seed, trial, seed)).generate_state(1)[0])

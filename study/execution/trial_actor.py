@@ -7,26 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import ray
 import torch
 from ray import tune
 
+from cluster.packing import fence
 from study import names
 from study.checkpoints import Kept, load_checkpoint, read_kept, save_checkpoint, write_kept
-from study.execution.assignment import Assignment, trial_seed
+from study.execution.assignment import Assignment
+from study.execution.device import trial_device
+from study.execution.machine_use import MachineUse
 from study.point import build_recipe
-from study.tracking.outbox import DRAIN_SECONDS, Outbox
+from study.tracking.outbox import Outbox
 from study.tracking.trial_run import TrialRun
 from study.weights_folder import save_weights
 from trainables.datasets.dataset import Dataset
+from trainables.datasets.listing import read_manifest
+from trainables.datasets.node_cache import cached_dataset
+from trainables.device import device_name
 from trainables.epoch import Epoch
 from trainables.errors import MemoryExhaustedError, TrainableError
-from trainables.memory import told_apart
+from trainables.memory import fence_off, told_apart
 from trainables.metrics import METRICS
+from trainables.threads import use_threads
 from trainables.training import Training
 
-LAST_EPOCH_SECONDS = 30.0
-"""How long a complete trial holds its last epoch back until MLflow has all of it: Ray Tune gives a process that ends 10 s."""
+GOODBYE_SECONDS = 5.0
+"""How long a process that ends goes on sending to MLflow; Ray Tune gives it 10 s. What is left then, the study's driver sends."""
 
 
 class TrialActor(tune.Trainable):
@@ -41,7 +47,8 @@ class TrialActor(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Readies the process, then the first trial."""
         self._assignment = Assignment.from_config(config)
-        torch.set_num_threads(self._assignment.cpus)
+        use_threads(self._assignment.cpus)
+        _stay_in_share(self._assignment)
         self._outbox = Outbox(self._assignment.tracking_uri)
         self._dataset: Dataset | None = None
         self._is_spoiled = False
@@ -50,11 +57,13 @@ class TrialActor(tune.Trainable):
         """What a trial that goes on tells first."""
         self._kept = Kept()
         self._saved_at = 0.0
+        self._saved_epoch = 0
+        self._machine = MachineUse(trial_device())
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial; False if this process should not."""
-        self._run.draw()  # for a trial that was stopped, which it learns here
+        self._run.leave()  # a trial that was stopped learns it here
         self._save()
         if self._is_spoiled or Assignment.from_config(new_config) != self._assignment:
             return False
@@ -80,14 +89,15 @@ class TrialActor(tune.Trainable):
                 return self._failure(error, "broken")
 
     def cleanup(self) -> None:
-        """Writes the state of a trial that was cut off, draws what is left and waits for MLflow."""
+        """Writes the state of a trial that was cut off, and lets MLflow have what it takes at once."""
         self._save()
-        self._run.draw()
-        self._outbox.drain(DRAIN_SECONDS)
+        self._run.leave()
+        self._outbox.drain(GOODBYE_SECONDS)
 
     def _begin(self, config: Mapping[str, Any]) -> None:
         self._number: int = config["trial"]
         self._point: dict[str, Any] = dict(config["point"])
+        self._continues: dict[str, int] | None = config["continues"]
         self._is_open = False
         self._is_unmeasured = True
         is_first = config["attempt"] == 0 and not self._assignment.is_resumed
@@ -99,25 +109,37 @@ class TrialActor(tune.Trainable):
     def _start(self) -> Training:
         assignment = self._assignment
         if self._dataset is None:
-            self._dataset = Dataset.open(Path(assignment.dataset_folder))
+            self._dataset = Dataset.open(_stored(assignment))
         manifest = self._dataset.manifest
         named = self._point.get("weights", "none")
         point = {**self._point, "weights": assignment.weights.get(named, named)}
-        recipe = build_recipe(point, dataset=manifest, epochs=assignment.epochs, seed=trial_seed(assignment.seed, self._number))
-        device = _device()
+        recipe = build_recipe(point, dataset=manifest, epochs=assignment.epochs, seed=assignment.trial_seed(self._number))
+        device = trial_device()
         if not self._is_open:
             self._run.open()
-            self._run.describe(self._point, recipe, manifest, _device_name(device))
+            self._run.describe(self._point, recipe, manifest, device_name(device))
+            if self._continues is not None:
+                self._run.note(names.continuing_tags(**self._continues))
             self._is_open = True
         with told_apart(device):
             training = Training(recipe, self._dataset, device=device, micro_batch=self._kept.micro_batch)
-        if not load_checkpoint(self._folder, self._number, training):
-            self._kept = Kept(micro_batch=self._kept.micro_batch)
+        self._load(training)
         last = self._kept.last_epoch
         if last is not None and last["number"] == training.num_epochs_done:
             self._told_again = Epoch.from_dict(last)
         self._saved_at = time.monotonic()
         return training
+
+    def _load(self, training: Training) -> None:
+        """Goes to the trial's checkpoint, if it has one. Raises TrainableError where it should have its parent's, and has not."""
+        begun = self._continues
+        if not load_checkpoint(self._folder, self._number, training, with_other_values=begun is not None):
+            self._kept = Kept(micro_batch=self._kept.micro_batch)
+        if begun is not None and training.num_epochs_done < begun["epoch"]:
+            raise TrainableError(
+                f"the checkpoint of {names.trial_name(begun['trial'])} at epoch {begun['epoch']}, from which this trial goes on, is gone"
+            )
+        self._saved_epoch = training.num_epochs_done
 
     def _take_smaller_parts(self) -> bool:
         """Drops the training for one of half the micro-batch, which goes on from the checkpoint; False if it cannot be halved."""
@@ -130,10 +152,14 @@ class TrialActor(tune.Trainable):
         return True
 
     def _save(self) -> None:
-        """Writes the state of the training, if there is one with something left to train."""
-        if self._training is not None and self._training.num_epochs_done and not self._training.has_ended:
-            save_checkpoint(self._folder, self._number, self._training, self._kept)
-            self._saved_at = time.monotonic()
+        """Writes the state of the training, if there is one with something left to train.
+
+        Not twice after the same epoch: when a process that idled takes its next trial, its last one may be further on in another.
+        """
+        training = self._training
+        if training is not None and not training.has_ended and training.num_epochs_done > self._saved_epoch:
+            save_checkpoint(self._folder, self._number, training, self._kept)
+            self._saved_at, self._saved_epoch = time.monotonic(), training.num_epochs_done
 
     @property
     def _folder(self) -> Path:
@@ -145,14 +171,14 @@ class TrialActor(tune.Trainable):
         if best is None or (value > best if self._assignment.maximise else value < best):
             best = value
             save_weights(self._folder, self._number, training)
+            self._run.inspect(training.inspection())
         self._kept = replace(self._kept, best=best, last_epoch=epoch.to_dict())
-        self._run.log_epoch(epoch, best)
+        self._run.log_epoch(epoch, best, self._machine.since_last())
         is_last = training.has_ended
         if time.monotonic() - self._saved_at >= self._assignment.seconds_between_checkpoints:
             self._save()
         if is_last:
             self._run.complete()
-            self._outbox.drain(LAST_EPOCH_SECONDS)
         return {
             "outcome": "complete" if is_last else "going_on",
             "epoch": epoch.number,
@@ -183,12 +209,16 @@ class TrialActor(tune.Trainable):
         return {"outcome": outcome, "reason": reason, "run_id": self._run.run_id}
 
 
-def _device() -> torch.device:
-    """The GPU that Ray assigned to this process, if it did; a machine's other GPUs are other trials'."""
-    return torch.device("cuda" if ray.get_runtime_context().get_accelerator_ids().get("GPU") else "cpu")
+def _stay_in_share(assignment: Assignment) -> None:
+    """Fences off the process's part of a GPU that it shares: another's trial must not run out of memory by this one's doing."""
+    device = trial_device()
+    if device.type == "cuda" and assignment.gpus < 1:
+        _, total_bytes = torch.cuda.mem_get_info(device)
+        fence_off(device, fence(assignment.gpus, total_bytes, assignment.gpu_overhead_bytes))
 
 
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
+def _stored(assignment: Assignment) -> Path:
+    """The dataset's folder: this machine's own copy of one that is published, where others would wait for shared storage."""
+    if assignment.dataset_address is None:
+        return Path(assignment.dataset_folder)
+    return cached_dataset(assignment.dataset_address, read_manifest(Path(assignment.dataset_folder)).digest)

@@ -6,17 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cluster.connection import capacity
 from search_spaces.space import SearchSpace
-from study.errors import StudyError
 from study.execution.assignment import Assignment
+from study.execution.slots import Slots, slots
 from study.names import trial_name
 from study.search.course import Course
+from study.search.exploring import Explorer
+from study.search.generations import Generations
 from study.search.limits import Limits
 from study.search.record import StudyRecord
 from study.search.stopping.building import build_rule
-from study.spec.resources import Resources
 from study.spec.study_spec import StudySpec
+from study.steering import Edit
+from trainables.datasets.manifest import Manifest
 
 RAY_FOLDER = "ray"
 """Where Ray Tune keeps its own notes, inside the study's folder, while it runs."""
@@ -28,12 +30,24 @@ def tune_study(
     record: StudyRecord,
     assignment: Assignment,
     on_change: Callable[[int], None],
+    steering: Callable[[], tuple[Edit, ...]] | None = None,
 ) -> bool:
-    """Runs trials until the budget is spent (True), or until Ctrl-C (False).
+    """Runs trials until the budget is spent (True), or until Ctrl-C (False). `steering` is as `Course` has it.
 
-    What they report goes into `record`; `on_change` gets the number of each trial that reported. Raises StudyError if the cluster
-    cannot hold a single trial.
+    What they report goes into `record`; `on_change` gets the number of each trial that reported, or began or ended without doing so.
     """
+    record.note(gpus_per_trial=assignment.gpus)
+    course = _course(spec, space, record, assignment, steering, on_change)
+    if not course.is_over:  # Ray Tune takes seconds to say that there is nothing to do
+        with slots(spec.resources, assignment, record) as room:
+            _tune(course, room, assignment, on_change)
+    shutil.rmtree(Path(assignment.study_folder) / RAY_FOLDER, ignore_errors=True)  # all that counts is in the record
+    if course.is_over:
+        course.conclude()
+    return course.is_over and not course.is_stopped
+
+
+def _tune(course: Course, room: Slots, assignment: Assignment, on_change: Callable[[int], None]) -> None:
     from ray import tune
 
     from study.execution.scheduler import CourseScheduler
@@ -41,14 +55,13 @@ def tune_study(
     from study.execution.trial_actor import TrialActor
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    resources = trial_resources(spec.resources)
-    course = _course(spec, space, record, Path(assignment.study_folder), resources)
+    searcher = CourseSearcher(course, room)
     tuner = tune.Tuner(
-        tune.with_resources(TrialActor, resources),
+        tune.with_resources(TrialActor, {"cpu": assignment.cpus, "gpu": assignment.gpus}),
         param_space=assignment.to_config(),
         tune_config=tune.TuneConfig(
-            search_alg=CourseSearcher(course, lambda: num_slots(spec.resources, resources)),
-            scheduler=CourseScheduler(course, on_change),
+            search_alg=searcher,
+            scheduler=CourseScheduler(course, on_change, searcher.has_room_after_an_end),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_name,
@@ -62,38 +75,18 @@ def tune_study(
         ),
     )
     tuner.fit()
-    shutil.rmtree(Path(assignment.study_folder) / RAY_FOLDER, ignore_errors=True)  # all that counts is in the record
-    if course.is_over:
-        course.conclude()
-    return course.is_over and not course.is_stopped
 
 
-def trial_resources(wanted: Resources) -> dict[str, float]:
-    """CPUs and GPUs of one trial on the connected cluster. Raises StudyError if it could never start."""
-    have = capacity()
-    gpus = wanted.gpus_per_trial
-    resources = {"cpu": float(wanted.cpus_per_trial), "gpu": (1.0 if have.num_gpus else 0.0) if gpus == "auto" else float(gpus)}
-    for kind, available in (("cpu", have.num_cpus), ("gpu", have.num_gpus)):
-        if resources[kind] > available:
-            raise StudyError(
-                f"resources.{kind}s_per_trial asks for {resources[kind]:g}, but the cluster has {available:g}; "
-                "lower it or connect to another cluster"
-            )
-    return resources
-
-
-def num_slots(wanted: Resources, resources: dict[str, float]) -> int:
-    """Trials that fit on the cluster at once."""
-    have = capacity()
-    slots = int(have.num_cpus // resources["cpu"])
-    if resources["gpu"]:
-        slots = min(slots, int(have.num_gpus / resources["gpu"] + 1e-6))
-    return max(1, min(slots, wanted.max_concurrent or slots))
-
-
-def _course(spec: StudySpec, space: SearchSpace, record: StudyRecord, folder: Path, resources: dict[str, float]) -> Course:
+def _course(
+    spec: StudySpec,
+    space: SearchSpace,
+    record: StudyRecord,
+    assignment: Assignment,
+    steering: Callable[[], tuple[Edit, ...]] | None,
+    on_change: Callable[[int], None],
+) -> Course:
     maximise = spec.objective.maximise
-    limits = Limits.of(spec.budget, record, maximise=maximise, gpus_per_trial=resources["gpu"])
+    limits = Limits.of(spec.budget, record, maximise=maximise, gpus_per_trial=assignment.gpus)
     rule = build_rule(spec.early_stopping, maximise=maximise)
     return Course(
         record=record,
@@ -102,9 +95,20 @@ def _course(spec: StudySpec, space: SearchSpace, record: StudyRecord, folder: Pa
         epochs=spec.budget.epochs,
         rule=rule,
         limits=limits,
-        folder=folder,
+        folder=Path(assignment.study_folder),
         retries=spec.resources.retries,
+        steering=steering,
+        generations=_generations(spec, space, record, assignment),
+        on_change=on_change,
     )
+
+
+def _generations(spec: StudySpec, space: SearchSpace, record: StudyRecord, assignment: Assignment) -> Generations | None:
+    if spec.early_stopping.rule != "pbt":
+        return None
+    manifest = Manifest.read(Path(assignment.dataset_folder))
+    explorer = Explorer(space=space, manifest=manifest, epochs=spec.budget.epochs, seed=spec.seed, resample=spec.early_stopping.resample)
+    return Generations(record, explorer, Path(assignment.study_folder))
 
 
 def _name(trial: Any) -> str:

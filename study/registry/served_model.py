@@ -14,8 +14,8 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from trainables.ensemble import load_classifier
 from trainables.errors import DatasetError
-from trainables.prediction import Classifier
 
 LABEL_COLUMN = "label"
 
@@ -25,13 +25,14 @@ class ImageClassifier(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Reads the weights, once."""
-        self._classifier = Classifier.load(Path(context.artifacts["classifier"]))
+        self._classifier = load_classifier(Path(context.artifacts["classifier"]))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """A table with `label` and one column of probability for each class name, one row an image.
 
         The column `image` of the input holds, in each row, the bytes of a file, those bytes in base64 (with or without
-        `data:image/png;base64,`), or pixels from 0 to 255, (H, W) or (H, W, C), as an array or nested lists.
+        `data:image/png;base64,`), the path of a file as a `pathlib.Path`, or pixels from 0 to 255, (H, W) or (H, W, C), as an array or
+        nested lists. Text is never taken for a path: it may come over the network, where none may ask for this machine's files.
         Raises ValueError for what is no image.
         """
         probabilities_NK = self._classifier.probabilities([_image(item) for item in model_input["image"]])
@@ -44,6 +45,8 @@ class ImageClassifier(PythonModel):
 def _image(item: Any) -> Any:
     if isinstance(item, str):
         return _decoded(item)
+    if isinstance(item, Path):
+        return _read(item)
     if isinstance(item, bytes | bytearray | memoryview):
         return bytes(item)
     pixels = np.asarray(item if isinstance(item, np.ndarray) and item.dtype != object else _nested(item))
@@ -61,7 +64,16 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text.split(",", 1)[1] if text.startswith("data:") else text, validate=True)
     except (binascii.Error, IndexError) as error:
-        raise DatasetError(f"text must be an image file in base64, got {json.dumps(text[:40])}…: {error}") from error
+        raise DatasetError(
+            f"text must be an image file in base64, got {json.dumps(text[:40])}…: {error}; a file's path is given as a pathlib.Path"
+        ) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
 
 
 set_model(ImageClassifier())

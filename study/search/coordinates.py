@@ -30,11 +30,11 @@ def sobol_point(space: SearchSpace, seed: int, index: int) -> Point:
 
 
 def _point_at(space: SearchSpace, coordinates: list[float]) -> Point:
-    values = {id(dimension): _value_at(dimension, share) for dimension, share in zip(space.dimensions, coordinates, strict=True)}
+    values = {id(dimension): value_at(dimension, share) for dimension, share in zip(space.dimensions, coordinates, strict=True)}
     return space.build_point(lambda dimension: values[id(dimension)])
 
 
-def _value_at(dimension: Dimension, share: float) -> Value:
+def value_at(dimension: Dimension, share: float) -> Value:
     """The value below which `share` of the dimension lies."""
     match dimension:
         case Choice():

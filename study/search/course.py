@@ -1,29 +1,21 @@
 """The course of a search: which trial starts or goes on next, and what becomes of one that reported, broke or was lost."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from search_spaces.space import Point, SearchSpace
+from study.names import trial_name
+from study.search.generations import Generations
 from study.search.limits import Limits
 from study.search.record import StudyRecord
+from study.search.reporting import record_epoch
 from study.search.stopping.groups import group_at
-from study.search.stopping.rule import GO_ON, StoppingRule, Verdict
-from study.search.trial import Report, Trial
+from study.search.stopping.rule import GO_ON, Generation, StoppingRule, Verdict
+from study.search.trial import Next, Trial
 from study.start_points import start_points
 from study.steering import Edit, edits, is_stopped, killed, pinned, steered_budget
-
-
-@dataclass(frozen=True, kw_only=True)
-class Next:
-    """A trial to start, or to go on with from its checkpoint."""
-
-    number: int
-    point: Point
-    attempt: int
-    """How often it began before in this execution."""
 
 
 class Course:
@@ -44,30 +36,42 @@ class Course:
         limits: Limits,
         folder: Path,
         retries: int,
+        steering: Callable[[], tuple[Edit, ...]] | None = None,
+        generations: Generations | None = None,
+        on_change: Callable[[int], None] = lambda number: None,
     ) -> None:
+        """`steering` gives what was asked of the study; unless given, all that its folder holds. `generations` are those of a rule that
+        has a population. `on_change` is told of each trial that begins or ends without its own process's word.
+        """
         self._record = record
         self._space = space
         self._seed = seed
         self._epochs = epochs
         self._rule = rule
         self._limits = limits
-        self._folder = folder
+        self._asked = steering or partial(edits, folder)
         self._retries = retries
+        self._generations = generations
+        self._on_change = on_change
         self._budget = limits.budget  # as the study file has it
         self._waiting: list[int] = []
         self._paused: set[int] = set()
         self._running: set[int] = set()
         self._attempts: dict[int, int] = {}
         self._points: dict[int, Point] = {}
-        self._edits: tuple[Edit, ...] = ()
+        self._edits: tuple[Edit, ...] = self._asked()
         self._num_edits_taken: int = record.facts.get("num_edits_taken", 0)
-        limits.budget = steered_budget(limits.budget, edits(folder)[: self._num_edits_taken])
+        self._enqueued = {trial.facts["edit"] for trial in record.trials if "edit" in trial.facts}
+        limits.budget = steered_budget(limits.budget, self._edits[: self._num_edits_taken])
         for trial in record.trials:
             if trial.state != "waiting":
                 self._points[trial.number] = trial.point
                 rule.replay(trial.number, trial.values, epochs, partial(self._group, trial.number))
             if trial.state == "paused":
                 self._paused.add(trial.number)
+        if generations is not None and generations.last is not None:
+            self._bring_about(generations, generations.last)
+            self._waiting.clear()
         for trial in record.trials:
             if trial.state == "running" and self._is_still_going(trial):
                 self._waiting.append(trial.number)
@@ -85,14 +89,15 @@ class Course:
 
     def steer(self) -> None:
         """Takes in what was asked of the study since the last time."""
-        self._edits = edits(self._folder)
+        self._edits = self._asked()
         if len(self._edits) == self._num_edits_taken:
             return
         self._limits.budget = steered_budget(self._budget, self._edits)
-        for edit in self._edits[self._num_edits_taken :]:
-            if edit.kind == "enqueue":
+        for number, edit in enumerate(self._edits):
+            # The driver may have died between a trial's coming into the record and the note that its edit was taken.
+            if number >= self._num_edits_taken and edit.kind == "enqueue" and number not in self._enqueued:
                 (start,) = start_points([edit.origin or dict(edit.point)], self._space, {})
-                self._record.enqueue(self._space, start.point, edit.origin or f"enqueued by {edit.user}")
+                self._record.enqueue(self._space, start.point, edit.origin or f"enqueued by {edit.user}", edit=number)
         self._num_edits_taken = len(self._edits)
         self._record.note(num_edits_taken=self._num_edits_taken)
 
@@ -101,6 +106,9 @@ class Course:
         self.steer()
         if self.is_stopped or not self._may_go_on():
             return None
+        if self._generations is not None and (generation := self._next_generation()) is not None:
+            self._generations.note(generation)
+            self._bring_about(self._generations, generation)
         promoted = self._promotable()
         if promoted is not None:
             self._paused.discard(promoted)
@@ -146,6 +154,8 @@ class Course:
 
         `counts` is False where the trial is not to blame, as its node was lost.
         """
+        if number in self._paused:
+            return  # it has left its process, with a checkpoint
         self._running.discard(number)
         if counts and self._record.note_retry(number, reason) > self._retries:
             self._end(number, "failed", f"{reason} (after {self._retries} retries)" if self._retries else reason)
@@ -158,17 +168,20 @@ class Course:
             return
         reason = self._limits.reason_to_end() or "the study's trials are spent"
         for number in sorted([*self._paused, *self._waiting]):
-            self._end(number, "pruned", f"waited at epoch {max(self._record.trial(number).values, default=0)} when {reason}")
+            self._end(number, "pruned", f"waited at epoch {self._record.trial(number).last_epoch} when {reason}")
+            self._on_change(number)
         self._paused.clear()
         self._waiting.clear()
 
     def _may_go_on(self) -> bool:
         if self._limits.reason_to_end() is not None:
             return False
-        return bool(self._waiting) or self._may_ask() or self._promotable() is not None
+        return bool(self._waiting) or self._may_ask() or self._promotable() is not None or self._next_generation() is not None
 
     def _is_still_going(self, trial: Trial) -> bool:
         """Judges the last recorded epoch of a trial that was cut off: the driver may have died before it could obey the verdict."""
+        if self._generations is not None and self._generations.let_go_on(trial.number, trial.last_epoch):
+            return True
         if trial.values and (last := max(trial.values)) < self._epochs:
             self._obey(
                 trial.number, self._rule.judge(trial.number, last, self._epochs, trial.values[last], self._group(trial.number, last))
@@ -176,8 +189,32 @@ class Course:
         return self._record.trial(trial.number).state == "running"
 
     def _promotable(self) -> int | None:
-        is_closing = not (self._running or self._waiting or self._may_ask())
-        return self._rule.next_promotion(self._paused, is_closing=is_closing)
+        return self._rule.next_promotion(self._paused, is_closing=self._is_quiet())
+
+    def _next_generation(self) -> Generation | None:
+        if self._generations is None or not self._paused or not self._is_quiet():
+            return None
+        return self._generations.next(self._rule, self._paused, killed(self._edits))
+
+    def _bring_about(self, generations: Generations, generation: Generation) -> None:
+        """Lets a generation begin, or what a driver that died left of it: what has begun, or ended, stays as it is."""
+        children = generations.children(generation, pinned(self._edits))
+        changed = [child.number for child in children]
+        for place, child in zip(generation.parents, children, strict=True):
+            self._points[child.number] = child.point
+            self._paused.discard(place)
+            if not self._record.trial(place).has_ended:
+                self._end(place, "pruned", f"replaced by {trial_name(child.number)} at epoch {generation.epoch}")
+                changed.append(place)
+        kept = generations.let_go(generation, self._paused)
+        self._paused -= kept
+        self._waiting = sorted([*self._waiting, *kept, *(child.number for child in children)])
+        for number in changed:
+            self._on_change(number)
+
+    def _is_quiet(self) -> bool:
+        """Whether no trial runs or is about to, and none can start."""
+        return not (self._running or self._waiting or self._may_ask())
 
     def _may_ask(self) -> bool:
         return self._limits.allow_another() and not self._record.is_exhausted(self._space, pinned(self._edits))
@@ -186,19 +223,13 @@ class Course:
         attempt = self._attempts.get(number, 0)
         self._attempts[number] = attempt + 1
         self._running.add(number)
-        return Next(number=number, point=self._points[number], attempt=attempt)
+        continues = self._record.trial(number).continues
+        return Next(number=number, point=self._points[number], attempt=attempt, continues=continues)
 
     def _report(self, number: int, result: Mapping[str, Any]) -> Verdict:
         """Records an epoch and asks the rule, which must know of every epoch; one that was told before has been judged."""
-        if result["epoch"] in self._record.trial(number).values:
+        if not record_epoch(self._record, number, result):
             return GO_ON
-        metrics = {key.removeprefix("metrics/"): value for key, value in result.items() if key.startswith("metrics/")}
-        report = Report(epoch=result["epoch"], value=result["value"], metrics=metrics, seconds=result["seconds"], run_id=result["run_id"])
-        self._record.report(number, report)
-        if measures := {key.removeprefix("measures/"): value for key, value in result.items() if key.startswith("measures/")}:
-            self._record.note_measures(number, measures)
-        if result["micro_batch"] != self._record.trial(number).facts.get("micro_batch"):
-            self._record.note_trial(number, micro_batch=result["micro_batch"])
         self._limits.count_epoch(result["seconds"])
         epoch: int = result["epoch"]
         return self._rule.judge(number, epoch, self._epochs, result["value"], self._group(number, epoch))

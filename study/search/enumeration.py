@@ -1,6 +1,7 @@
 """Counting and enumerating the points of a space, and telling whether two points are one."""
 
 import dataclasses
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -9,12 +10,14 @@ from typing import Any
 from search_spaces.dimensions import Choice, Dimension, Float, Value
 from search_spaces.space import Point, SearchSpace, exists
 
-Identity = frozenset[tuple[str, bool, Value]]
+Identity = bytes
+"""A digest: a study keeps one for each of its trials."""
 
 
 def identity(point: Point) -> Identity:
     """Equal for points that train the same: 48 and 48.0 are one value, 1 and True are not."""
-    return frozenset((name, isinstance(value, bool), value) for name, value in point.items())
+    known = sorted((name, int(value) if isinstance(value, float) and value.is_integer() else value) for name, value in point.items())
+    return hashlib.blake2b(repr(known).encode(), digest_size=16).digest()
 
 
 def on_grid(space: SearchSpace, num_points: int) -> SearchSpace:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from study.search.lineage import Continues
 from study.search.trial import End, State, Trial
 from study.spec.constraint import Constraint
 from study.spec.objective import Objective
@@ -72,6 +73,7 @@ class Goals:
             state=state,
             point=notes.get("point", {}),
             origin=notes.get("origin"),
+            continues=Continues.from_dict(notes["continues"]) if "continues" in notes else None,
             values=values,
             best_epoch=epoch,
             value=value,

@@ -2,7 +2,9 @@
 
 from bisect import insort
 from collections.abc import Iterator
+from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from study.search.enumeration import Identity, identity
@@ -30,6 +32,7 @@ class Ledger:
         self._trials: dict[int, Trial] = {}
         self._open: set[int] = set()
         self._stale: set[int] = set()
+        self._distributions: dict[frozenset[tuple[str, BaseDistribution]], Any] = {}
         self._ranked: list[Trial] = []
         """Those that ended with a value, the best first."""
 
@@ -118,6 +121,8 @@ class Ledger:
     def _read(self, number: int) -> None:
         self._stale.discard(number)
         frozen = self._storage.get_trial(self._ids[number])
+        if number not in self._frozen or frozen.state.is_finished():
+            self._share_distributions(frozen)
         trial = self._goals.trial(frozen, self.run_ids.get(number))
         self._frozen[number], self._trials[number] = frozen, trial
         self.tried.add(identity(trial.point))
@@ -125,6 +130,10 @@ class Ledger:
             self._open.discard(number)
             if trial.value is not None:
                 insort(self._ranked, trial, key=self._rank)
+
+    def _share_distributions(self, frozen: FrozenTrial) -> None:
+        """Ranges are equal in most trials, and make up a fourth of what Optuna keeps of one."""
+        frozen.distributions = self._distributions.setdefault(frozenset(frozen.distributions.items()), frozen.distributions)
 
     def _rank(self, trial: Trial) -> tuple[bool, float, int]:
         value = trial.value or 0.0

@@ -20,6 +20,7 @@ class Limits:
     seconds_before: float = 0.0
     """Spent by earlier executions of the same study."""
     num_started: int = 0
+    """Trials; one that takes another's place is none more."""
     num_epochs: int = 0
     trial_seconds: float = 0.0
     """Of training and validating, all trials together."""
@@ -34,7 +35,7 @@ class Limits:
         """The limits of a study that has come as far as its record says."""
         limits = cls(budget, maximise, gpus_per_trial, seconds_before=record.facts.get("seconds", 0.0))
         trials = [trial for trial in record.trials if trial.state != "waiting"]
-        limits.num_started = len(trials)
+        limits.num_started = sum(trial.continues is None for trial in trials)
         for trial in sorted(trials, key=lambda trial: trial.ended or float("inf")):
             limits.num_epochs += len(trial.values)
             limits.trial_seconds += trial.seconds

@@ -1,7 +1,7 @@
 """The study's own state: every trial's configuration, epochs and end, in a storage that survives any death of the process."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from search_spaces.space import Point, SearchSpace
 from study.search.drawing import draw, held, is_exhausted
 from study.search.goals import FACT, INFEASIBLE, Goals
 from study.search.ledger import Ledger
+from study.search.lineage import Continues
 from study.search.sampling import History, suggest_point, translate
 from study.search.settled import settled
 from study.search.storage import Storage, create_storage, open_storage
@@ -89,10 +90,16 @@ class StudyRecord:
         """One trial."""
         return self._ledger.trial(number)
 
-    def enqueue(self, space: SearchSpace, point: Point, origin: str) -> None:
-        """Puts a point in front of the sampler's, also one that was tried; dimensions that the space lacks there ride along."""
-        inside = space.build_point(lambda dimension: point[dimension.name])
-        self._add(space, inside, TrialState.WAITING, {"origin": origin, "point": inside | point})
+    def enqueue(self, space: SearchSpace, point: Point, origin: str, **facts: Any) -> None:
+        """Puts a point in front of the sampler's, also one that was tried; dimensions that the space lacks there ride along.
+
+        `facts` are JSON values that are noted with it, in the same moment.
+        """
+        self._put(space, point, TrialState.WAITING, {"origin": origin, **_facts(facts)})
+
+    def add_continuing(self, space: SearchSpace, point: Point, continues: Continues) -> int:
+        """Starts a trial that goes on from another one's checkpoint, and gives its number."""
+        return self._put(space, point, TrialState.RUNNING, {"origin": f"continues {continues}", "continues": asdict(continues)})
 
     def ask(self, space: SearchSpace, seed: int, pins: Mapping[str, Value] | None = None) -> tuple[int, Point] | None:
         """Starts the next trial: its number and its point. None where every configuration was tried.
@@ -137,7 +144,7 @@ class StudyRecord:
 
     def note_trial(self, number: int, **facts: Any) -> None:
         """Notes JSON values of a trial that goes on."""
-        self._note(number, {f"{FACT}{name}": value for name, value in facts.items()})
+        self._note(number, _facts(facts))
 
     def note_retry(self, number: int, reason: str) -> int:
         """Notes that a trial begins again, and says how often it did, this time included."""
@@ -192,13 +199,6 @@ class StudyRecord:
         """Trials that reported a value, the best first; those that miss a constraint last, equal ones in the order of their numbers."""
         return tuple(self._ledger.ranked())
 
-    def best_value(self, number: int, up_to: int) -> float:
-        """A trial's best value among its epochs up to `up_to`, of which at least one must be recorded."""
-        values = {epoch: value for epoch, value in self._ledger.frozen(number).intermediate_values.items() if epoch <= up_to}
-        epoch = self._goals.best_epoch(values)
-        assert epoch is not None, "a trial is judged by an epoch that it reported"
-        return float(values[epoch])
-
     def _start(self, number: int, space: SearchSpace, seed: int) -> Point:
         """Starts a trial that waits. A sampler that counts generations counts it, too."""
         trial_id = self._ledger.id_of(number)
@@ -224,6 +224,10 @@ class StudyRecord:
         known = self.facts
         self.note(**{f"{_PREFIX}{key}": value for key, value in notes.items() if f"{_PREFIX}{key}" not in known})
 
+    def _put(self, space: SearchSpace, point: Point, state: TrialState, notes: Mapping[str, Any]) -> int:
+        inside = space.build_point(lambda dimension: point[dimension.name])
+        return self._add(space, inside, state, {**notes, "point": inside | point})
+
     def _add(
         self, space: SearchSpace, point: Point, state: TrialState, notes: Mapping[str, Any], of_sampler: Mapping[str, Any] | None = None
     ) -> int:
@@ -237,6 +241,10 @@ class StudyRecord:
         for key, value in notes.items():
             self._storage.set_trial_user_attr(self._ledger.id_of(number), key, value)
         self._ledger.changed(number)
+
+
+def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{FACT}{name}": value for name, value in facts.items()}
 
 
 def _complete(storage: Storage, folder: Path) -> None:

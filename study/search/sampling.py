@@ -8,12 +8,13 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler
 from optuna.study import StudyDirection
 from optuna.trial import BaseTrial, FrozenTrial
 
 from search_spaces.dimensions import Choice, Dimension, Float, Int, Value
 from search_spaces.space import Point, SearchSpace
+from study.search.tpe import tpe_sampler
 from study.search.view import SamplersView
 
 STARTUP_TRIALS = 10
@@ -116,7 +117,7 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 
 def _tpe(seed: int) -> BaseSampler:
     """Dimensions that exist together are modelled together."""
-    return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
+    return tpe_sampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
 
 
 def _gp(seed: int) -> BaseSampler:

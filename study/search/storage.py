@@ -10,10 +10,10 @@ from typing import Any
 import optuna
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.errors import StudyError
+from study.search.journal import JournalFile
 from study.spec.storage_url import absolute, check_answers, hidden, no_answer, without_password
 from study.yaml_file import read_yaml
 
@@ -79,7 +79,7 @@ def _journal(folder: Path) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return JournalStorage(JournalFileBackend(str(folder / JOURNAL_FILE)))
+        return JournalStorage(JournalFile(folder / JOURNAL_FILE))
 
 
 def _database(url: str) -> BaseStorage:

@@ -1,10 +1,11 @@
-"""One trial, as the record knows it, and what its process reports of an epoch."""
+"""One trial, as the record knows it, what its process reports of an epoch, and what a process is given to do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from search_spaces.space import Point
+from study.search.lineage import Continues
 
 State = Literal["waiting", "running", "paused", "complete", "pruned", "infeasible", "failed"]
 """A paused trial waits at a rung; an infeasible one cannot be trained at all, for want of memory say, which the sampler learns."""
@@ -19,7 +20,9 @@ class Trial:
     state: State
     point: Point
     origin: str | None
-    """The named recipe or point of the study file that it starts from; None where the sampler drew it."""
+    """The named recipe or point of the study file that it starts from, or the trial that it continues; None where the sampler drew it."""
+    continues: Continues | None = None
+    """Where it began, if it went on from another trial's checkpoint: its point alone did not make its weights then."""
     values: Mapping[int, float]
     """The first objective by epoch."""
     best_epoch: int | None
@@ -47,6 +50,11 @@ class Trial:
     """When it ended, in seconds since 1970."""
 
     @property
+    def last_epoch(self) -> int:
+        """How far its weights have come: with the epochs before its own, where it continues another trial."""
+        return max(self.values, default=0 if self.continues is None else self.continues.epoch)
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing more will come."""
         return self.state in ("complete", "pruned", "infeasible", "failed")
@@ -67,3 +75,15 @@ class Report:
     seconds: float
     """Of this epoch."""
     run_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Next:
+    """A trial to start, or to go on with from its checkpoint."""
+
+    number: int
+    point: Point
+    attempt: int
+    """How often it began before in this execution."""
+    continues: Continues | None
+    """Where it begins, if that is another trial's checkpoint."""

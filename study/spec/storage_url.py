@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from study.errors import SpecError, StudyError
 
 TIMEOUT_SECONDS = 2.0
-_SERVERS = {"postgresql": (5432, "psycopg2"), "mysql": (3306, "MySQLdb")}
+_SERVERS = {"postgresql": (5432, "psycopg"), "mysql": (3306, "MySQLdb")}
 """By kind: the usual port, and the driver that SQLAlchemy takes where the URL names none."""
-_IN_ADDRESS = re.compile(r"(://[^:/@]*):.*@")
-_IN_QUERY = re.compile(r"([?&]\w*password=)[^&]*")
+_PACKAGES = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""What is installed to get a driver, where that has another name."""
 _IN_ADDRESS = re.compile(r"(://[^:/@]*):.*@")
 _IN_QUERY = re.compile(r"([?&]\w*password=)[^&]*")
 
@@ -34,15 +34,22 @@ def check_answers(url: str) -> None:
         if not folder.is_dir():
             raise StudyError(f"search_storage {hidden(url)!r} cannot be made: {folder} is not a folder; make it, or name another file")
         return
-    parts = urlsplit(url)
-    port, driver = _SERVERS[kind]
-    driver = parts.scheme.partition("+")[2] or driver
-    if importlib.util.find_spec(driver) is None:
-        raise StudyError(f"search_storage {hidden(url)!r} needs the Python package of {driver!r}, which is not here; uv pip install it")
+    way_out = install_driver(url)
+    if way_out is not None:
+        raise StudyError(f"search_storage {hidden(url)!r} needs {way_out}")
+    parts, port = urlsplit(url), _SERVERS[kind][0]
     try:
         socket.create_connection((parts.hostname or "localhost", parts.port or port), TIMEOUT_SECONDS).close()
     except OSError as error:
         raise StudyError(no_answer(url, error)) from None
+
+
+def install_driver(url: str) -> str | None:
+    """What a person must do to have the driver of a database server; None where it is there."""
+    driver = urlsplit(url).scheme.partition("+")[2] or _SERVERS[_kind(url)][1]
+    if importlib.util.find_spec(driver) is not None:
+        return None
+    return f"the Python package of {driver!r}, which is not here: uv pip install {_PACKAGES.get(driver, driver)}"
 
 
 def no_answer(url: str, reason: object) -> str:

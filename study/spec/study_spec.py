@@ -10,10 +10,14 @@ from search_spaces.errors import SpaceError
 from study.errors import SpecError
 from study.names import NAME_PATTERN
 from study.spec.budget import Budget
+from study.spec.confirm import Confirm, check_confirmable
 from study.spec.constraint import Constraint
+from study.spec.earlier import Earlier, Start
 from study.spec.early_stopping import EarlyStopping
 from study.spec.extra_dimension import ExtraDimension, Scalar
 from study.spec.objective import Objective, check_objectives
+from study.spec.population import check_population
+from study.spec.promotion import Promotion
 from study.spec.resources import Resources
 from study.spec.sampler import Sampler
 from study.spec.storage_url import check_form, without_password
@@ -21,7 +25,7 @@ from study.spec.written import Written
 from study.yaml_file import read_yaml
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, description="letters, digits, '-', '_' and '.', at most 64")]
-
+Dataset = Annotated[str, Field(pattern=rf"^(s3://[^/\s]+/([^/\s]+/)*)?{NAME_PATTERN.removeprefix('^')}")]
 
 Objectives = Annotated[tuple[Objective, ...], BeforeValidator(lambda written: [written] if isinstance(written, dict) else written)]
 
@@ -30,14 +34,15 @@ class StudySpec(Written):
     """One study file."""
 
     study: Name
-    dataset: Name
+    dataset: Dataset
+    """A name, or where it is published: `s3://bucket/folder/NAME`."""
     search_space: str = "fine_tuning"
     """A named space, or `path/to/file.py:NAME`."""
     fix: dict[str, Scalar] = Field(default_factory=dict)
     narrow: dict[str, tuple[Scalar, ...]] = Field(default_factory=dict)
     extend: dict[str, ExtraDimension] = Field(default_factory=dict)
-    start_from: tuple[str | dict[str, Scalar], ...] = ()
-    """Named recipes or points, tried first."""
+    start_from: tuple[Start, ...] = ()
+    """Named recipes or points, tried first, and after them the best of earlier studies."""
     objectives: Objectives = Field((Objective(),), alias="objective")
     """One mapping, or a list of them: with several, the study looks for the configurations of which none is better in all."""
     constraints: tuple[str, ...] = ()
@@ -47,6 +52,10 @@ class StudySpec(Written):
     """The database that holds the study's state; a file in its folder where there is none."""
     budget: Budget = Budget()
     early_stopping: EarlyStopping = EarlyStopping()
+    confirm: Confirm | None = None
+    """Further trainings of the best configurations; without them the best trial is registered as the search left it."""
+    promotion: Promotion = Promotion()
+    """What a registered version must show before it is promoted."""
     resources: Resources = Resources()
     reproduces: str | None = None
     """The named recipe whose stated result the study checks: every trial is measured on the test split, none is registered."""
@@ -59,11 +68,19 @@ class StudySpec(Written):
             raise SpecError(f"sampler cma_es takes one objective, got {len(self.objectives)}; use tpe, nsga2 or gp")
         if self.search_storage is not None:
             check_form(self.search_storage)
+        check_population(self.early_stopping, self.budget, self.sampler, len(self.objectives))
+        if self.confirm is not None:
+            check_confirmable(self.confirm, self.budget, self.early_stopping)
 
     @property
     def objective(self) -> Objective:
         """The first objective: trials are ranked, stopped and chosen by it."""
         return self.objectives[0]
+
+    @property
+    def earlier(self) -> tuple[Earlier, ...]:
+        """What is looked for in earlier studies."""
+        return tuple(item for item in self.start_from if isinstance(item, Earlier))
 
     @property
     def bounds(self) -> tuple[Constraint, ...]:
@@ -117,6 +134,8 @@ def _sentence(problem: dict[str, Any]) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return _unknown_key(problem["loc"])
+    if isinstance(own := problem.get("ctx", {}).get("error"), SpecError):
+        return str(own)
     if problem["type"] == "missing":
         return f"{path} is missing"
     return f"{path}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"

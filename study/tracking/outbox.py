@@ -1,76 +1,203 @@
-"""The outbox: calls to MLflow that wait their turn in a thread of their own, so that no trial waits for its tracking."""
+"""The outbox: a thread that sends logs to MLflow, so that no trial waits for its tracking."""
 
-import queue
+import os
+import random
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-Job = Callable[[Any], None]
-"""Takes the MlflowClient."""
+from study.tracking.delivery import Delivery
+from study.tracking.run_log import RunLog
 
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 15.0
-DRAIN_SECONDS = 120.0
-"""How long a process that ends waits for MLflow to take what it still holds."""
+LONGEST_PAUSE_SECONDS = 5.0
+LOCKED_PAUSE_SECONDS = 0.2
+"""After which a log that another process holds is looked at again."""
+_ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""MLflow's own tries, up to four minutes for one call, would hide that a server is back, and make runs twice."""
+_OF_STORES = ("boto3", "botocore", "s3transfer", "urllib3", "google", "azure")
+"""Libraries under MLflow whose exceptions tell that a server is away, or that one has no right there."""
+
+
+@dataclass
+class _Entry:
+    delivery: Delivery
+    is_begun: bool = False
+    """Whether the lock is held and the delivery knows how far it is."""
+    on_sent: Callable[[Delivery], bool] | None = None
+    """Called by the thread, under the log's lock, when the log was left and is sent; False if there is more to send now."""
+    is_left: bool = False
 
 
 class Outbox:
-    """Runs jobs against one MLflow server in the order they came.
+    """Sends logs to one MLflow server, each in its order.
 
-    A job that fails because the server is away or busy is tried again until it passes, and those behind it wait; a job that
-    the server rejects is reported on stderr and dropped. Thread-safe. MLflow is imported by the thread: its seconds of import
-    pass beside the first epochs.
+    A record that fails because the server is away or busy is tried again until it passes, and those behind it wait, as they do for a
+    run that cannot be opened; any other that the server rejects is reported on stderr and dropped. Thread-safe. MLflow is imported by
+    the thread: its seconds of import pass beside the first epochs.
     """
 
     def __init__(self, tracking_uri: str) -> None:
         self._tracking_uri = tracking_uri
-        self._jobs: queue.Queue[Job] = queue.Queue()
-        self._unfinished = 0
+        self._entries: list[_Entry] = []
+        self._num_asked = self._num_served = 0
+        self._is_closed = False
         self._changed = threading.Condition()
+        self.num_sent = 0
+        """Calls that MLflow took."""
+        self.trouble: str | None = None
+        """Why MLflow does not take what is tried now; None while all goes well."""
         threading.Thread(target=self._work, name="mlflow-outbox", daemon=True).start()
 
-    def put(self, job: Job) -> None:
-        """Takes a job and returns at once."""
+    def hold(self, log: RunLog) -> Delivery:
+        """Sends what is in the log and, whenever `wake` is called, what was appended; holds its lock, if it is to be had, until `leave`."""
         with self._changed:
-            self._unfinished += 1
-        self._jobs.put(job)
+            for entry in self._entries:
+                if entry.delivery.log.name == log.name:
+                    entry.is_left = False
+                    return entry.delivery
+            is_mine = log.lock()
+            entry = _Entry(Delivery(log, may_exist=not is_mine or log.num_waiting > 0))
+            self._entries.append(entry)
+        self.wake()
+        return entry.delivery
+
+    def leave(self, delivery: Delivery, on_sent: Callable[[Delivery], bool] | None = None) -> None:
+        """Lets go of a log once all of it is sent and `on_sent`, called by the outbox's thread, had nothing to add."""
+        with self._changed:
+            for entry in self._entries:
+                if entry.delivery is delivery:
+                    entry.is_left, entry.on_sent = True, on_sent
+        self.wake()
+
+    def wake(self) -> None:
+        """Says that something was appended; returns at once."""
+        with self._changed:
+            self._num_asked += 1
+            self._changed.notify_all()
 
     def drain(self, timeout_seconds: float) -> bool:
-        """Waits until all jobs are done; False if some are left after `timeout_seconds`."""
+        """Waits until everything is sent; False if something is left after `timeout_seconds`."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._unfinished == 0, timeout_seconds)
+            return self._changed.wait_for(lambda: self._num_served == self._num_asked, timeout_seconds)
+
+    def close(self) -> None:
+        """Sends nothing after the call that is under way; returns at once. What is left stays on disk, for the next outbox."""
+        self._is_closed = True
+        self.wake()
 
     def _work(self) -> None:
-        from study.tracking.client import connect
+        try:
+            self._send_until_closed()
+        finally:
+            for entry in self._entries:
+                entry.delivery.log.unlock()
 
-        client = connect(self._tracking_uri)
-        while True:
-            job = self._jobs.get()
-            _run(job, client)
+    def _send_until_closed(self) -> None:
+        client = None
+        pause_seconds = FIRST_PAUSE_SECONDS
+        while not self._is_closed:
             with self._changed:
-                self._unfinished -= 1
+                self._changed.wait_for(lambda: self._num_served < self._num_asked)
+                num_asked = self._num_asked
+            num_sent_before = self.num_sent
+            try:
+                client = client or _connect(self._tracking_uri)
+                is_all_sent = self._serve_all(client)
+            except Exception as error:
+                self.trouble = _one_line(error)
+                pause_seconds = FIRST_PAUSE_SECONDS if self.num_sent > num_sent_before else min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+                time.sleep(pause_seconds * random.uniform(0.75, 1.25))  # many processes must not come back at once
+                continue
+            self.trouble, pause_seconds = None, FIRST_PAUSE_SECONDS
+            if not is_all_sent:
+                time.sleep(LOCKED_PAUSE_SECONDS)
+                continue
+            with self._changed:
+                self._num_served = num_asked
                 self._changed.notify_all()
 
+    def _serve_all(self, client: Any) -> bool:
+        """Sends what the logs hold; False if another process has the lock of one. Raises what is worth another try."""
+        is_all_sent = True
+        for entry in list(self._entries):
+            try:
+                is_all_sent = self._serve(entry, client) and is_all_sent
+            except Exception:
+                with self._changed:  # the others come first next time, should it be this one alone that fails
+                    self._entries.remove(entry)
+                    self._entries.append(entry)
+                raise
+        return is_all_sent
 
-def _run(job: Job, client: Any) -> None:
-    pause_seconds = FIRST_PAUSE_SECONDS
-    while True:
-        try:
-            return job(client)
-        except Exception as error:
-            if not _is_worth_retrying(error):
-                print(f"MLflow rejected what a trial logged: {type(error).__name__}: {error}", file=sys.stderr)
-                return None
-        time.sleep(pause_seconds)
-        pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+    def _serve(self, entry: _Entry, client: Any) -> bool:
+        delivery = entry.delivery
+        if not delivery.log.lock():
+            return False
+        if not entry.is_begun:
+            delivery.begin()
+            entry.is_begun = True
+        self._send(delivery, client)
+        while entry.is_left and not self._is_closed and entry.on_sent is not None and not entry.on_sent(delivery):
+            self._send(delivery, client)
+        with self._changed:
+            if entry.is_left:  # and nobody holds it again
+                self._entries.remove(entry)
+                delivery.log.unlock()
+        return True
+
+    def _send(self, delivery: Delivery, client: Any) -> None:
+        while not self._is_closed and delivery.take():
+            try:
+                with _one_try():
+                    delivery.send(client)
+            except Exception as error:  # whatever it is, the trial goes on
+                if is_worth_retrying(error) or delivery.is_opening:
+                    raise
+                if delivery.drop():
+                    print(f"MLflow rejected what {delivery.log.name} logged: {type(error).__name__}: {error}", file=sys.stderr)
+            else:
+                self.num_sent += 1
 
 
-def _is_worth_retrying(error: Exception) -> bool:
-    """Whether the server, not the request, is at fault: it does not answer, it is overloaded, or its database is locked."""
+def _connect(tracking_uri: str) -> Any:
+    from study.tracking.client import check_reachable, connect
+
+    check_reachable(tracking_uri)  # for MLflow itself waits up to half an hour for a database
+    return connect(tracking_uri)
+
+
+def is_worth_retrying(error: Exception) -> bool:
+    """Whether the server or the way to it is at fault, not what was sent: it is away, overloaded, locked, or its key has expired."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
-        return error.get_http_status_code() >= 500 or error.get_http_status_code() == 429
-    return isinstance(error, OSError)
+        if error.error_code == "BAD_REQUEST":  # how MLflow tells of its database, unless it holds the value for wrong
+            return not re.search(r"DataError|StatementError", str(error))
+        status = error.get_http_status_code()
+        return status >= 500 or status in (401, 403, 408, 429)
+    return isinstance(error, OSError | ImportError) or type(error).__module__.startswith(_OF_STORES)
+
+
+@contextmanager
+def _one_try() -> Iterator[None]:
+    """Inside, MLflow tries each call once; what the environment says for a notebook's own calls is back afterwards."""
+    before = {name: os.environ.get(name) for name in _ONE_TRY}
+    os.environ.update(_ONE_TRY)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _one_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

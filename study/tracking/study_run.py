@@ -1,103 +1,181 @@
 """The study's MLflow run: the parent of its trials' runs."""
 
-from collections.abc import Iterator, Mapping
+import json
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from study import names
+from study.earlier import STARTS_FILE
+from study.environment import environment, local_changes
 from study.plan import Plan
+from study.receipt import Receipt
 from study.search.record import StudyRecord, Trial
+from study.similarity import Traits
+from study.steering import STEERING_FILE, asked_text
+from study.tracking.catching_up import OUTBOX_FOLDER, PATIENCE_SECONDS, catch_up, delete, remove_if_empty
 from study.tracking.client import tracking_errors
-from study.tracking.closing import close_run
-from study.tracking.dataset_input import log_dataset
-from study.tracking.outbox import DRAIN_SECONDS, Outbox
+from study.tracking.dataset_input import dataset_used
+from study.tracking.delivery import Delivery
+from study.tracking.outbox import Outbox
+from study.tracking.records import Described, Drawn, Ended, Measured, Opened, Record, Text
+from study.tracking.run_log import RunLog, Sent, logs_in
+from study.yaml_file import yaml_text
 
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "infeasible": "FAILED"}
+_LOG = "study"
+SECONDS_AFTER_GIVING_UP = 2.0
 
 
 class StudyRun:
     """Written by the driver; a trial never waits for it."""
 
-    def __init__(self, client: Any, experiment_id: str, run_id: str) -> None:
+    def __init__(
+        self, client: Any, experiment_id: str, run_id: str, plan: Plan, record: StudyRecord, log: RunLog, say: Callable[[str], object]
+    ) -> None:
         self.client = client
         self.experiment_id = experiment_id
         self.run_id = run_id
+        self._plan = plan
+        self._record = record
+        self._say = say
+        self._patience_seconds = PATIENCE_SECONDS
+        self._is_over = False
+        self._asked = ""
         self._outbox = Outbox(client.tracking_uri)
+        self._delivery = self._outbox.hold(log)
+        for trial in record.trials:
+            if trial.has_ended:
+                self.close_soon(trial)  # an earlier driver died before MLflow had all of it
 
     @classmethod
-    def open(cls, client: Any, experiment_id: str, plan: Plan, record: StudyRecord, tags: Mapping[str, str]) -> "StudyRun":
-        """The study's run: a new one, or for a resumed study the one that its record names, set to RUNNING again."""
+    def open(
+        cls,
+        client: Any,
+        experiment_id: str,
+        plan: Plan,
+        record: StudyRecord,
+        tags: Mapping[str, str],
+        say: Callable[[str], object] = lambda _: None,
+    ) -> "StudyRun":
+        """The study's run: a new one, or for a resumed study the one that its record names, set to RUNNING again.
+
+        `say` gets a line where a person waits for MLflow.
+        """
         run_id = record.facts.get("run_id")
+        log = RunLog(plan.folder / OUTBOX_FOLDER, _LOG)
         with tracking_errors(client.tracking_uri):
             if run_id is None:
-                run_id = _create(client, experiment_id, plan, tags)
+                log.append(*_description(plan))
+                tags = {**tags, names.STUDY: plan.spec.study, names.DATASET_DIGEST: plan.manifest.digest}
+                tags[names.DATASET_TRAITS] = Traits.of(plan.manifest).to_json()
+                run_id = client.create_run(experiment_id, tags=tags, run_name=plan.spec.study).info.run_id
                 record.note(run_id=run_id)
             client.update_run(run_id, status="RUNNING")
-        return cls(client, experiment_id, run_id)
+        if log.sent.run_id is None:
+            log.mark(Sent(run_id=run_id))
+        return cls(client, experiment_id, run_id, plan, record, log, say)
 
-    def close_soon(self, trial: Trial) -> None:
-        """Gives an ended trial's run its true status, while the search goes on: its process cannot tell that it was stopped."""
-        run_id = trial.run_id
-        if run_id is not None:
-            self._outbox.put(lambda client: _close_trial(client, trial, run_id))
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Adds tags to the run, soon."""
+        self._delivery.log.append(Described(tags=tags))
+        self._outbox.wake()
 
-    def close_trials(self, record: StudyRecord) -> None:
-        """Gives every run of a trial the status that the record holds, also where the trial's process died, and notes its id."""
-        self._outbox.drain(DRAIN_SECONDS)
-        with tracking_errors(self.client.tracking_uri):
-            record.note_runs(self._close_open_runs(record))
+    def log_edits(self) -> None:
+        """Puts what people asked of the study on its run, as a whole, soon; nothing if nobody asked anything since the last time."""
+        asked = asked_text(self._plan.folder)
+        if asked != self._asked and not self._is_over:
+            self._asked = asked
+            self._delivery.log.append(Text(path=STEERING_FILE, content=asked))
+            self._outbox.wake()
 
-    def _close_open_runs(self, record: StudyRecord) -> dict[int, str]:
-        """Ids of the runs that the record did not know, by trial."""
-        trials = {str(trial.number): trial for trial in record.trials}
-        late: dict[int, str] = {}
-        for run in self._trial_runs():
-            trial = trials.get(run.data.tags.get(names.TRIAL, ""))
-            if trial is None:
-                continue
-            if trial.run_id is None:
-                late[trial.number] = run.info.run_id
-            if run.info.status == "RUNNING":
-                _close_trial(self.client, trial, run.info.run_id)
-        return late
+    def close_soon(self, trial: Trial, name: str | None = None) -> None:
+        """Gives an ended trial's run its true status, while the search goes on: its process cannot tell that it was stopped.
 
-    def _trial_runs(self) -> Iterator[Any]:
-        page: str | None = None
-        while page != "":
-            found = self.client.search_runs(
-                [self.experiment_id], f"tags.`{names.PARENT}` = '{self.run_id}'", max_results=1000, page_token=page
-            )
-            yield from found
-            page = found.token or ""
+        `name` is what the run is called, where that is not the trial's name.
+        """
+        self._close(RunLog(self._delivery.log.folder, name or names.trial_name(trial.number)), trial)
+
+    def close_trials(self, record: StudyRecord, run_tags: Callable[[int], Mapping[str, str]] = names.trial_tags) -> None:
+        """Gives every run of a trial the status that the record holds, also where the trial's process died, and notes its id.
+
+        `run_tags` says by which tags the run of each trial is known. Returns once MLflow has all of it; raises TrackingError if it
+        takes nothing for two minutes.
+        """
+        trials = {_identity(run_tags(trial.number)): trial for trial in record.trials}
+        for log in logs_in(self._delivery.log.folder):
+            opened = next((one for one in log.records if isinstance(one, Opened)), None)
+            if opened is not None and (trial := trials.get(_identity(opened.tags))) is not None:
+                self._close(log, trial)
+        self._catch_up()
+        self._note_runs(record, trials)
 
     def end(self, status: str, leaderboard: list[dict[str, Any]], tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
-        """Adds the leaderboard and the final metrics, and closes the run as FINISHED, FAILED or (interrupted) KILLED."""
-        with tracking_errors(self.client.tracking_uri):
-            if leaderboard:
-                self.client.log_dict(self.run_id, {"trials": leaderboard}, "leaderboard.json")
-            for key, value in metrics.items():
-                self.client.log_metric(self.run_id, key, value)
-            close_run(self.client, self.run_id, status, tags)
+        """Adds the leaderboard, the final metrics and what it cost, and closes the run as FINISHED, FAILED or (interrupted) KILLED.
+
+        Returns once MLflow has all of it; raises TrackingError if it takes nothing for two minutes. What was said first holds.
+        """
+        if self._is_over:
+            return
+        self.log_edits()
+        self._is_over = True
+        cost = Receipt.of(self._record, self._plan.spec.budget.epochs, self._plan.folder)
+        self._delivery.log.append(
+            *([_json("leaderboard.json", {"trials": leaderboard})] if leaderboard else []),
+            _json("cost.json", cost.to_dict()),
+            Described(metrics={**metrics, **{f"cost/{name}": value for name, value in cost.sums.items()}}, milliseconds=_now()),
+            Ended(status=status, tags=tags, milliseconds=_now()),
+        )
+        self._outbox.leave(self._delivery, delete)
+        try:
+            self._catch_up()
+        finally:
+            self._outbox.close()
+        remove_if_empty(self._plan.folder)
+
+    def _close(self, log: RunLog, trial: Trial) -> None:
+        """The true status of one trial's run; a trial that was cut off is KILLED, until it goes on."""
+        if not log.exists:
+            return  # MLflow has all of it
+        ended = _ended(trial)
+        told = [record for record in log.records if isinstance(record, Opened | Ended)]
+        last = told[-1] if told else None
+        if not isinstance(last, Ended) or (last.status, dict(last.tags)) != (ended.status, ended.tags):
+            log.append(ended)
+        self._outbox.leave(self._outbox.hold(log), self._settle if trial.has_ended else None)
+
+    def _settle(self, delivery: Delivery) -> bool:
+        """Deletes the log of a trial that has ended; the pictures of one whose process died are drawn first."""
+        told = [record for record in delivery.log.records if isinstance(record, Measured | Drawn)]
+        if told and isinstance(told[-1], Measured):
+            delivery.log.append(Drawn(classes=self._plan.manifest.classes, dataset_folder=str(self._plan.dataset_folder)))
+            return False
+        delivery.log.delete()
+        return True
+
+    def _catch_up(self) -> None:
+        try:
+            catch_up(self._outbox, self.client.tracking_uri, self._plan.folder, self._say, self._patience_seconds)
+        except BaseException:
+            self._patience_seconds = SECONDS_AFTER_GIVING_UP
+            raise
+
+    def _note_runs(self, record: StudyRecord, trials: Mapping[frozenset[tuple[str, str]], Trial]) -> None:
+        """Notes the runs that were opened too late for the trial to tell, and forgets the logs of which nothing else is left."""
+        late: dict[int, str] = {}
+        known = [(log, log.sent) for log in logs_in(self._delivery.log.folder)]
+        for _, sent in known:
+            trial = trials.get(_identity(sent.tags))
+            if trial is not None and trial.run_id is None and sent.run_id is not None:
+                late[trial.number] = sent.run_id
+        record.note_runs(late)
+        for log, sent in known:
+            if not log.exists and _identity(sent.tags) in trials:
+                log.forget()
 
 
-def _close_trial(client: Any, trial: Trial, run_id: str) -> None:
-    """The true status of one trial's run; a trial that was cut off is KILLED, until it goes on."""
-    if not trial.has_ended:
-        close_run(client, run_id, "KILLED", {names.STATE: "interrupted"})
-        return
-    tags: dict[str, str] = {names.STATE: trial.state}
-    if trial.reason:
-        tags[names.REASON] = trial.reason
-    if trial.state == "pruned" and trial.values:
-        tags[names.PRUNED_AT] = str(max(trial.values))
-    close_run(client, run_id, _STATUS[trial.state], tags)
-
-
-def _create(client: Any, experiment_id: str, plan: Plan, tags: Mapping[str, str]) -> str:
-    from mlflow.entities import Param
-
-    spec = plan.spec
-    tags = {**tags, names.STUDY: spec.study, names.DATASET_DIGEST: plan.manifest.digest}
-    run_id = client.create_run(experiment_id, tags=tags, run_name=spec.study).info.run_id
+def _description(plan: Plan) -> list[Record]:
+    spec, changes = plan.spec, local_changes()
     params = {
         "search_space": spec.search_space,
         "objective": spec.objective.metric,
@@ -106,7 +184,34 @@ def _create(client: Any, experiment_id: str, plan: Plan, tags: Mapping[str, str]
         "early_stopping": spec.early_stopping.rule,
         "seed": spec.seed,
     }
-    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
-    client.log_dict(run_id, spec.to_public_dict(), "study.yaml")
-    log_dataset(client, run_id, plan.manifest)
-    return run_id
+    return [
+        Described(params={key: str(value) for key, value in params.items()}),
+        dataset_used(plan.manifest),
+        Text(path="study.yaml", content=yaml_text(spec.to_public_dict())),
+        _json("environment.json", environment()),
+        *([Text(path="changes.diff", content=changes)] if changes else []),
+        *([Text(path=STARTS_FILE, content=plan.earlier.to_json())] if spec.earlier else []),
+    ]
+
+
+def _ended(trial: Trial) -> Ended:
+    if not trial.has_ended:
+        return Ended(status="KILLED", tags={names.STATE: "interrupted"}, milliseconds=_now())
+    tags: dict[str, str] = {names.STATE: trial.state}
+    if trial.reason:
+        tags[names.REASON] = trial.reason
+    if trial.state == "pruned" and trial.values:
+        tags[names.PRUNED_AT] = str(max(trial.values))
+    return Ended(status=_STATUS[trial.state], tags=tags, milliseconds=round(trial.ended * 1000) if trial.ended else _now())
+
+
+def _identity(tags: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset((key, value) for key, value in tags.items() if key in names.TRIAL_IDENTITY)
+
+
+def _json(path: str, tree: Mapping[str, Any]) -> Text:
+    return Text(path=path, content=json.dumps(tree, indent=2) + "\n")
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

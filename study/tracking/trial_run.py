@@ -1,17 +1,22 @@
-"""One trial's MLflow run, written from the trial's own process."""
+"""One trial's MLflow run, told by the trial's own process."""
 
+import json
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from study import names
 from study.execution.assignment import Assignment
-from study.tracking.closing import close_run
-from study.tracking.dataset_input import log_dataset
+from study.tracking.dataset_input import dataset_used
 from study.tracking.outbox import Outbox
-from study.tracking.pictures import confusion_matrix, learning_curves
+from study.tracking.records import Described, Drawn, Ended, Measured, Opened, Record, Text
+from study.tracking.run_log import RunLog
+from study.yaml_file import yaml_text
 from trainables.datasets.manifest import Manifest
 from trainables.epoch import Epoch
+from trainables.inspection import Inspection
 from trainables.metrics import METRICS
 from trainables.recipe.tree import Recipe
 
@@ -19,8 +24,15 @@ MAX_CLASSES_WITH_METRICS = 50
 """Beyond this many classes, recalls by class stand in the confusion matrix only: thousands of metric columns break MLflow's page."""
 
 
+MAX_TAG_CHARACTERS = 8000
+"""MLflow's own limit."""
+
+
 class TrialRun:
-    """The child run of one trial: parameters at its start, one batched call per epoch, pictures and a true status at its end."""
+    """The child run of one trial: parameters at its start, one record per epoch, pictures and a true status at its end.
+
+    All of it goes to the run's log at once, and from there to MLflow when it can. Nothing here waits for MLflow or raises because of it.
+    """
 
     def __init__(self, outbox: Outbox, assignment: Assignment, number: int, *, is_first: bool) -> None:
         """`is_first` says that no earlier process can have opened a run for this trial."""
@@ -28,43 +40,58 @@ class TrialRun:
         self._assignment = assignment
         self._number = number
         self._is_first = is_first
-        self._steps: frozenset[int] = frozenset()
-        """Epochs that the run already had when it was found; used by the outbox's thread alone."""
-        self._epochs: list[Epoch] = []
+        self._is_drawn = True
         self._classes: tuple[str, ...] = ()
-        self.run_id: str | None = None
+        self._delivery = outbox.hold(RunLog(Path(assignment.log_folder), assignment.run_name(number)))
+
+    @property
+    def run_id(self) -> str | None:
         """Known once MLflow has answered."""
+        return self._delivery.run_id
 
     def open(self) -> None:
         """Opens the run, or the one that an earlier process opened for this trial."""
-
-        def open_run(client: Any) -> None:
-            found = None if self._is_first else _find_run(client, self._assignment, self._number)
-            if found is not None:
-                self._steps = _logged_steps(client, found)
-            self.run_id = found or _create_run(client, self._assignment, self._number)
-
-        self._outbox.put(open_run)
+        assignment, log = self._assignment, self._delivery.log
+        known = {names.PARENT: assignment.parent_run_id, **assignment.run_tags(self._number)}
+        self._tell(
+            Opened(
+                experiment_id=assignment.experiment_id,
+                name=assignment.run_name(self._number),
+                tags={**assignment.tags, names.STUDY: assignment.study, **known},
+                key=tuple(known),
+                milliseconds=_now(),
+                may_exist=not self._is_first and not log.records,
+            )
+        )
 
     def describe(self, point: Mapping[str, Any], recipe: Recipe, manifest: Manifest, device: str) -> None:
         """Says what is trained, on what and where."""
         self._classes = manifest.classes
         params = {**point, "epochs": recipe.num_epochs, "seed": recipe.seed, "image_size": recipe.data.image_size}
-        tags = {names.DATASET_DIGEST: manifest.digest, names.DEVICE: device}
-        self._outbox.put(lambda client: _log_description(client, self.run_id, params, tags))
-        self._outbox.put(lambda client: log_dataset(client, self.run_id, manifest))
-        self._outbox.put(lambda client: client.log_dict(self.run_id, recipe.to_dict(), "recipe.yaml"))
+        self._tell(
+            Described(
+                params={key: str(value) for key, value in params.items()},
+                tags={names.DATASET_DIGEST: manifest.digest, names.DEVICE: device, **_point_tag(point)},
+            ),
+            dataset_used(manifest),
+            Text(path="recipe.yaml", content=yaml_text(recipe.to_dict())),
+        )
 
-    def log_epoch(self, epoch: Epoch, best: float) -> None:
-        """All of an epoch's metrics in one call, with the objective's best value so far: MLflow's tables show what came last."""
-        self._epochs.append(epoch)
-        metrics = {**_metrics(epoch, self._classes), f"best/{self._assignment.metric}": best}
+    def log_epoch(self, epoch: Epoch, best: float, of_machine: Mapping[str, float]) -> None:
+        """All of an epoch's metrics, with the objective's best value so far: MLflow's tables show what came last.
 
-        def log(client: Any) -> None:
-            if epoch.number not in self._steps:  # an epoch that an earlier process logged is trained or told again
-                _log_metrics(client, self.run_id, metrics, epoch.number)
+        `of_machine` says how busy the machine was.
+        """
+        self._is_drawn = False
+        metrics = {**_metrics(epoch, self._classes), f"best/{self._assignment.metric}": best, **of_machine}
+        self._tell(Measured(step=epoch.number, phase=epoch.phase, milliseconds=_now(), metrics=metrics))
 
-        self._outbox.put(log)
+    def inspect(self, inspection: Inspection) -> None:
+        """Keeps what the pictures of the best epoch are drawn from."""
+        try:
+            inspection.save(self._delivery.log.inspection_file)
+        except OSError as error:
+            _warn(error)
 
     def complete(self) -> None:
         """Adds the pictures and ends the run as FINISHED."""
@@ -73,11 +100,11 @@ class TrialRun:
 
     def note(self, tags: Mapping[str, str]) -> None:
         """Puts tags on the run."""
-        self._outbox.put(lambda client: _log_description(client, self.run_id, {}, tags))
+        self._tell(Described(tags=tags))
 
     def note_failure(self, details: str) -> None:
         """Adds a traceback as a file; the run goes on, as the trial may."""
-        self._outbox.put(lambda client: client.log_text(self.run_id, details, "failure.txt"))
+        self._tell(Text(path="failure.txt", content=details))
 
     def fail(self, reason: str, details: str, state: Literal["failed", "infeasible"] = "failed") -> None:
         """Ends the run as FAILED, with the reason as a tag and the traceback as a file."""
@@ -85,52 +112,39 @@ class TrialRun:
         self._end("FAILED", {names.STATE: state, names.REASON: reason})
 
     def draw(self) -> None:
-        """Adds learning curves and the last confusion matrix as pictures, once, if there was an epoch."""
-        epochs, classes = tuple(self._epochs), self._classes
-        self._epochs.clear()
-        if epochs:
-            self._outbox.put(lambda client: client.log_figure(self.run_id, learning_curves(epochs), "learning_curves.png"))
-            self._outbox.put(
-                lambda client: client.log_figure(self.run_id, confusion_matrix(epochs[-1].metrics, classes), "confusion_matrix.png")
-            )
+        """Adds the pictures of the training so far, if there was an epoch since the last ones."""
+        if not self._is_drawn:
+            self._is_drawn = True
+            self._tell(Drawn(classes=self._classes, dataset_folder=self._assignment.dataset_folder))
+
+    def leave(self) -> None:
+        """Draws what is left and lets go of the log: this process trains the trial no more."""
+        self.draw()
+        self._outbox.leave(self._delivery)
 
     def _end(self, status: str, tags: Mapping[str, str]) -> None:
-        self._outbox.put(lambda client: close_run(client, self.run_id, status, tags))
+        self._tell(Ended(status=status, tags=tags, milliseconds=_now()))
+
+    def _tell(self, *records: Record) -> None:
+        try:
+            self._delivery.log.append(*records)
+        except OSError as error:
+            _warn(error)
+        self._outbox.wake()
 
 
-def _find_run(client: Any, assignment: Assignment, number: int) -> str | None:
-    query = f"tags.`{names.PARENT}` = '{assignment.parent_run_id}' and tags.`{names.TRIAL}` = '{number}'"
-    found = client.search_runs([assignment.experiment_id], query, max_results=1)
-    if not found:
-        return None
-    client.update_run(found[0].info.run_id, status="RUNNING")
-    return str(found[0].info.run_id)
+def _warn(error: OSError) -> None:
+    print(f"MLflow will lack what could not be written to disk: {error}", file=sys.stderr)
 
 
-def _logged_steps(client: Any, run_id: str) -> frozenset[int]:
-    return frozenset(metric.step for metric in client.get_metric_history(run_id, "train/loss"))
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
-def _create_run(client: Any, assignment: Assignment, number: int) -> str:
-    tags = {**assignment.tags, names.PARENT: assignment.parent_run_id, names.STUDY: assignment.study, names.TRIAL: str(number)}
-    return str(client.create_run(assignment.experiment_id, tags=tags, run_name=names.trial_name(number)).info.run_id)
-
-
-def _log_description(client: Any, run_id: str | None, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-    from mlflow.entities import Param, RunTag
-
-    client.log_batch(
-        run_id,
-        params=[Param(key, str(value)) for key, value in params.items()],
-        tags=[RunTag(key, value) for key, value in tags.items()],
-    )
-
-
-def _log_metrics(client: Any, run_id: str | None, metrics: Mapping[str, float], step: int) -> None:
-    from mlflow.entities import Metric
-
-    now_milliseconds = int(time.time() * 1000)
-    client.log_batch(run_id, metrics=[Metric(key, value, now_milliseconds, step) for key, value in metrics.items()])
+def _point_tag(point: Mapping[str, Any]) -> dict[str, str]:
+    """The configuration with the types of its values, which parameters lose; nothing where MLflow would not take it."""
+    text = json.dumps(point)
+    return {names.POINT: text} if len(text) <= MAX_TAG_CHARACTERS else {}
 
 
 def _metrics(epoch: Epoch, classes: tuple[str, ...]) -> dict[str, float]:

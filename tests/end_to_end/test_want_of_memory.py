@@ -14,6 +14,7 @@ from pathlib import Path
 import ray, torch
 from study.execution.assignment import Assignment, trial_config
 from study.execution.trial_actor import TrialActor
+from study.search.trial import Next
 from study.tracking.client import connect
 
 home, dataset, image_size, megabytes = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -24,13 +25,13 @@ experiment = client.create_experiment("memory", artifact_location=(home / "artif
 parent = client.create_run(experiment).info.run_id
 assignment = Assignment(
     study="memory", study_folder=str(home / "study"), dataset_folder=dataset, metric="accuracy", maximise=True, epochs=2, seed=0, cpus=1,
-    weights={}, tracking_uri=uri, experiment_id=experiment, parent_run_id=parent, is_resumed=False, seconds_between_checkpoints=0.0,
-    measures_latency=True, tags={},
+    log_folder=str(home / "outbox"), weights={}, tracking_uri=uri, experiment_id=experiment, parent_run_id=parent, is_resumed=False,
+    seconds_between_checkpoints=0.0, measures_latency=True, tags={},
 )
 point = {"architecture": "cnn2-32x64", "image_size": image_size, "train_images": 64, "batch_size": 64}
 torch.randn(64, 64) @ torch.randn(64, 64)
-actor = TrialActor({**assignment.to_config(), **trial_config(0, point, 0)})
-actor._outbox.put(lambda client: None)
+actor = TrialActor({**assignment.to_config(), **trial_config(Next(number=0, point=point, attempt=0, continues=None))})
+
 assert actor._outbox.drain(120)  # its thread imports MLflow, which needs memory of its own
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 2**20, resource.RLIM_INFINITY))

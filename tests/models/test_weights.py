@@ -106,7 +106,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path, change, message):
 @pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
 def test_a_file_that_holds_no_weights_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"not a checkpoint at all")
-    with pytest.raises(WeightsError, match=r"must hold a state dict written by torch\.save or safetensors"):
+    with pytest.raises(WeightsError, match=r"must hold tensors and plain values alone|must be a file of safetensors"):
         build(tmp_path / name)
 
 
@@ -118,7 +118,7 @@ class _Command:
 def test_code_in_a_file_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = saved({"weight": _Command()}, tmp_path / "weights.pt")
-    with pytest.raises(WeightsError, match="must hold a state dict"):
+    with pytest.raises(WeightsError, match=r"holds (posix\.)?system, which is code"):
         build(path)
     assert not (tmp_path / "ran").exists()
 
@@ -162,7 +162,7 @@ def test_without_network_timm_answers_the_same_and_takes_the_file_from_there(tmp
     assert torch.equal(loaded["blocks.11.mlp.fc2.weight"], pretrained["blocks.11.mlp.fc2.weight"])
     assert network.module(torch.rand(1, 1, 48, 48)).shape == (1, 3)
     file.write_bytes(b"cut off")
-    with pytest.raises(WeightsError, match="must hold a state dict"):
+    with pytest.raises(WeightsError, match="must be a file of safetensors"):
         build_model(model, num_classes=3, channels=1, image_size=48, seed=0)
 
 

@@ -10,7 +10,25 @@ from study.search.trial import End, Report
 from study.spec.constraint import Constraint
 from study.spec.objective import Objective
 from study.spec.sampler import Sampler
+from trainables.datasets.manifest import Findings, Manifest, SplitSummary
 
+MANIFEST = Manifest(
+    name="table",
+    digest="0" * 64,
+    classes=("rare", "common"),
+    height=8,
+    width=8,
+    channels=1,
+    pixel_mean=(0.5,),
+    pixel_std=(0.2,),
+    splits={"train": SplitSummary(num_images=100, num_by_class=(10, 90), digest="0" * 64, origin="given")},
+    findings=Findings(num_duplicates_within={}, num_duplicates_across={}, num_label_conflicts=0, skipped={}),
+    options={},
+    source="made up",
+    licence=None,
+    added="2026-11-21T00:00:00Z",
+)
+"""Of a dataset that is trained on in a table only."""
 RULES = ("tpe", "random", "grid", "quasi_random", "gp", "cma_es", "nsga2")
 
 CONDITIONAL = SearchSpace(

@@ -1,85 +1,15 @@
 """The course of a search, with a real record and real rules, and a table of curves in place of training."""
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tabulated_course import EPOCHS, epoch, make, run, states
 
-from search_spaces.dimensions import Choice, Float
-from search_spaces.space import SearchSpace
-from study.search.course import Course, Next
-from study.search.limits import Limits
 from study.search.record import StudyRecord
-from study.search.stopping.building import build_rule
-from study.spec.budget import Budget
-from study.spec.early_stopping import EarlyStopping
-from study.spec.objective import Objective
-from study.spec.sampler import Sampler
+from study.search.trial import Next
 from study.steering import Edit, ask
-
-SPACE = SearchSpace(
-    name="table",
-    about="",
-    dimensions=(Float(name="learning_rate", low=1e-4, high=1e-1, log=True), Choice(name="batch_size", options=(32, 64))),
-)
-EPOCHS = 9
-Judged = Callable[[Next, int], dict[str, Any]]
-
-
-def make(folder: Path, *, rule: str = "none", retries: int = 2, epochs: int = EPOCHS, **budget: Any) -> Course:
-    """The course of a new study in `folder`, or of the one that is there."""
-    if (folder / "search.journal").exists():
-        record = StudyRecord.open(folder)
-    else:
-        record = StudyRecord.create(folder, "table", objectives=(Objective(metric="accuracy"),), sampler=Sampler(rule="random"))
-    given = Budget(**{"trials": 6, "epochs": epochs, **budget})
-    return Course(
-        record=record,
-        space=SPACE,
-        seed=0,
-        epochs=epochs,
-        rule=build_rule(EarlyStopping(rule=rule, first_rung=0.3, guard_top=0), True),  # type: ignore[arg-type]
-        limits=Limits.of(given, record, maximise=True, gpus_per_trial=1.0),
-        folder=folder,
-        retries=retries,
-    )
-
-
-def epoch(chosen: Next, number: int, *, value: float | None = None, epochs: int = EPOCHS) -> dict[str, Any]:
-    """What a trial's process tells of an epoch; later epochs and higher learning rates are better."""
-    return {
-        "outcome": "complete" if number == epochs else "going_on",
-        "epoch": number,
-        "value": float(chosen.point["learning_rate"]) * number if value is None else value,
-        "metrics/accuracy": 0.5,
-        "measures/parameters_million": 1.0,
-        "seconds": 2.0,
-        "run_id": None,
-        "micro_batch": 32,
-    }
-
-
-def run(course: Course, *, slots: int = 1, after: Callable[[Next, int], None] | None = None, tells_again: bool = True) -> None:
-    """Runs the course to its end, `slots` trials at a time, each from its last recorded epoch, which it tells again, or the one after."""
-    running: dict[int, tuple[Next, int]] = {}
-    while not course.is_over:
-        while len(running) < slots and (chosen := course.next_trial()) is not None:
-            last = max(course._record.trial(chosen.number).values, default=0)
-            running[chosen.number] = (chosen, max(last if tells_again else last + 1, 1))
-        for number, (chosen, at) in list(running.items()):
-            if course.judge(number, epoch(chosen, at)):
-                running[number] = (chosen, at + 1)
-            else:
-                del running[number]
-            if after is not None:
-                after(chosen, at)
-    course.conclude()
-
-
-def states(course: Course) -> list[str]:
-    return [trial.state for trial in course._record.trials]
 
 
 def test_a_course_without_a_rule_completes_all_trials_of_the_budget(tmp_path: Path) -> None:
@@ -89,14 +19,14 @@ def test_a_course_without_a_rule_completes_all_trials_of_the_budget(tmp_path: Pa
     assert {len(trial.values) for trial in course._record.trials} == {EPOCHS}
 
 
-@pytest.mark.parametrize("rule", ["asha", "promotion", "hyperband", "median"])
+@pytest.mark.parametrize("rule", ["asha", "promotion", "hyperband", "median", "pbt"])
 @pytest.mark.parametrize("slots", [1, 3])
 @pytest.mark.parametrize("tells_again", [True, False])
 def test_under_every_rule_all_trials_end_and_the_best_is_complete(tmp_path: Path, rule: str, slots: int, tells_again: bool) -> None:
     course = make(tmp_path, rule=rule, trials=12)
     run(course, slots=slots, tells_again=tells_again)
     assert all(trial.has_ended for trial in course._record.trials)
-    assert len(course._record.trials) == 12
+    assert len([trial for trial in course._record.trials if trial.continues is None]) == 12
     best = course._record.best()
     assert best is not None
     assert best.state == "complete"
@@ -104,8 +34,8 @@ def test_under_every_rule_all_trials_end_and_the_best_is_complete(tmp_path: Path
         assert best.point["learning_rate"] == max(trial.point["learning_rate"] for trial in course._record.trials)
 
 
-@pytest.mark.parametrize("rule", ["asha", "promotion", "hyperband", "median"])
-@pytest.mark.parametrize("cut", [1, 4, 7, 12, 20, 29])
+@pytest.mark.parametrize("rule", ["asha", "promotion", "hyperband", "median", "pbt"])
+@pytest.mark.parametrize("cut", [1, 4, 7, 12, 13, 20, 24, 29])
 def test_a_course_cut_anywhere_comes_to_the_same(tmp_path: Path, rule: str, cut: int) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):
@@ -195,6 +125,19 @@ def test_what_is_asked_while_it_runs_is_done(tmp_path: Path) -> None:
     assert len(first.values) == 3
     assert (second.point, second.origin) == ({"learning_rate": 0.05, "batch_size": 32}, "enqueued by bob")
     assert [trial.point["batch_size"] for trial in others] == [64, 64, 64]
+
+
+def test_a_configuration_is_enqueued_once_although_the_driver_died_before_it_noted_that(tmp_path: Path) -> None:
+    make(tmp_path)
+    ask(tmp_path, Edit(kind="extend", trials=1))
+    ask(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.02, "batch_size": 32}))
+    begun = make(tmp_path)
+    begun._record.note(num_edits_taken=0)  # as the record is where the driver is killed in between
+    again = make(tmp_path)
+    ask(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.02, "batch_size": 32}))
+    run(again)
+    assert [trial.origin is not None for trial in again._record.trials] == [True, True] + [False] * 5
+    assert [trial.facts for trial in again._record.trials[:2]] == [{"edit": 1}, {"edit": 2}], "asked twice, it is tried twice"
 
 
 @pytest.mark.parametrize(

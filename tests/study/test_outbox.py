@@ -1,108 +1,256 @@
-"""The outbox keeps order, survives a server that is away, and never blocks a trial."""
+"""What a trial says to MLflow waits on disk, keeps its order, arrives once, and never keeps a trial waiting."""
 
-import socket
-import threading
+import json
+import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException, RestException
+from run_records import ended, measured, opened, whole_run
 
 from study.tracking import outbox as outbox_module
 from study.tracking.client import connect
-from study.tracking.outbox import Outbox
+from study.tracking.delivery import Delivery
+from study.tracking.outbox import Outbox, is_worth_retrying
+from study.tracking.records import DatasetUsed, Described, Drawn, Measured, Text, from_line, to_line
+from study.tracking.run_log import RunLog, Sent
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its tables take MLflow seconds to make."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    connect(f"sqlite:///{file}").search_experiments()
+    return file
 
 
 @pytest.fixture
-def outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outbox:
-    monkeypatch.setattr(outbox_module, "FIRST_PAUSE_SECONDS", 0.01)
-    return Outbox(f"sqlite:///{tmp_path}/mlflow.db")
+def uri(empty_database: Path, tmp_path: Path) -> str:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path}/mlflow.db"
 
 
-def test_jobs_run_in_the_order_they_came_against_a_real_database(outbox: Outbox, tmp_path: Path) -> None:
-    run_ids: list[str] = []
-    outbox.put(lambda client: run_ids.append(client.create_run("0").info.run_id))
-    for step in range(20):
-        outbox.put(lambda client, step=step: client.log_batch(run_ids[0], metrics=[Metric("m", step, 0, step)]))  # type: ignore[misc]
+@pytest.fixture
+def client(uri: str) -> Any:
+    return connect(uri)
+
+
+@pytest.fixture
+def experiment_id(client: Any, tmp_path: Path) -> str:
+    return str(client.create_experiment("digits", artifact_location=(tmp_path / "artifacts").as_uri()))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RunLog:
+    return RunLog(tmp_path / "outbox", "trial-0000")
+
+
+def deliver(log: RunLog, client: Any) -> None:
+    """As a process does that finds the log."""
+    assert log.lock()
+    delivery = Delivery(log, may_exist=True)
+    delivery.begin()
+    while delivery.take():
+        delivery.send(client)
+    log.unlock()
+
+
+def the_run(client: Any, experiment_id: str) -> Any:
+    (run,) = client.search_runs([experiment_id])
+    return run
+
+
+def steps(client: Any, run: Any, key: str = "validation/accuracy") -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, key)]
+
+
+def test_a_record_survives_its_line_and_a_torn_line_is_none() -> None:
+    drawn = Drawn(classes=("a", "b"), dataset_folder="/data")
+    dataset = DatasetUsed(name="digits", digest="1", source="{}", profile="{}")
+    for record in [*whole_run("7"), drawn, dataset, measured(3, float("nan"))]:
+        line = to_line(record)
+        assert repr(from_line(line)) == repr(record)
+        assert from_line(line[:-5]) is None
+    assert from_line(b'{"kind": "Unheard"}\n') is None
+    assert from_line(b"[1]\n") is None
+
+
+def test_a_line_that_a_death_tore_takes_no_other_with_it(log: RunLog) -> None:
+    log.append(measured(1))
+    with (log.folder / "trial-0000.jsonl").open("ab") as file:
+        file.write(to_line(measured(2))[:40])
+    assert log.records == [measured(1)], "a line may still be under way"
+    log.append(measured(3))
+    assert log.records == [measured(1), measured(3)]
+    assert [record for record, _ in log.read()] == [measured(1), None, measured(3)]
+
+
+def test_the_lock_is_one_processs_and_ends_with_it(log: RunLog) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from study.tracking.run_log import RunLog
+log = RunLog(Path(sys.argv[1]), "trial-0000")
+print(log.lock(), flush=True)
+time.sleep(60)
+"""
+    holder = subprocess.Popen([sys.executable, "-c", script, str(log.folder)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "True\n"
+    assert not log.lock()
+    log.append(measured(1))  # who does not hold it may append all the same
+    holder.kill()
+    holder.wait()
+    assert log.lock()
+    log.delete()
+    assert not RunLog(log.folder, "trial-0000").exists
+
+
+def test_all_of_a_run_arrives_as_it_was_told(log: RunLog, client: Any, experiment_id: str) -> None:
+    dataset = DatasetUsed(name="digits", digest="abc", source="{}", profile="{}")
+    log.append(*whole_run(experiment_id)[:-1], dataset, Described(metrics={"cost/seconds": 3.0}, milliseconds=5), ended())
+    deliver(log, client)
+    run = the_run(client, experiment_id)
+    assert (run.info.run_name, run.info.status) == ("trial-0000", "FINISHED")
+    assert (run.info.start_time, run.info.end_time) == (1000, 99_000), "times are those of the trial, not of the sending"
+    assert run.data.params == {"learning_rate": "0.1"}
+    assert run.data.tags["device"] == "cpu"
+    assert run.data.metrics["cost/seconds"] == 3.0
+    assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["digits"]
+    assert steps(client, run) == [(step, step / 100) for step in range(1, 6)]
+    assert Path(client.download_artifacts(run.info.run_id, "recipe.yaml")).read_text() == "seed: 1\n"
+    assert (log.num_waiting, log.sent.run_id) == (0, run.info.run_id)
+
+
+def test_a_death_at_any_instant_loses_and_doubles_nothing(log: RunLog, client: Any, experiment_id: str) -> None:
+    """Each call is made, and its process dies before it notes the answer."""
+    records = whole_run(experiment_id)
+    log.append(*records)
+    for _ in range(len(records)):
+        before = log.sent
+        delivery = Delivery(log, may_exist=True)
+        delivery.begin()
+        if not delivery.take():
+            break
+        delivery.send(client)
+        log.mark(before)
+        delivery = Delivery(log, may_exist=True)
+        delivery.begin()
+        delivery.take()
+        delivery.send(client)
+    assert log.num_waiting == 0
+    run = the_run(client, experiment_id)
+    assert run.info.status == "FINISHED"
+    assert steps(client, run) == [(step, step / 100) for step in range(1, 6)]
+
+
+def test_a_log_whose_progress_is_lost_is_told_again_and_changes_nothing(log: RunLog, client: Any, experiment_id: str) -> None:
+    log.append(*whole_run(experiment_id))
+    deliver(log, client)
+    log.forget()
+    deliver(log, client)
+    assert steps(client, the_run(client, experiment_id)) == [(step, step / 100) for step in range(1, 6)]
+
+
+def test_an_epoch_that_a_resumed_trial_tells_again_is_sent_once(log: RunLog, client: Any, experiment_id: str) -> None:
+    again = Measured(**{**vars(measured(2)), "milliseconds": 77_000})
+    log.append(opened(experiment_id), measured(1), measured(2), opened(experiment_id), again, measured(3))
+    deliver(log, client)
+    log.append(opened(experiment_id), again, measured(4))
+    deliver(log, client)
+    assert [step for step, _ in steps(client, the_run(client, experiment_id))] == [1, 2, 3, 4]
+
+
+def test_a_run_of_which_no_log_is_left_goes_on(tmp_path: Path, client: Any, experiment_id: str) -> None:
+    first, second = RunLog(tmp_path / "gone", "trial-0000"), RunLog(tmp_path / "outbox", "trial-0000")
+    first.append(opened(experiment_id), measured(1), measured(2))
+    deliver(first, client)
+    second.append(opened(experiment_id, may_exist=True), Measured(**{**vars(measured(2)), "milliseconds": 77_000}), measured(3), ended())
+    deliver(second, client)
+    assert [step for step, _ in steps(client, the_run(client, experiment_id))] == [1, 2, 3]
+
+
+def test_what_mlflow_rejects_is_told_and_nothing_else_is_lost(
+    log: RunLog, client: Any, uri: str, experiment_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = Measured(step=2, phase=1, milliseconds=2000, metrics={"what?!": 1.0})
+    changed = Described(params={"learning_rate": "0.2"})
+    log.append(opened(experiment_id), Described(params={"learning_rate": "0.1"}), changed, measured(1), bad, measured(3), ended())
+    outbox = Outbox(uri)
+    outbox.leave(outbox.hold(log))
     assert outbox.drain(60)
-    history = connect(f"sqlite:///{tmp_path}/mlflow.db").get_metric_history(run_ids[0], "m")
-    assert [(point.step, point.value) for point in history] == [(step, float(step)) for step in range(20)]
+    run = the_run(client, experiment_id)
+    assert [step for step, _ in steps(client, run)] == [1, 3]
+    assert (run.data.params, run.info.status) == ({"learning_rate": "0.1"}, "FINISHED")
+    assert capsys.readouterr().err.count("MLflow rejected what trial-0000 logged") == 2
 
 
-def test_putting_never_waits(outbox: Outbox) -> None:
+def test_telling_never_waits_and_what_was_told_arrives_when_mlflow_is_there(
+    tmp_path: Path, log: RunLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "FIRST_PAUSE_SECONDS", 0.05)
+    not_yet = tmp_path / "not-yet"
+    not_yet.write_text("no folder, so no database can be made in it")
+    outbox = Outbox(f"sqlite:///{not_yet}/mlflow.db")
     start = time.monotonic()
-    outbox.put(lambda client: time.sleep(1))
-    assert time.monotonic() - start < 0.1
-    assert not outbox.drain(0.05), "the job is still under way"
+    outbox.hold(log)
+    for step in range(1, 101):
+        log.append(measured(step))
+        outbox.wake()
+    assert time.monotonic() - start < 1
+    assert not outbox.drain(1)
+    assert outbox.trouble is not None
+    assert "is not a folder" in outbox.trouble
+    assert log.num_waiting == 100
+    not_yet.unlink()
     assert outbox.drain(60)
+    assert (log.num_waiting, outbox.trouble) == (0, None)
 
 
-def failing(times: int, error: Exception, done: list[str]) -> Any:
-    left = [times]
+def test_who_lets_go_last_may_add_and_delete(log: RunLog, client: Any, uri: str, experiment_id: str) -> None:
+    log.append(opened(experiment_id), measured(1))
+    outbox = Outbox(uri)
 
-    def job(client: Any) -> None:
-        if left[0]:
-            left[0] -= 1
-            raise error
-        done.append("passed")
+    def on_sent(delivery: Delivery) -> bool:
+        if len(delivery.log.records) == 2:
+            delivery.log.append(Text(path="last.txt", content="words"))
+            return False
+        delivery.log.delete()
+        return True
 
-    return job
-
-
-@pytest.mark.parametrize("error", [ConnectionError("refused"), MlflowException("database is locked"), TimeoutError("slow")])
-def test_a_server_that_is_away_is_tried_again_and_those_behind_wait(outbox: Outbox, error: Exception) -> None:
-    done: list[str] = []
-    outbox.put(failing(3, error, done))
-    outbox.put(lambda client: done.append("behind"))
+    outbox.leave(outbox.hold(log), on_sent)
     assert outbox.drain(60)
-    assert done == ["passed", "behind"]
+    assert not log.exists
+    run = the_run(client, experiment_id)
+    assert log.sent == Sent(offset=log.sent.offset, run_id=run.info.run_id, tags={"study.trial": "trial-0000"})
+    assert json.dumps([file.path for file in client.list_artifacts(run.info.run_id)]) == '["last.txt"]'
 
 
-def test_what_the_server_rejects_is_reported_and_dropped(outbox: Outbox, capsys: pytest.CaptureFixture[str]) -> None:
-    done: list[str] = []
-    outbox.put(failing(1, RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "param too long"}), done))
-    outbox.put(lambda client: done.append("behind"))
-    assert outbox.drain(60)
-    assert done == ["behind"]
-    assert "MLflow rejected what a trial logged" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("error", "is_worth"),
+    [
+        (ConnectionError("refused"), True),
+        (TimeoutError("slow"), True),
+        (MlflowException("database is locked", error_code=2), True),
+        (RestException({"error_code": "INTERNAL_ERROR", "message": "oops"}), True),
+        (RestException({"error_code": "PERMISSION_DENIED", "message": "your password has expired"}), True),
+        (RestException({"error_code": "BAD_REQUEST", "message": "QueuePool limit of size 5 overflow 10 reached"}), True),
+        (RestException({"error_code": "BAD_REQUEST", "message": "(psycopg.DataError) text cannot contain NUL"}), False),
+        (RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "param too long"}), False),
+        (RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "run deleted"}), False),
+        (ValueError("no such class"), False),
+    ],
+)
+def test_what_is_worth_another_try(error: Exception, is_worth: bool) -> None:
+    assert is_worth_retrying(error) is is_worth
 
 
-def _listening(handler: type[BaseHTTPRequestHandler]) -> HTTPServer:
-    """A server on a port that answers; on a machine busy with other clusters a free port may turn out not to be."""
-    for _ in range(20):
-        server = HTTPServer(("127.0.0.1", 0), handler)
-        try:
-            socket.create_connection(("127.0.0.1", server.server_port), timeout=1).close()
-        except OSError:
-            server.server_close()
-        else:
-            return server
-    raise AssertionError("no port answers")
+def test_a_bucket_that_is_away_is_worth_another_try() -> None:
+    from botocore.exceptions import ClientError, EndpointConnectionError
 
-
-@pytest.fixture
-def health_server() -> Iterator[str]:
-    class Health(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/health" else 404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = _listening(Health)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
-def test_a_server_that_answers_is_reachable(health_server: str) -> None:
-    from study.errors import TrackingError
-    from study.tracking.client import check_reachable
-
-    check_reachable(health_server + "/")
-    with pytest.raises(TrackingError, match="answers 404"):
-        check_reachable(health_server + "/not-mlflow")
+    assert is_worth_retrying(EndpointConnectionError(endpoint_url="http://s3"))
+    assert is_worth_retrying(ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject"))

@@ -75,6 +75,15 @@ def test_what_cannot_run_is_refused(home: Home, changes: dict[str, object], erro
         plan(home, **changes)
 
 
+def test_gpus_that_this_machine_lacks(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    plan(home)
+    with pytest.raises(SpecError, match=r"gpus_per_trial asks for 0.25 of 0 GPUs on this machine; take auto, or set RAY_ADDRESS"):
+        plan(home, resources={"gpus_per_trial": 0.25})
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    plan(home, resources={"gpus_per_trial": 0.25})
+
+
 @pytest.mark.parametrize(
     ("changes", "remark"),
     [

@@ -32,7 +32,6 @@ def test_a_trial_is_worth_its_best_epoch(record: StudyRecord) -> None:
     trial = record.trial(number)
     assert (trial.value, trial.best_epoch, trial.metrics["log_loss"]) == (0.7, 2, pytest.approx(0.3))
     assert (trial.state, trial.seconds, trial.point, trial.run_id) == ("complete", 3.0, point, "r")
-    assert record.best_value(number, up_to=1) == 0.1
 
 
 def test_an_epoch_reported_again_by_a_trial_that_started_over_counts_once(record: StudyRecord) -> None:

@@ -105,7 +105,7 @@ def test_no_images_have_no_probabilities(make_dataset):
     [
         (b"no image", "a file that Pillow can read, and is not"),
         (np.zeros((8, 8), np.float32), "must be uint8 .* got float32"),
-        (np.zeros((8, 8, 2), np.uint8), r"got uint8 \(8, 8, 2\)"),
+        (np.zeros((8, 8, 5), np.uint8), r"got uint8 \(8, 8, 5\)"),
         (np.zeros((0, 8), np.uint8), r"got uint8 \(0, 8\)"),
     ],
 )
@@ -121,6 +121,15 @@ def test_a_card_survives_json(make_dataset, tmp_path):
     card.write(tmp_path / "recipe.json")
     assert Card.read(tmp_path / "recipe.json") == card
     assert json.loads((tmp_path / "recipe.json").read_text())["classes"] == ["left", "middle", "right"]
+
+
+def test_a_card_says_under_which_recipes_the_weights_were_trained_before(make_dataset, tmp_path):
+    training = trained(make_dataset())
+    earlier = ((2, dataclasses.replace(training.recipe, seed=7)), (4, dataclasses.replace(training.recipe, seed=8)))
+    card = Card.of(training.recipe, training.manifest, earlier)
+    card.write(tmp_path / "recipe.json")
+    assert Card.read(tmp_path / "recipe.json") == card
+    assert [last_epoch for last_epoch, _ in json.loads((tmp_path / "recipe.json").read_text())["earlier"]] == [2, 4]
 
 
 def test_the_weights_a_training_started_from_are_not_needed(make_dataset, tmp_path):
@@ -139,7 +148,7 @@ def test_a_card_from_before_temperature_and_crops_is_read(make_dataset, tmp_path
     card = Card.of(training.recipe, training.manifest)
     card.write(tmp_path / "recipe.json")
     tree = json.loads((tmp_path / "recipe.json").read_text())
-    del tree["temperature"], tree["preprocessing"]["crop_margin"], tree["preprocessing"]["is_per_image"]
+    del tree["temperature"], tree["earlier"], tree["preprocessing"]["crop_margin"], tree["preprocessing"]["is_per_image"]
     (tmp_path / "recipe.json").write_text(json.dumps(tree))
     assert Card.read(tmp_path / "recipe.json") == card
     assert card.temperature == 1.0

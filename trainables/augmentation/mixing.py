@@ -18,10 +18,10 @@ _ROUNDING = 1e-9
 class Mixed:
     """Images of which each is a share of itself and the rest of another."""
 
-    images_BCSS: Tensor  # noqa: N815
-    others_B: Tensor | None = None  # noqa: N815
+    images_BCSS: Tensor
+    others_B: Tensor | None = None
     """Labels of the others; None where nothing was mixed."""
-    share_B: Tensor | None = None  # noqa: N815
+    share_B: Tensor | None = None
     """Of each image itself, float32 in [0, 1]; None where nothing was mixed."""
 
     def part(self, indices_b: Tensor) -> "Mixed":

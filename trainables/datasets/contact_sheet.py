@@ -24,7 +24,7 @@ MAX_TEXT = 26
 def write_contact_sheet(path: Path, train: Split, classes: Sequence[str]) -> None:
     """Writes a PNG with one row for each of the first 40 classes: name, number of images, 12 of them at random (seeded)."""
     shown = classes[:MAX_CLASSES]
-    width, height = _tile_size(train.images)
+    width, height = tile_size(train.images)
     row_height = height + MARGIN
     sheet = Image.new("RGB", (TEXT_WIDTH + IMAGES_PER_CLASS * (width + MARGIN), len(shown) * row_height + MARGIN), "white")
     draw = ImageDraw.Draw(sheet)
@@ -33,13 +33,14 @@ def write_contact_sheet(path: Path, train: Split, classes: Sequence[str]) -> Non
     for label, name in enumerate(shown):
         top = MARGIN + label * row_height
         rows = np.flatnonzero(train.labels == label)
-        draw.text((MARGIN, top), f"{_shortened(name)}\n{len(rows):,}", fill="black", font=font)
+        draw.text((MARGIN, top), f"{shortened(name, MAX_TEXT)}\n{len(rows):,}", fill="black", font=font)
         for column, row in enumerate(random.permutation(rows)[:IMAGES_PER_CLASS]):
-            sheet.paste(_tile(train.images[row], (width, height)), (TEXT_WIDTH + column * (width + MARGIN), top))
+            sheet.paste(tile(train.images[row], (width, height)), (TEXT_WIDTH + column * (width + MARGIN), top))
     sheet.save(path)
 
 
-def _tile_size(images: NDArray[np.uint8]) -> tuple[int, int]:
+def tile_size(images: NDArray[np.uint8]) -> tuple[int, int]:
+    """Width and height at which images (N, H, W, C) are shown, the same for all of them."""
     height, width = images.shape[1:3]
     shorter = min(height, width)
     if shorter < MIN_TILE:
@@ -50,10 +51,12 @@ def _tile_size(images: NDArray[np.uint8]) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _tile(image: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
+def tile(image: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
+    """An image (H, W, C) at that size, as Pillow has it."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     return picture.resize(size, Image.Resampling.NEAREST if size[0] >= picture.width else Image.Resampling.LANCZOS)
 
 
-def _shortened(name: str) -> str:
-    return name if len(name) <= MAX_TEXT else f"{name[: MAX_TEXT - 1]}…"
+def shortened(name: str, length: int) -> str:
+    """The name, with dots for what does not fit into so many characters."""
+    return name if len(name) <= length else f"{name[: length - 1]}…"

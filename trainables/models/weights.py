@@ -1,6 +1,5 @@
 """Reading a state dict from a file and fitting it into a network: other classes and gray images are allowed for."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from trainables.errors import WeightsError
 from trainables.models.network import BACKBONE_PREFIX, GRAY_ADAPTER_PREFIX, Network
+from trainables.stored import load_plain
 
 _NUM_KEYS_SHOWN = 3
 
@@ -19,16 +19,20 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     A dict that holds them under `state_dict` and keys that begin with `module.` are unwrapped.
     Raises WeightsError for a file that holds no tensors by name; code in it is never run.
     """
-    try:
-        stored = _read(path)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise WeightsError(f"{path} must hold a state dict written by torch.save or safetensors, and does not: {reason}") from error
+    return {key.removeprefix("module."): _widened(tensor) for key, tensor in read_tensors(path).items()}
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors in `path`, as they are, on the CPU, possibly under `state_dict`.
+
+    Raises WeightsError for a file that holds no tensors by name; code in it is never run.
+    """
+    stored = _read(path)
     if isinstance(stored, Mapping) and isinstance(stored.get("state_dict"), Mapping):
         stored = stored["state_dict"]
     if not isinstance(stored, Mapping) or not all(isinstance(tensor, Tensor) for tensor in stored.values()):
         raise WeightsError(f"{path} must hold tensors by name, or those under 'state_dict', and does not; save model.state_dict()")
-    return {str(key).removeprefix("module."): _widened(tensor) for key, tensor in stored.items()}
+    return {str(key): tensor for key, tensor in stored.items()}
 
 
 def load_weights(network: Network, path: Path) -> None:
@@ -55,9 +59,12 @@ def _read(path: Path) -> object:
 
         try:
             return safetensors.torch.load_file(path)
-        except safetensors.SafetensorError as error:
-            raise ValueError(str(error)) from error
-    return torch.load(path, map_location="cpu", weights_only=True)
+        except (safetensors.SafetensorError, OSError) as error:
+            raise WeightsError(f"{path} must be a file of safetensors, and is not: {error}") from error
+    try:
+        return load_plain(path)
+    except FileNotFoundError as error:
+        raise WeightsError(f"weights must be a file, and {path} is none") from error
 
 
 def _widened(tensor: Tensor) -> Tensor:

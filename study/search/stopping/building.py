@@ -7,6 +7,7 @@ from study.search.stopping.hyperband import Hyperband, most_brackets
 from study.search.stopping.judge import Judge
 from study.search.stopping.median import Median
 from study.search.stopping.plateau import Plateau
+from study.search.stopping.population import Population
 from study.search.stopping.promotion import Promotion
 from study.search.stopping.rule import StoppingRule
 from study.spec.early_stopping import EarlyStopping
@@ -31,3 +32,5 @@ def _criteria(spec: EarlyStopping) -> list[Criterion]:
             return [Hyperband(first_rung=spec.first_rung, reduction=spec.reduction, brackets=brackets)]
         case "median":
             return [Median(grace=spec.first_rung, min_trials=spec.min_trials)]
+        case "pbt":
+            return [Population(interval=spec.interval, quantile=spec.quantile)]

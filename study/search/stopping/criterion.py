@@ -1,8 +1,8 @@
 """One ground on which trials are stopped or made to wait."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
-from study.search.stopping.rule import GO_ON, Verdict
+from study.search.stopping.rule import GO_ON, Generation, Verdict
 from study.search.stopping.standing import Standing
 
 
@@ -18,4 +18,10 @@ class Criterion:
 
     def next_promotion(self, paused: Collection[int], *, is_closing: bool) -> int | None:
         """Which of the paused trials should go on."""
+        return None
+
+    def next_generation(
+        self, epoch: int, waiting: Collection[int], unfit: Mapping[int, str], is_spared: Callable[[Standing], bool]
+    ) -> Generation | None:
+        """See StoppingRule; one that `is_spared` keeps its place."""
         return None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from study.search.stopping.criterion import Criterion
 from study.search.stopping.guard import Guard
-from study.search.stopping.rule import GO_ON, Verdict
+from study.search.stopping.rule import GO_ON, Generation, Verdict
 from study.search.stopping.standing import Standing
 
 
@@ -49,6 +49,11 @@ class Judge:
             if promoted is not None:
                 return promoted
         return next((trial for trial in self._guard.spared if trial in paused), None) if is_closing else None
+
+    def next_generation(self, epoch: int, waiting: Collection[int], unfit: Mapping[int, str]) -> Generation | None:
+        """See StoppingRule."""
+        found = (criterion.next_generation(epoch, waiting, unfit, self._guard.spares) for criterion in self._criteria)
+        return next((generation for generation in found if generation is not None), None)
 
     def _take(self, trial: int, epoch: int, num_epochs: int, value: float, group: str) -> None:
         before = self._standings.get(trial)

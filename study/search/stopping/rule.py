@@ -19,6 +19,17 @@ class Verdict:
 GO_ON = Verdict("go_on")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """What becomes of a population whose trials all wait at one epoch."""
+
+    epoch: int
+    kept: tuple[int, ...]
+    """Trials that go on."""
+    parents: Mapping[int, int]
+    """Trials whose place a new one takes, the worst first; by each of them, the trial that the new one goes on from."""
+
+
 class StoppingRule(Protocol):
     """Judges trials by their recorded values alone, so that one rebuilt from a record judges as one that was never interrupted.
 
@@ -43,5 +54,13 @@ class StoppingRule(Protocol):
         """Which of the paused trials should go on; None while none should. Asking changes nothing.
 
         `is_closing`: no trial runs and none will start any more. What still waits after that ends as pruned.
+        """
+        ...
+
+    def next_generation(self, epoch: int, waiting: Collection[int], unfit: Mapping[int, str]) -> Generation | None:
+        """What becomes of trials that wait at `epoch` for all others; None under rules without a population. Asking changes nothing.
+
+        `unfit` are those of the same population that are worse than any, with their groups: they failed, were stopped on the way, or
+        wait and miss a constraint.
         """
         ...

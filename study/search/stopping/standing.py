@@ -13,6 +13,8 @@ class Standing:
     epoch: int
     group: str
     """Trials are ranked among those of one group."""
+    value: float
+    """Of this epoch."""
     best: float
     """Highest value so far."""
     improved_at: int
@@ -24,7 +26,17 @@ class Standing:
     @classmethod
     def first(cls, trial: int, num_epochs: int, epoch: int, value: float, group: str) -> "Standing":
         """After the first epoch that is known."""
-        return cls(trial=trial, num_epochs=num_epochs, epoch=epoch, group=group, best=value, improved_at=epoch, total=value, num_values=1)
+        return cls(
+            trial=trial,
+            num_epochs=num_epochs,
+            epoch=epoch,
+            group=group,
+            value=value,
+            best=value,
+            improved_at=epoch,
+            total=value,
+            num_values=1,
+        )
 
     def after(self, epoch: int, value: float, group: str) -> "Standing":
         """After another epoch."""
@@ -34,6 +46,7 @@ class Standing:
             num_epochs=self.num_epochs,
             epoch=epoch,
             group=group,
+            value=value,
             best=max(self.best, value),
             improved_at=epoch if value > self.best else improved_at,
             total=self.total + value,

@@ -1,0 +1,64 @@
+"""What a study ran on and with: packages, machine, and how the code in the current folder differs from its commit."""
+
+import os
+import platform
+import sys
+from importlib.metadata import distributions
+from typing import Any
+
+import psutil
+
+from study.provenance import git
+
+MAX_DIFF_BYTES = 1_000_000
+PRIVATE = ("*.env*", "*.pem", "*.key", "*.p12", "*secret*", "*credential*", "*password*", "*token*", "*id_rsa*")
+"""Files whose changes are left out."""
+
+
+def environment() -> dict[str, Any]:
+    """Python, system, machine and the versions of all installed packages, as plain values. No environment variables."""
+    return {
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gigabytes": round(psutil.virtual_memory().total / 1e9, 1),
+        "gpus": _gpus(),
+        "packages": dict(sorted({(one.name, one.version) for one in distributions() if one.name})),
+    }
+
+
+def local_changes() -> str | None:
+    """The diff of the files that git tracks against the commit, at most 1 MB of it; None where there is none.
+
+    Untracked files are not in it, nor files whose names tell of keys and passwords.
+    """
+    changes = git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", ":(top)", *(f":(top,exclude,icase){name}" for name in PRIVATE))
+    if not changes:
+        return None
+    content = changes.encode()
+    if len(content) <= MAX_DIFF_BYTES:
+        return changes + "\n"
+    return content[:MAX_DIFF_BYTES].decode(errors="ignore") + f"\n… cut here: the diff has {len(content):,} bytes\n"
+
+
+def _processor() -> str:
+    """Its model, which `platform` does not tell on Linux."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        models = []
+    return models[0] if models else platform.processor()
+
+
+def _gpus() -> list[str]:
+    """Models of this machine's NVIDIA GPUs, by their driver, so that torch need not be imported."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return [str(pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(index))) for index in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        return []

@@ -1,0 +1,62 @@
+"""What was measured on a test split, image by image: enough to compare two models on the same images later."""
+
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.ensemble import Ensemble
+from trainables.prediction import Classifier
+
+# N images, K classes
+
+ARRAYS_FILE = "evidence.npz"
+FACTS_FILE = "evidence.json"
+NUM_LATENCY_TRIES = 10
+_FACTS = ("dataset", "dataset_digest", "classes", "latency_ms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestEvidence:
+    """One model on one test split."""
+
+    __test__ = False  # its name is the field's; it is no test class
+
+    dataset: str
+    dataset_digest: str
+    classes: tuple[str, ...]
+    labels_N: NDArray[np.int64]
+    is_clean_N: NDArray[np.bool_]
+    """Whether no image of train or validation has the same pixels."""
+    probabilities_NK: NDArray[np.float32]
+    latency_ms: float
+    """To classify one image, on the machine that measured."""
+
+    def write(self, folder: Path) -> None:
+        """Puts the evidence into `folder`, which must exist."""
+        np.savez_compressed(
+            folder / ARRAYS_FILE, labels_N=self.labels_N, is_clean_N=self.is_clean_N, probabilities_NK=self.probabilities_NK
+        )
+        facts = {name: getattr(self, name) for name in _FACTS}
+        (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "TestEvidence":
+        """The evidence that `write` put into `folder`."""
+        facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        with np.load(folder / ARRAYS_FILE) as arrays:
+            return cls(**{**facts, "classes": tuple(facts["classes"])}, **arrays)
+
+
+def latency_ms(classifier: Classifier | Ensemble, image_1HWC: NDArray[np.uint8]) -> float:
+    """How long one stored image takes: the median of a few times."""
+    times = []
+    for _ in range(NUM_LATENCY_TRIES):
+        start = time.perf_counter()
+        classifier.probabilities_of_stored(image_1HWC)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e3

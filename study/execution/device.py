@@ -1,0 +1,35 @@
+"""The device of a process that Ray started."""
+
+import ray
+import torch
+
+from study.errors import StudyError
+
+
+def trial_device() -> torch.device:
+    """The GPU that Ray assigned to this process, if it did; a machine's other GPUs are other trials'.
+
+    GPUs that exist for Ray's counting only (`ray start --num-gpus` on a machine without any) leave a trial on the CPU. Raises
+    StudyError where there is one that torch cannot use.
+    """
+    if not ray.get_runtime_context().get_accelerator_ids().get("GPU"):
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if _has_driver():
+        raise StudyError(
+            f"this machine has a GPU that torch {torch.__version__} cannot use; install a torch built for its CUDA driver there, "
+            "or set resources.gpus_per_trial to 0"
+        )
+    return torch.device("cpu")
+
+
+def _has_driver() -> bool:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return False
+    pynvml.nvmlShutdown()
+    return True

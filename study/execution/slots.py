@@ -1,0 +1,73 @@
+"""How many trials a study may have running: all that fit on a cluster of its own, its place in the queue on one that is shared."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cluster.connection import is_shared
+from cluster.nodes import nodes
+from cluster.nodes import num_slots as fitting
+from cluster.queue import Place, queued
+from cluster.shares import Demand
+from study.errors import StudyError
+from study.execution.assignment import Assignment
+from study.search.record import StudyRecord
+from study.spec.resources import Resources
+
+USER_CAP_VARIABLE = "STUDY_USER_CAP"
+"""The largest share of a shared cluster that one user's studies may hold together, in (0, 1]."""
+
+
+class Slots:
+    """Counts them anew each time, as nodes come and go."""
+
+    def __init__(self, cpus: float, gpus: float, most: int | None, place: Place | None) -> None:
+        self._cpus = cpus
+        self._gpus = gpus
+        self._most = most
+        self._place = place
+
+    def count(self, runs: int, *, wants_more: bool) -> int:
+        """Trials that may run. `runs` do now, and `wants_more` says whether the study could start another."""
+        fit = _fit(self._cpus, self._gpus, self._most)
+        if self._place is None:
+            return fit
+        return min(fit, self._place.slots(runs, fit if wants_more else max(runs, 1)))
+
+
+@contextmanager
+def slots(wanted: Resources, assignment: Assignment, record: StudyRecord) -> Iterator[Slots]:
+    """The study's slots for as long as the block runs. Raises StudyError if STUDY_USER_CAP is no share."""
+    cpus, gpus, most = assignment.cpus, assignment.gpus, wanted.max_concurrent
+    if not is_shared():
+        yield Slots(cpus, gpus, most, None)
+        return
+    facts = record.facts
+    demand = Demand(
+        study=assignment.study,
+        user=facts.get("user", ""),
+        priority=facts.get("priority", 0),
+        wants=_fit(cpus, gpus, most),
+        cpus=cpus,
+        gpus=gpus,
+    )
+    with queued(demand, _user_cap()) as place:
+        yield Slots(cpus, gpus, most, place)
+
+
+def _fit(cpus: float, gpus: float, most: int | None) -> int:
+    fit = fitting(nodes(), cpus, gpus)
+    return max(1, min(fit, most or fit))
+
+
+def _user_cap() -> float | None:
+    told = os.environ.get(USER_CAP_VARIABLE)
+    if not told:
+        return None
+    try:
+        share = float(told)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise StudyError(f"{USER_CAP_VARIABLE} is the share of the cluster that one user may hold, above 0 and at most 1, got {told!r}")
+    return share

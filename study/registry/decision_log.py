@@ -1,0 +1,114 @@
+"""The log of decisions on a dataset's model, in MLflow: appended to, never changed, and by one person at a time.
+
+It is one run, in which decision 7 is the parameter `decision-0007`, and its tables are others: MLflow lets nobody change a parameter, and
+of two processes that append the same number its database refuses the second. The run is found by an experiment that nothing is logged
+into: its name is unique in any of MLflow's databases, and the tag with the run's id is written with it in one transaction. Nothing of
+this depends on files.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from study import names
+from study.errors import ConflictError
+from study.home import Home
+from study.registry.decisions import Decision
+from study.tracking.client import prepare_experiment
+
+LOG_RUN = "decisions.run"
+"""The tag of the experiment that names the log's run."""
+PART_LENGTH, PARAMS_PER_BATCH = 5_900, 100
+"""Characters of a parameter, and parameters of a batch, that MLflow takes."""
+KIND = {"mlflow.runName": "decisions", "study.kind": "decisions"}
+
+
+class DecisionLog:
+    """The decisions on one model, as they stood when it was read."""
+
+    def __init__(self, client: Any, home: Home, model: str) -> None:
+        self._client = client
+        self._home = home
+        self.model = model
+        self._run_id = _find_run(client, model)
+        self.decisions: tuple[Decision, ...] = ()
+        self.read()
+
+    def read(self) -> None:
+        """Reads the log again."""
+        self._params: dict[str, str] = {} if self._run_id is None else self._client.get_run(self._run_id).data.params
+        decisions: list[Decision] = []
+        while text := self._params.get(names.decision_name(len(decisions) + 1)):
+            decisions.append(Decision.from_text(text))
+        self.decisions = tuple(decisions)
+
+    def append(self, decision: Decision, tables: Mapping[str, Any] | None) -> None:
+        """Adds the decision behind all that were read, with its tables of evidence.
+
+        Raises ConflictError if somebody was faster; then nothing was added.
+        """
+        from mlflow.exceptions import MlflowException
+
+        run_id = self._run_id = self._run_id or _open_run(self._client, self._home, self.model)
+        if tables is not None:
+            self._write_tables(run_id, decision, tables)
+        number = len(self.decisions) + 1
+        try:
+            self._client.log_param(run_id, names.decision_name(number), decision.to_text())
+        except MlflowException:
+            self.read()
+            # The answer to a parameter that was written may have been lost, so that it was sent twice.
+            if len(self.decisions) < number:
+                raise
+        else:
+            self.read()
+        if self.decisions[number - 1].key != decision.key:
+            raise ConflictError(_told(self.model, self.decisions[number - 1]))
+
+    def tables(self, decision: Decision) -> dict[str, Any] | None:
+        """The tables of evidence; None where the decision rests on none."""
+        parts: list[str] = []
+        while part := self._params.get(names.evidence_name(decision.key, len(parts) + 1)):
+            parts.append(part)
+        return dict(json.loads("".join(parts))) if parts else None
+
+    def _write_tables(self, run_id: str, decision: Decision, tables: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        text = json.dumps(tables, separators=(",", ":"))
+        parts = [text[start : start + PART_LENGTH] for start in range(0, len(text), PART_LENGTH)]
+        params = [Param(names.evidence_name(decision.key, number), part) for number, part in enumerate(parts, start=1)]
+        for start in range(0, len(params), PARAMS_PER_BATCH):
+            self._client.log_batch(run_id, params=params[start : start + PARAMS_PER_BATCH])
+
+
+def _find_run(client: Any, model: str) -> str | None:
+    found = client.get_experiment_by_name(names.decisions_name(model))
+    return None if found is None else str(found.tags[LOG_RUN])
+
+
+def _open_run(client: Any, home: Home, model: str) -> str:
+    """The log's run, made if nobody has; of two that make one at the same time, one takes that of the other."""
+    from mlflow.exceptions import MlflowException
+
+    experiment_id = prepare_experiment(client, home, model)
+    run_id = str(client.create_run(experiment_id, start_time=int(time.time() * 1000), tags=KIND).info.run_id)
+    try:
+        client.create_experiment(names.decisions_name(model), tags={LOG_RUN: run_id, **names.EXPERIMENT_KIND})
+    except MlflowException as error:
+        client.delete_run(run_id)
+        found = _find_run(client, model)
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+            raise
+        return found
+    client.set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+def _told(model: str, other: Decision) -> str:
+    what = {"promoted": "promoted", "rolled back": "went back to", "refused": "was refused"}[other.kind]
+    return (
+        f"{other.user} {what} {model} version {other.version} at {other.time}, while you decided; nothing of yours was done: "
+        f"see it, then decide again: study history {model}"
+    )

@@ -1,0 +1,75 @@
+"""Decisions on who is champion: what one says, and who is champion after some."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from study.registry.comparison import Comparison
+
+MAX_REASON, MAX_SENTENCE = 500, 400
+"""Characters of a person's reason, and of a sentence of evidence, so that a decision fits into the 6,000 of a parameter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One decision, as it stands in the log for ever."""
+
+    key: str
+    """Its own, by which it is told from another one of the same moment."""
+    kind: Literal["promoted", "rolled back", "refused"]
+    time: str
+    """UTC, ISO 8601."""
+    user: str
+    champion_before: int | None
+    version: int
+    """Promoted, gone back to, or refused."""
+    forced: bool
+    reason: str | None
+    """That the person gave."""
+    evidence: tuple[str, ...]
+    """Sentences; the tables are beside it in the log."""
+
+    @property
+    def champion_after(self) -> int | None:
+        """Who is champion by this decision."""
+        return self.champion_before if self.kind == "refused" else self.version
+
+    def to_text(self) -> str:
+        """JSON on one line."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Decision":
+        """The decision that `to_text` wrote."""
+        tree = json.loads(text)
+        return cls(**{**tree, "evidence": tuple(tree["evidence"])})
+
+
+def champions(decisions: Sequence[Decision]) -> tuple[int, ...]:
+    """The champion, and those before it to whom one may go back, the earliest first; empty where none was promoted."""
+    line: list[int] = []
+    for decision in decisions:
+        if decision.kind == "promoted":
+            line.append(decision.version)
+        elif decision.kind == "rolled back":
+            while line and line[-1] != decision.version:
+                line.pop()
+    return tuple(line)
+
+
+def sentences(comparison: Comparison) -> tuple[str, ...]:
+    """What a comparison came to, in few words."""
+    one, (before, after) = comparison, comparison.metrics[comparison.metric]
+    return (
+        f"{one.metric} {before:.4f} → {after:.4f} on {one.num_images:,} images of dataset {one.dataset_digest[:12]}",
+        f"gain {one.gain:+.4f}, at least {one.gain_low:+.4f} with {100 * one.rules.confidence:g} % confidence (paired bootstrap)",
+        f"{one.num_only_challenger:,} images right that were wrong, {one.num_only_champion:,} wrong that were right "
+        f"(McNemar's exact test: p = {one.p_value:.2g})",
+        *one.faults,
+    )
+
+
+def tables(comparison: Comparison) -> dict[str, Any]:
+    """All that a comparison says, as plain values."""
+    return {**asdict(comparison), "rules": comparison.rules.model_dump()}

@@ -1,0 +1,172 @@
+"""The model card of a version: what it is, how good it is, what it is for, in Markdown (arXiv:1810.03993)."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from study.final import Calibration, ClassResult, Interval, TestResult
+from study.names import candidate_name
+from study.registry.layout import CARD_FILE, PROGRAM_FILE
+from trainables.datasets.manifest import Manifest
+from trainables.ensemble import Ensemble
+from trainables.prediction import Classifier
+
+MAX_DESCRIPTION = 5000
+"""Characters that MLflow keeps of a version's description."""
+_RECIPE = "## Recipe"
+SMALL_CLASS = 50
+"""Images of a class in the test split below which its recall is known only roughly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a version comes from."""
+
+    study: str
+    trial: int
+    seeds: tuple[int, ...]
+    """Further trainings that it is made of."""
+    parent_run_id: str
+    """The study's run."""
+    run_id: str
+    """The run that trained it, or the study's."""
+    metric: str
+    """That the study optimised."""
+    value: float | None
+    """Of the metric on the validation split; None for an ensemble."""
+
+
+def model_card(origin: Origin, manifest: Manifest, classifier: Classifier | Ensemble, test: TestResult) -> str:
+    """All that a person should know before using the version."""
+    made_of = candidate_name(origin.trial, origin.seeds)
+    parts = [
+        f"# {manifest.name}: {made_of} of study {origin.study}",
+        _what(manifest, classifier),
+        "## Intended use",
+        f"Images like those of the dataset {manifest.name}: one of {_listed(manifest.classes)} for each. Any image gets one of these "
+        "labels, also one that shows none of them; the probabilities say nothing of that.",
+        "## Data",
+        _data(manifest),
+        "## On the test split",
+        _tested(test),
+        _metrics_table(test),
+        *_calibration(test.calibration),
+        *(("### Classes", _classes_table(test.classes)) if test.classes else ()),
+        "## Limits",
+        _bullets(_limits(manifest, test)),
+        "## Where it comes from",
+        _bullets(_links(origin, classifier)),
+        _RECIPE,
+        "```json\n" + json.dumps(classifier.card.recipe.to_dict(), indent=2) + "\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def with_program(card: str, sentence: str) -> str:
+    """The card with what is known of the exported program."""
+    before, recipe, after = card.partition(_RECIPE)
+    return f"{before}## Exported program (`{PROGRAM_FILE}`)\n\n{sentence}\n\n{recipe}{after}"
+
+
+def description(card: str) -> str:
+    """As much of the card as MLflow keeps beside a version."""
+    if len(card) <= MAX_DESCRIPTION:
+        return card
+    rest = f"\n\n… the whole card is the artifact `{CARD_FILE}`"
+    # A table or a recipe that is cut at a line is still read as one.
+    kept = card[: MAX_DESCRIPTION - len(rest) - len("\n```")].rpartition("\n")[0]
+    return kept + ("\n```" if kept.count("```") % 2 else "") + rest
+
+
+def _what(manifest: Manifest, classifier: Classifier | Ensemble) -> str:
+    model = classifier.card.recipe.model
+    many = f"The mean of {len(classifier.members)} networks" if isinstance(classifier, Ensemble) else "A network"
+    return f"{many} `{model.architecture}` (first weights: {model.weights}) that tells {manifest.num_classes} classes apart."
+
+
+def _data(manifest: Manifest) -> str:
+    channels = "gray" if manifest.channels == 1 else "RGB"
+    counts = ", ".join(f"{split.num_images:,} for {name} ({split.origin})" for name, split in manifest.splits.items())
+    return (
+        f"{manifest.name}, {manifest.width}x{manifest.height} {channels}: {counts}. Licence: {manifest.licence or 'not stated'}. "
+        f"From: {manifest.source.rstrip('/').rpartition('/')[2]}.\n\nDigest: `{manifest.digest}`"
+    )
+
+
+def _tested(test: TestResult) -> str:
+    clean = "" if test.clean_metrics is None else f", of which {test.num_clean:,} have no equal in training or validation (clean)"
+    times = "once" if test.num_openings == 1 else f"{test.num_openings} times"
+    return f"{test.num_images:,} images{clean}. The split had been opened {times}, this time included. Intervals are 95 %."
+
+
+def _metrics_table(test: TestResult) -> str:
+    clean: Mapping[str, Interval] = test.clean_metrics or {}
+    header = ("metric", "all images", *(("clean images",) if clean else ()))
+    rows = [
+        (name.replace("_", " "), _interval(value), *((_interval(clean[name]),) if name in clean else ()))
+        for name, value in test.metrics.items()
+    ]
+    return _table(header, rows)
+
+
+def _calibration(calibration: Calibration | None) -> tuple[str, ...]:
+    if calibration is None:
+        return ()
+    applied = "is applied" if calibration.is_registered else "is not applied, as the recipe does not ask for it"
+    return (
+        f"Expected calibration error {calibration.before.ece:.4f}; with a temperature of {calibration.temperature:.3f} it is "
+        f"{calibration.after.ece:.4f}. The temperature {applied}.",
+    )
+
+
+def _classes_table(classes: Sequence[ClassResult]) -> str:
+    rows = [(row.name, f"{row.num_images:,}", _share(row.recall), _share(row.precision)) for row in classes]
+    return _table(("class", "images", "recall", "precision"), rows)
+
+
+def _limits(manifest: Manifest, test: TestResult) -> list[str]:
+    small = [row.name for row in test.classes if row.num_images < SMALL_CLASS]
+    known = [(row.recall.value, row.name) for row in test.classes if row.recall is not None]
+    limits = ["Measured on images from the same source as those it was trained on; on others it may do worse."]
+    if known:
+        worst, name = min(known)
+        limits.append(f"It is weakest on {name}: {worst:.1%} of its images are recognised.")
+    if small:
+        limits.append(f"Fewer than {SMALL_CLASS} test images of {_listed(small)}: what it does there is known only roughly.")
+    if manifest.findings.num_label_conflicts:
+        limits.append(f"{manifest.findings.num_label_conflicts:,} images of the dataset stand under more than one class.")
+    return limits
+
+
+def _links(origin: Origin, classifier: Classifier | Ensemble) -> list[str]:
+    card = classifier.card
+    value = () if origin.value is None else (f"validation {origin.metric.replace('_', ' ')}: {origin.value:.4f}",)
+    seeds = ", ".join(str(member.card.recipe.seed) for member in getattr(classifier, "members", (classifier,)))
+    return [
+        f"study {origin.study}: MLflow run `{origin.parent_run_id}`",
+        f"{candidate_name(origin.trial, origin.seeds)}: MLflow run `{origin.run_id}`",
+        *value,
+        f"seed {seeds}, temperature {card.temperature:.4g}",
+        *(f"up to epoch {last}, another recipe trained its weights" for last, _ in card.earlier),
+    ]
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"
+
+
+def _share(interval: Interval | None) -> str:
+    return "none" if interval is None else f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+
+
+def _bullets(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"

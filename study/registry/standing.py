@@ -1,0 +1,39 @@
+"""Who is champion, previous champion and candidate: by the log of decisions, which the aliases in MLflow follow."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from study import names
+from study.registry.decisions import Decision, champions
+from study.registry.versions import Version
+
+
+def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> dict[str, int]:
+    """The version that each alias should point to; an alias that should not be is left out.
+
+    The candidate is the newest version, unless it was promoted before.
+    """
+    line, known = champions(decisions), {version.number for version in versions}
+    standing = [number for number in line if number in known]
+    aliases = {}
+    if line and line[-1] in known:
+        aliases[names.CHAMPION] = line[-1]
+        if len(standing) > 1:
+            aliases[names.PREVIOUS] = standing[-2]
+    promoted = {decision.version for decision in decisions if decision.kind != "refused"}
+    newest = max(known, default=None)
+    if newest is not None and newest not in promoted:
+        aliases[names.CANDIDATE] = newest
+    return aliases
+
+
+def mend_aliases(client: Any, model: str, decisions: Sequence[Decision], versions: Sequence[Version]) -> bool:
+    """Brings the aliases in line with the log, where a process died between the two or a person moved one; whether any was not."""
+    wanted = aliases_by(decisions, versions)
+    found = {alias: version.number for version in versions for alias in version.aliases if alias in names.ALIASES}
+    for alias, number in wanted.items():
+        if found.get(alias) != number:
+            client.set_registered_model_alias(model, alias, str(number))
+    for alias in found.keys() - wanted.keys():
+        client.delete_registered_model_alias(model, alias)
+    return wanted != found

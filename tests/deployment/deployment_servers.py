@@ -1,0 +1,55 @@
+"""Servers that tests start as the deployment files do: waiting for them, and ending them and what they started."""
+
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+PATIENCE_SECONDS = 300  # on two cores that others use, too
+PROGRAMS = Path(sys.executable).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlflowServer:
+    """A server that runs as in compose.yaml, and what its clients need."""
+
+    address: str
+    settings: dict[str, str]
+    """What the node that prepares it has in its environment."""
+    database: dict[str, str]
+    """What psycopg reads to reach its PostgreSQL."""
+
+    @property
+    def admin_password(self) -> str:
+        return self.settings["MLFLOW_AUTH_ADMIN_PASSWORD"]
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until something answers there. Fails with what it logged if it ends before."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"it ended: {log.read_text()[-3000:]}"
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"nothing answers at {address}: {log.read_text()[-3000:]}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kills a process and those that it started, and no other."""
+    if process.poll() is None:
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for child in started:
+            try:
+                child.kill()
+            except psutil.NoSuchProcess:
+                continue
+    process.wait()

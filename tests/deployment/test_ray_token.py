@@ -1,0 +1,141 @@
+"""A head started by the command line of the deployment files lets in who has its token, and nobody else."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from deployment_files import command, compose, env_file, with_option
+from deployment_servers import PATIENCE_SECONDS, PROGRAMS, end, wait_for
+from ports import free_port
+
+RUNS_A_TASK = """
+import ray, sys
+ray.init(address=sys.argv[1], log_to_driver=False)
+print("answer", ray.get(ray.remote(lambda: 6 * 7).remote()))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """A Ray head that runs."""
+
+    address: str
+    dashboard: str
+    token: str
+
+
+@pytest.fixture(scope="module")
+def ray_environment(clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a node of aws.yaml has in its environment, but the token; with a home of its own, where no token lies."""
+    home = tmp_path_factory.mktemp("home")
+    mode = env_file("aws.env")["RAY_AUTH_MODE"]
+    return {**clean_environment, "HOME": str(home), "RAY_AUTH_MODE": mode, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+
+
+def start_command(folder: Path, port: int, dashboard_port: int) -> list[str]:
+    """aws.yaml's, on ports that are free here and in a folder of its own; waiting, so that it can be ended."""
+    words = command("aws.yaml", "ray", "start", "--head")
+    words = [word for word in words if not word.startswith(("--autoscaling-config", "--object-manager-port"))]
+    words = with_option(with_option(words, "--port", str(port)), "--dashboard-port", str(dashboard_port))
+    own = [f"--temp-dir={folder}", f"--ray-client-server-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}"]
+    return [str(PROGRAMS / "ray"), *words[1:], *own, "--num-cpus=1", "--object-store-memory=100000000", "--block"]
+
+
+@pytest.fixture(scope="module")
+def head(ray_environment: dict[str, str], secrets: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    folder = Path("/tmp") / f"ray-{os.getpid()}"  # a socket's path is at most 107 characters
+    log = tmp_path_factory.mktemp("ray") / "log"
+    port, dashboard_port = free_port(), free_port()
+    environment = {**ray_environment, "RAY_AUTH_TOKEN": secrets["RAY_AUTH_TOKEN"]}
+    process = subprocess.Popen(start_command(folder, port, dashboard_port), env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
+    dashboard = f"http://127.0.0.1:{dashboard_port}"
+    try:
+        wait_for(f"{dashboard}/api/gcs_healthz", process, log)
+        yield Head(address=told_address(log), dashboard=dashboard, token=secrets["RAY_AUTH_TOKEN"])
+    finally:
+        end(process)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def told_address(log: Path) -> str:
+    """Where others reach the head, as it says once it is up."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        found = re.search(r"ray start --address='([^']+)'", log.read_text())
+        if found is not None:
+            return found[1]
+        time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+def status(address: str, token: str | None) -> int:
+    request = urllib.request.Request(address, headers={} if token is None else {"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_job_server_asks_for_the_token(head: Head) -> None:
+    jobs = f"{head.dashboard}/api/jobs/"
+    assert status(jobs, None) == 401
+    assert status(jobs, "0" * 32) == 403
+    assert status(jobs, head.token) == 200
+
+
+def test_the_dashboard_listens_on_loopback_alone(head: Head) -> None:
+    port = int(head.dashboard.rsplit(":", 1)[1])
+    listening = [one.laddr for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    addresses = {ip for ip, number in listening if number == port}
+    assert addresses == {"127.0.0.1"}
+    host = head.address.rsplit(":", 1)[0]
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection((host, port), 5)
+
+
+def driver(head: Head, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", RUNS_A_TASK, head.address]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+def test_a_driver_with_the_token_runs_tasks(head: Head, ray_environment: dict[str, str]) -> None:
+    done = driver(head, {**ray_environment, "RAY_AUTH_TOKEN": head.token})
+    assert "answer 42" in done.stdout, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("token", ["another-token", None])
+def test_a_driver_without_the_token_is_refused(head: Head, ray_environment: dict[str, str], token: str | None) -> None:
+    mode = {"RAY_AUTH_MODE": "disabled"} if token is None else {"RAY_AUTH_TOKEN": token}
+    done = driver(head, {**ray_environment, **mode})
+    assert done.returncode != 0
+    assert "answer" not in done.stdout
+    assert "uthentication" in done.stderr
+
+
+def test_no_head_starts_without_a_token(ray_environment: dict[str, str], tmp_path: Path) -> None:
+    words = start_command(tmp_path / "ray", free_port(), free_port())
+    done = subprocess.run(words, env=ray_environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode != 0
+    assert "authentication token" in done.stderr
+
+
+def test_all_heads_start_alike() -> None:
+    """Where the dashboard listens differs: in a container it is the published port that is bound to loopback."""
+    aws, onprem = (command(file, "ray", "start", "--head") for file in ("aws.yaml", "onprem.yaml"))
+    assert aws == onprem
+    own = {"--autoscaling-config=~/ray_bootstrap_config.yaml", "--object-manager-port=8076", "--dashboard-host=127.0.0.1"}
+    in_container = set(compose()["services"]["ray"]["command"])
+    assert in_container - set(aws) == {"--block", "--dashboard-host=0.0.0.0"}
+    assert set(aws) - in_container == own

@@ -1,0 +1,83 @@
+"""Intervals against scipy, scikit-learn and other people's formulas."""
+
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import binomtest, bootstrap
+from sklearn.metrics import f1_score, log_loss
+
+from study.bootstrap import metric_intervals, share_interval
+from trainables.evaluation import metrics_of
+from trainables.metrics import METRICS
+
+
+def predictions(num_images: int, num_classes: int, signal: float = 2.0, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    source = np.random.default_rng(seed)
+    labels_N = source.integers(num_classes, size=num_images)
+    logits_NK = source.normal(size=(num_images, num_classes)) + signal * np.eye(num_classes)[labels_N]
+    weights_NK = np.exp(logits_NK)
+    return (weights_NK / weights_NK.sum(1, keepdims=True)).astype(np.float32), labels_N
+
+
+def test_accuracy_and_log_loss_have_scipys_percentile_intervals() -> None:
+    probabilities_NK, labels_N = predictions(600, 5)
+    intervals = metric_intervals(probabilities_NK, labels_N)
+    is_right_N = (probabilities_NK.argmax(1) == labels_N).astype(float)
+    loss_N = -np.log(probabilities_NK[np.arange(600), labels_N])
+    for name, values_N in (("accuracy", is_right_N), ("log_loss", loss_N)):
+        expected = bootstrap((values_N,), np.mean, method="percentile", n_resamples=5000, rng=1).confidence_interval
+        assert intervals[name].low == pytest.approx(expected.low, abs=0.004)
+        assert intervals[name].high == pytest.approx(expected.high, abs=0.004)
+
+
+def test_macro_f1_scatters_as_resamples_that_scikit_learn_scores() -> None:
+    probabilities_NK, labels_N = predictions(300, 4)
+    predicted_N, source = probabilities_NK.argmax(1), np.random.default_rng(3)
+    draws = [source.integers(300, size=300) for _ in range(600)]
+    scores = [f1_score(labels_N[draw], predicted_N[draw], average="macro") for draw in draws]
+    interval = metric_intervals(probabilities_NK, labels_N)["macro_f1"]
+    low, high = np.quantile(scores, (0.025, 0.975))
+    assert interval.high - interval.low == pytest.approx(high - low, rel=0.12)
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.012)
+
+
+def test_values_are_the_metrics_and_lie_in_their_intervals() -> None:
+    for num_images, num_classes in ((50, 3), (400, 10), (2000, 200)):  # few images of many classes, where an F1 is biased
+        probabilities_NK, labels_N = predictions(num_images, num_classes)
+        metrics, intervals = metrics_of(probabilities_NK, labels_N), metric_intervals(probabilities_NK, labels_N)
+        assert tuple(intervals) == tuple(METRICS)
+        for name, interval in intervals.items():
+            assert interval.value == getattr(metrics, name)
+            assert interval.low <= interval.value <= interval.high, name
+    assert intervals["log_loss"].value == pytest.approx(log_loss(labels_N, probabilities_NK, labels=range(200)), rel=1e-5)
+
+
+def test_an_interval_follows_from_its_arguments() -> None:
+    probabilities_NK, labels_N = predictions(100, 3)
+    assert metric_intervals(probabilities_NK, labels_N) == metric_intervals(probabilities_NK, labels_N)
+    assert metric_intervals(probabilities_NK, labels_N) != metric_intervals(probabilities_NK, labels_N, seed=1)
+
+
+def test_no_error_among_few_images_is_no_certainty() -> None:
+    labels_N = np.arange(60) % 3
+    accuracy = metric_intervals(np.eye(3, dtype=np.float32)[labels_N], labels_N)["accuracy"]
+    assert (accuracy.value, accuracy.high) == (1, 1)
+    assert accuracy.low == pytest.approx(binomtest(60, 60).proportion_ci(method="wilson").low)
+
+
+@pytest.mark.parametrize(("part", "whole"), [(0, 1), (1, 1), (3, 7), (59, 60), (500, 2000)])
+def test_shares_have_scipys_wilson_interval(part: int, whole: int) -> None:
+    expected, interval = binomtest(part, whole).proportion_ci(method="wilson"), share_interval(part, whole)
+    assert (interval.value, interval.low, interval.high) == pytest.approx((part / whole, expected.low, expected.high))
+
+
+def test_ten_thousand_images_take_well_under_two_seconds() -> None:
+    probabilities_NK, labels_N = predictions(10_000, 10)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        metric_intervals(probabilities_NK, labels_N)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 1.5

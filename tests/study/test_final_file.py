@@ -1,0 +1,80 @@
+"""The result in a study's folder: what is read is what was written, also by the first version."""
+
+import json
+from pathlib import Path
+
+from study.final import (
+    RESULT_FILE,
+    Calibration,
+    CalibrationScores,
+    Candidate,
+    ClassResult,
+    Confirmed,
+    Final,
+    Interval,
+    TestResult,
+)
+
+SCORES = CalibrationScores(ece=0.05, log_loss=0.4, brier=0.2)
+TEST = TestResult(
+    metrics={"accuracy": Interval(value=0.9, low=0.85, high=0.94)},
+    num_images=200,
+    clean_metrics={"accuracy": Interval(value=0.89, low=0.84, high=0.93)},
+    num_clean=190,
+    num_openings=3,
+    classes=(
+        ClassResult(name="cat", recall=Interval(value=1.0, low=0.9, high=1.0), precision=None, num_images=200, num_predicted=0),
+        ClassResult(name="dog", recall=None, precision=None, num_images=0, num_predicted=0),
+    ),
+    calibration=Calibration(temperature=1.4, before=SCORES, after=SCORES, is_registered=False),
+)
+FINAL = Final(
+    candidates=(
+        Candidate(kind="single", trial=3, seeds=(2,), test=TEST, model="pets", version=7),
+        Candidate(kind="ensemble", trial=3, seeds=(1, 2), test=TEST, model="pets", version=8),
+    ),
+    confirmed=(
+        Confirmed(
+            trial=3,
+            search_value=0.93,
+            values=(0.9, None),
+            mean=0.9,
+            half_width=None,
+            parameters_million=5.0,
+            latency_ms=None,
+            verdict="best mean: chosen",
+            is_chosen=True,
+        ),
+    ),
+)
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    assert Final.read(tmp_path) is None
+    FINAL.write(tmp_path)
+    assert Final.read(tmp_path) == FINAL
+    assert [file.name for file in tmp_path.iterdir()] == [RESULT_FILE]
+    assert (FINAL.trial, FINAL.model, FINAL.version, FINAL.test) == (3, "pets", 7, TEST)
+
+
+def test_a_result_of_the_first_version_is_read(tmp_path: Path) -> None:
+    tree = {
+        "trial": 6,
+        "test": {
+            "metrics": {"accuracy": 0.99, "macro_f1": 0.98},
+            "accuracy_low": 0.97,
+            "accuracy_high": 0.998,
+            "num_images": 359,
+            "clean_metrics": None,
+            "num_clean": 359,
+            "num_openings": 1,
+        },
+        "model": "digits",
+        "version": 1,
+    }
+    (tmp_path / RESULT_FILE).write_text(json.dumps(tree))
+    final = Final.read(tmp_path)
+    assert final is not None
+    assert (final.trial, final.model, final.version, final.confirmed) == (6, "digits", 1, ())
+    assert final.test.metrics == {"accuracy": Interval(value=0.99, low=0.97, high=0.998)}
+    assert (final.test.classes, final.test.calibration) == ((), None)

@@ -1,0 +1,139 @@
+"""Candidates of a confirmed configuration are measured in one opening of the test split, whoever dies in between."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from search_spaces.space import Point
+from study.candidates import Made, confirmed_candidates
+from study.confirmation import Confirmation, to_confirm
+from study.execution.assignment import confirmation_seed
+from study.home import Home
+from study.measurements import FOLDER, Measurement, is_measured, measure_once
+from study.plan import Plan, plan_study
+from study.point import build_recipe
+from study.search.record import StudyRecord
+from study.search.trial import Report
+from study.spec.study_spec import StudySpec
+from study.weights_folder import save_weights
+from trainables.datasets.adding import add_dataset
+from trainables.datasets.dataset import Dataset
+from trainables.datasets.options import AddOptions
+from trainables.datasets.sealed_test import open_test_split, openings
+from trainables.device import find_device
+from trainables.evaluation import metrics_of
+from trainables.training import Training
+
+VALUES = (0.7, 0.9, 0.8)
+
+
+def made_study(home: Home, calibration: str) -> tuple[Plan, tuple[Made, ...]]:
+    """A study with one trial, confirmed by three seeds: networks of one epoch."""
+    add_dataset(home.datasets, "digits", None, AddOptions())
+    tree = {
+        "study": "s",
+        "dataset": "digits",
+        "search_space": "digits",
+        "extend": {"calibration": {"choice": [calibration]}},
+        "budget": {"trials": 1, "epochs": 1},
+    }
+    plan = plan_study(StudySpec.parse(tree), home)
+    plan.folder.mkdir(parents=True)
+    search = StudyRecord.create(plan.folder, "s", objectives=plan.spec.objectives)
+    complete(search, plan, VALUES[0])
+    confirmation = Confirmation.create(plan.folder, plan.spec.objective)
+    confirmation.want(search, to_confirm(search, 1), len(VALUES), plan.space)
+    for seed, value in enumerate(VALUES, start=1):
+        number, point = complete(confirmation.record, plan, value)
+        train(plan, confirmation.folder, number, point, confirmation_seed(plan.spec.seed, 0, seed))
+    return plan, confirmed_candidates(plan, confirmation, 0)
+
+
+def complete(record: StudyRecord, plan: Plan, value: float) -> tuple[int, Point]:
+    asked = record.ask(plan.space, 0)
+    assert asked is not None
+    record.report(asked[0], Report(epoch=1, value=value, metrics={}, seconds=1.0, run_id=f"run-{value}"))
+    record.finish(asked[0], "complete")
+    return asked
+
+
+def train(plan: Plan, folder: Path, number: int, point: Point, seed: int) -> None:
+    recipe = build_recipe(point, dataset=plan.manifest, epochs=1, seed=seed)
+    training = Training(recipe, Dataset.open(plan.dataset_folder), device=find_device())
+    next(iter(training))
+    save_weights(folder, number, training)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _single_thread() -> Iterator[None]:
+    """Networks this small take longer on two threads than on one, and far longer where other processes run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, tuple[Made, ...], tuple[Measurement, ...]]:
+    plan, made = made_study(Home(tmp_path_factory.mktemp("measured")), "none")
+    assert not is_measured(plan, made)
+    return plan, made, measure_once(plan, made)
+
+
+def test_the_best_seed_and_the_ensemble_of_all_are_candidates(measured: tuple[Plan, tuple[Made, ...], object]) -> None:
+    _, (single, ensemble), _ = measured
+    assert (single.kind, single.seeds, single.value, single.run_id, single.name) == ("single", (2,), 0.9, "run-0.9", "trial-0000-seed-2")
+    assert (ensemble.kind, ensemble.seeds, ensemble.value, ensemble.name) == ("ensemble", (1, 2, 3), None, "trial-0000-seeds-1-2-3")
+
+
+def test_one_opening_serves_both_candidates(measured: tuple[Plan, tuple[Made, ...], tuple[Measurement, ...]]) -> None:
+    plan, made, (single, ensemble) = measured
+    assert single.result.num_openings == ensemble.result.num_openings == 1
+    assert is_measured(plan, made)
+    again = measure_once(plan, made)
+    assert [one.result for one in again] == [single.result, ensemble.result]
+    np.testing.assert_array_equal(again[1].evidence.probabilities_NK, ensemble.evidence.probabilities_NK)
+    assert len(openings(plan.dataset_folder)) == 1
+
+
+def test_what_is_told_is_what_the_classifier_says(measured: tuple[Plan, tuple[Made, ...], tuple[Measurement, ...]]) -> None:
+    plan, made, measurements = measured
+    folder = plan.home.folder / "copy"
+    shutil.copytree(plan.dataset_folder, folder, ignore=shutil.ignore_patterns("openings.jsonl"))  # this look is a test's own
+    split, is_clean_N = open_test_split(folder, opened_by="test")
+    for one, measurement in zip(made, measurements, strict=True):
+        probabilities_NK = one.classifier.probabilities_of_stored(split.images)
+        np.testing.assert_allclose(measurement.evidence.probabilities_NK, probabilities_NK, atol=1e-6)
+        metrics, result = metrics_of(probabilities_NK, split.labels), measurement.result
+        assert result.metrics["macro_f1"].value == pytest.approx(metrics.macro_f1)
+        assert [row.recall and row.recall.value for row in result.classes] == pytest.approx(metrics.recall_by_class)
+        assert (result.num_images, result.num_clean) == (len(split), int(is_clean_N.sum()))
+        assert result.calibration is not None
+        assert result.calibration.before.log_loss == pytest.approx(metrics.log_loss, rel=1e-5)
+        assert measurement.evidence.latency_ms > 0
+
+
+def test_who_dies_while_writing_leaves_nothing_that_counts(measured: tuple[Plan, tuple[Made, ...], object]) -> None:
+    plan, made, _ = measured
+    whole = plan.folder / FOLDER / made[-1].name
+    whole.rename(whole.with_name("unfinished.1"))
+    assert not is_measured(plan, made)
+    whole.with_name("unfinished.1").rename(whole)
+    assert is_measured(plan, made)
+
+
+def test_a_recipe_that_asks_for_a_temperature_is_measured_with_it(tmp_path: Path) -> None:
+    plan, made = made_study(Home(tmp_path), "temperature")
+    single, ensemble = measure_once(plan, made)
+    calibration = single.result.calibration
+    assert calibration is not None
+    assert calibration.is_registered
+    assert calibration.temperature == pytest.approx(made[0].classifier.card.temperature, rel=1e-3)
+    assert single.result.metrics["log_loss"].value == pytest.approx(calibration.after.log_loss, rel=1e-4)
+    assert calibration.before.log_loss != pytest.approx(calibration.after.log_loss, rel=1e-3)
+    assert ensemble.result.calibration is not None
+    assert not ensemble.result.calibration.is_registered

@@ -1,0 +1,83 @@
+"""What a person reads of a study's end: confirmed configurations, the test split, its openings, the versions."""
+
+import shutil
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from test_final_file import FINAL, TEST
+
+from study.final import Candidate, ClassResult, Final, Interval
+from study.home import Home
+from study.reports_data import print_dataset
+from study.reports_final import MAX_CLASSES, accuracy_text, print_final
+from trainables.datasets.manifest import Manifest
+from trainables.datasets.sealed_test import open_test_split
+
+
+def printed(final: Final) -> str:
+    out = Console(file=StringIO(), width=200, highlight=False)
+    print_final(out, final, "macro_f1")
+    assert isinstance(out.file, StringIO)
+    return out.file.getvalue()
+
+
+def test_both_candidates_and_what_was_confirmed_are_shown() -> None:
+    text = printed(FINAL)
+    assert "►  trial-0003  0.9300                  0.9000                   5 M         best mean: chosen" in text
+    assert "on the test split, 200 images, with 95 % intervals; it has been opened 3 times, this time included" in text
+    assert "trial-0003-seed-2" in text
+    assert "ensemble of its seeds 1, 2" in text
+    assert "the 190 clean images alone" in text
+    assert text.count("89.00% (84.00% to 93.00%)") == 2
+    assert "calibration error" in text
+    assert "1.400, not registered" in text
+    assert "registered model     pets version 7  (models:/pets/7)" in text
+    assert "and its ensemble     pets version 8  (models:/pets/8), the mean of 2 seeds" in text
+
+
+def test_a_study_that_confirmed_nothing_shows_one_candidate() -> None:
+    single = Candidate(kind="single", trial=3, seeds=(), test=TEST, model="pets", version=7)
+    text = printed(Final(candidates=(single,), confirmed=()))
+    assert "confirmed" not in text
+    assert "ensemble" not in text
+    assert accuracy_text(FINAL) == "90.00% (85.00% to 94.00%)"
+
+
+def test_of_many_classes_those_with_the_lowest_recall_are_shown() -> None:
+    rows = tuple(
+        ClassResult(
+            name=f"class {number}",
+            recall=Interval(value=number / 40, low=0.0, high=1.0),
+            precision=None,
+            num_images=10,
+            num_predicted=0,
+        )
+        for number in reversed(range(30))
+    )
+    test = replace(TEST, classes=rows)
+    text = printed(Final(candidates=(Candidate(kind="single", trial=3, seeds=(), test=test, model="pets", version=7),), confirmed=()))
+    assert text.count("\nclass ") == MAX_CLASSES + 1, "and the heading"
+    assert "class 11 " in text
+    assert "class 12 " not in text
+    assert f"the {MAX_CLASSES} of 30 classes with the lowest recall" in text
+
+
+def test_a_dataset_tells_how_often_its_test_split_was_opened_and_by_whom(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(home.datasets / "digits", folder, ignore=shutil.ignore_patterns("openings.jsonl"))
+    print_dataset(Manifest.read(folder), folder)
+    assert "The test split has never been opened." in capsys.readouterr().out
+    for number in range(12):
+        open_test_split(folder, opened_by=f"study number-{number}")
+    print_dataset(Manifest.read(folder), folder)
+    text = capsys.readouterr().out
+    assert "The test split has been opened 12 times:" in text
+    assert "study number-11" in text
+    assert "and 2 earlier (--json shows all)" in text
+    print_dataset(Manifest.read(folder), folder, as_json=True)
+    assert capsys.readouterr().out.count('"opened_by": "study number-') == 12

@@ -1,0 +1,77 @@
+"""Addresses of MLflow: what is not there or cannot be used is told at once, and no message holds a password."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from study.errors import TrackingError
+from study.tracking.client import check_reachable
+
+
+def _listening(handler: type[BaseHTTPRequestHandler]) -> HTTPServer:
+    """A server on a port that answers; on a machine busy with other clusters a free port may turn out not to be."""
+    for _ in range(20):
+        server = HTTPServer(("127.0.0.1", 0), handler)
+        try:
+            socket.create_connection(("127.0.0.1", server.server_port), timeout=1).close()
+        except OSError:
+            server.server_close()
+        else:
+            return server
+    raise AssertionError("no port answers")
+
+
+@pytest.fixture
+def health_server() -> Iterator[str]:
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = _listening(Health)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_a_server_that_answers_is_reachable(health_server: str) -> None:
+    check_reachable(health_server + "/")
+    with pytest.raises(TrackingError, match="answers 404"):
+        check_reachable(health_server + "/not-mlflow")
+
+
+def test_a_real_database_is_reachable(postgres_url: str) -> None:
+    check_reachable(postgres_url)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("postgresql://me:secret@127.0.0.1:1/mlflow", "does not answer"),
+        ("postgresql+nothere://me:secret@127.0.0.1:1/mlflow", "needs the Python package of 'nothere'"),
+        ("http://me:secret@127.0.0.1:1", "does not answer"),
+        ("ftp://me:secret@127.0.0.1/mlflow", "must start with http"),
+    ],
+)
+def test_what_cannot_be_used_is_told_without_its_password(address: str, message: str) -> None:
+    with pytest.raises(TrackingError, match=message) as refused:
+        check_reachable(address)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_driver_that_is_not_installed_is_named_with_its_package() -> None:
+    script = """
+import sys
+sys.modules["psycopg"] = None
+from study.tracking.client import check_reachable
+check_reachable("postgresql://me:secret@127.0.0.1:1/mlflow")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "needs the Python package of 'psycopg', which is not here: uv pip install 'psycopg[binary]'" in done.stderr
