@@ -137,7 +137,7 @@ def test_a_configuration_is_enqueued_once_although_the_driver_died_before_it_not
     ask(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.02, "batch_size": 32}))
     run(again)
     assert [trial.origin is not None for trial in again._record.trials] == [True, True] + [False] * 5
-    assert [trial.facts for trial in again._record.trials[:2]] == [{"edit": 1}, {"edit": 2}], "asked twice, it is tried twice"
+    assert [trial.facts["edit"] for trial in again._record.trials[:2]] == [1, 2], "asked twice, it is tried twice"
 
 
 @pytest.mark.parametrize(
