@@ -14,7 +14,7 @@ FIND_OUT_SECONDS = 60.0
 
 
 def what_befell(trial: RayTrial) -> Exception | None:
-    """The error that ended the trial's process, once Ray knows its cause; None where it never says.
+    """The error that ended the trial's process, once Ray knows its cause; where it never says, that the process does not answer.
 
     A machine that goes away is at first only a process that does not answer; waits until Ray has found out which it is.
     """
@@ -26,8 +26,12 @@ def what_befell(trial: RayTrial) -> Exception | None:
 
 
 def is_lost_node(error: Exception | None) -> bool:
-    """Whether the machine went away, taken back or broken, and not the process alone."""
-    if isinstance(error, NodeDiedError):
+    """Whether the machine went away, taken back or broken, and not the process alone.
+
+    A machine that is there tells at once that a process of its own died, so a process of which nothing is known after the wait of
+    `what_befell` went with its machine, or with the network to it.
+    """
+    if isinstance(error, NodeDiedError | ActorUnavailableError):
         return True
     return isinstance(error, ActorDiedError) and (error.preempted or "node has died" in str(error) or "node was terminated" in str(error))
 
