@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from study.cluster_cli import on_clusters, resume_elsewhere
-from study.data_cli import data
-from study.elsewhere import Address, ClusterHome, also_elsewhere, job_server
-from study.registry_cli import registry
-from study.steering_cli import steering
+from study.commands.cluster import on_clusters, resume_elsewhere
+from study.commands.data import data
+from study.commands.registry import registry
+from study.commands.steering import steering
+from study.remote.elsewhere import Address, ClusterHome, also_elsewhere, job_server
 
 app = typer.Typer(
     name="study",
@@ -53,7 +53,7 @@ def quickstart() -> None:
     Example: study quickstart
     """
     from study.quickstart import run_quickstart
-    from study.reports import print_result
+    from study.reports.studies import print_result
 
     print_result(run_quickstart())
 
@@ -67,7 +67,7 @@ def check(spec: SpecFile) -> None:
     from study.home import Home
     from study.plan import plan_study
     from study.ready import study_file
-    from study.reports import print_plan
+    from study.reports.studies import print_plan
     from study.spec.study_spec import StudySpec
 
     print_plan(plan_study(StudySpec.read(study_file(spec)), Home.current()), spec)
@@ -80,7 +80,7 @@ def run(spec: SpecFile, as_json: AsJson = False) -> None:
     Example: study run fer2013.yaml
     """
     from study.ready import study_file
-    from study.reports import print_result
+    from study.reports.studies import print_result
     from study.running import run_study
     from study.spec.study_spec import StudySpec
 
@@ -95,7 +95,7 @@ def resume(name: StudyName, as_json: AsJson = False, address: Address = None, ho
 
     Example: study resume fer2013-freeze-depth
     """
-    from study.reports import print_result
+    from study.reports.studies import print_result
     from study.running import resume_study
 
     server = job_server(address)
@@ -114,7 +114,7 @@ def list_(as_json: AsJson = False) -> None:
     Example: study list
     """
     from study.home import Home
-    from study.reports import print_studies
+    from study.reports.studies import print_studies
     from study.result import list_studies
 
     print_studies(list_studies(Home.current()), as_json=as_json)
@@ -128,7 +128,7 @@ def show(name: StudyName, as_json: AsJson = False) -> None:
     Example: study show quickstart
     """
     from study.home import Home
-    from study.reports import print_result
+    from study.reports.studies import print_result
     from study.result import find_study
 
     print_result(find_study(Home.current(), name), as_json=as_json)
@@ -149,7 +149,7 @@ def replay(
     """
     from study.home import Home
     from study.replaying import replay_named
-    from study.reports_replay import print_replay
+    from study.reports.replay import print_replay
 
     replayed = replay_named(Home.current(), name, rule=early_stopping, first_rung=first_rung, reduction=reduction, slots=slots)
     print_replay(replayed, as_json=as_json)
@@ -165,7 +165,7 @@ def recipes(
     """
     from search_spaces.named import find_recipe, named_recipes
     from study.ready import ready_studies
-    from study.reports_recipes import print_recipe, print_recipes
+    from study.reports.recipes import print_recipe, print_recipes
 
     if name is None:
         print_recipes(named_recipes().values(), as_json=as_json)
@@ -192,7 +192,7 @@ def reproduce(
     Example: study reproduce fer-cnn4-32x256 --images 6000 --epochs 5
     """
     from study.errors import SpecError
-    from study.reports_reproductions import markdown_table, print_reproductions
+    from study.reports.reproductions import markdown_table, print_reproductions
     from study.reproducing import Scale, reproduce
 
     if all_ == bool(names):

@@ -11,15 +11,15 @@ from cluster.connection import num_cores, num_gpus
 from search_spaces.dimensions import Choice, Dimension, Value
 from search_spaces.named import find_space
 from search_spaces.space import Point, SearchSpace
-from study.earlier import EarlierStarts, find_earlier
 from study.errors import SpecError
 from study.home import Home
-from study.point import build_recipe, check_names
+from study.recipes.point import build_recipe, check_names
 from study.search.exploring import population_remarks
 from study.search.suitability import sampler_remarks
 from study.spec.storage_url import check_answers
 from study.spec.study_spec import StudySpec
-from study.start_points import StartPoint, start_points
+from study.starting.earlier import EarlierStarts, find_earlier
+from study.starting.start_points import StartPoint, start_points
 from study.tracking.client import check_reachable
 from trainables.datasets.listing import find_dataset
 from trainables.datasets.manifest import Manifest

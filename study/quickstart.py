@@ -3,7 +3,7 @@
 from itertools import count
 
 from study.home import Home
-from study.progress import Progress
+from study.reports.progress import Progress
 from study.result import StudyResult
 from study.running import run_study
 from study.spec.study_spec import StudySpec

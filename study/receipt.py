@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from study.confirmation import Confirmation
+from study.finalising.confirmation import Confirmation
 from study.names import trial_name
 from study.search.record import StudyRecord
 from study.search.trial import Trial

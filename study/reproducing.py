@@ -13,7 +13,7 @@ from search_spaces.named import find_recipe, named_recipes
 from search_spaces.named_recipe import NamedRecipe
 from study.errors import SpecError, StudyError
 from study.home import Home
-from study.progress import Progress
+from study.reports.progress import Progress
 from study.reproduction import Reproduction, Reproductions
 from study.result import SPEC_FILE
 from study.running import resume_study, run_study

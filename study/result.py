@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from study.confirmation import Confirmation
 from study.errors import UnknownStudyError
-from study.final import Final
+from study.finalising.confirmation import Confirmation
+from study.finalising.final import Final
 from study.home import Home
 from study.receipt import Receipt
 from study.reproduction import Reproduction

@@ -10,19 +10,19 @@ from typing import Any
 from rich.markup import escape
 
 from cluster.connection import check_reachable, connected
-from study.assigning import assign
 from study.checkpoints import delete_checkpoints
 from study.errors import FailedStudyError, SpecError, TrackingError
+from study.execution.assigning import assign
 from study.execution.assignment import Assignment
 from study.execution.fitting import connected_where_named
 from study.home import Home
 from study.names import BEST_TRIAL, REASON, STATE
-from study.people import current_user
 from study.plan import Plan, check_name_is_free, plan_study, with_own_space
-from study.pretrained import locate_weights
-from study.progress import Progress
 from study.provenance import provenance_tags
-from study.reports_starts import earlier_sentences
+from study.recipes.pretrained import locate_weights
+from study.remote.people import current_user
+from study.reports.progress import Progress
+from study.reports.starts import earlier_sentences
 from study.result import SPEC_FILE, StudyResult, find_study, trial_row
 from study.search.record import StudyRecord, Trial
 from study.spec.study_spec import StudySpec
@@ -194,14 +194,14 @@ def _winner(record: StudyRecord) -> Trial:
 
 def _confirmed(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignment, progress: Progress) -> tuple[Trial, ...]:
     """The configurations that were trained again; none where the study file does not ask for it."""
-    from study.confirming import confirm
+    from study.finalising.confirming import confirm
 
     wanted = plan.spec.confirm
     return () if wanted is None else confirm(plan, wanted, record, run, assignment, progress)
 
 
 def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial, confirmed: tuple[Trial, ...], progress: Progress) -> None:
-    from study.finalising import finalise
+    from study.finalising.finalising import finalise
     from study.tracking.final_tables import final_metrics
 
     run.close_trials(record)  # the registered version names the run of its trial
@@ -211,7 +211,7 @@ def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial, con
 
 
 def _conclude_reproduction(plan: Plan, record: StudyRecord, run: StudyRun) -> None:
-    from study.measuring import measure_reproduction
+    from study.finalising.measuring import measure_reproduction
 
     run.close_trials(record)
     reproduction = measure_reproduction(plan, record)

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from search_spaces.space import Point
-from study.confirmation import Confirmation
 from study.execution.assignment import confirmation_seed, trial_seed
+from study.finalising.confirmation import Confirmation
 from study.plan import Plan
-from study.point import build_recipe
+from study.recipes.point import build_recipe
 from study.search.record import Trial
 from study.weights_folder import weights_file
 from trainables.datasets.dataset import Dataset

@@ -70,7 +70,7 @@ def test_package_init_is_a_docstring(package: str) -> None:
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("study.plan, study.reports, study.data_cli", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"}),
+        ("study.plan, study.reports.studies, study.commands.data", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"}),
         ("study.running", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"}),
         ("study.cli", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn", "optuna", "pyarrow", "numpy", "pydantic"}),
     ],

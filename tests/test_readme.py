@@ -15,7 +15,7 @@ import yaml
 from search_spaces.dimensions import Choice
 from search_spaces.space import SearchSpace
 from study.cli import app
-from study.phases import build_phases
+from study.recipes.phases import build_phases
 from study.spec.study_spec import StudySpec
 
 ROOT = Path(__file__).parent.parent

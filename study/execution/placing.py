@@ -11,9 +11,9 @@ from cluster.nodes import Node, nodes
 from cluster.packing import Packing, pack
 from study.errors import StudyError
 from study.execution.fitting import check_fits
+from study.execution.heaviest import configuration_text, heaviest_recipes, num_architectures
 from study.execution.placement import Placement
 from study.execution.probing import Probed, probe_on_gpus
-from study.heaviest import configuration_text, heaviest_recipes, num_architectures
 from study.plan import Plan
 from study.search.record import StudyRecord
 from trainables.probing import DeviceMemory, Probe

@@ -8,7 +8,7 @@ import ray
 import torch
 
 from study.execution.device import trial_device
-from study.heaviest import heaviest_phase
+from study.execution.heaviest import heaviest_phase
 from trainables.datasets.dataset import Dataset
 from trainables.probing import DeviceMemory, Probe, probe
 from trainables.recipe.tree import Recipe

@@ -16,7 +16,7 @@ from study.checkpoints import Kept, load_checkpoint, read_kept, save_checkpoint,
 from study.execution.assignment import Assignment
 from study.execution.device import trial_device
 from study.execution.machine_use import MachineUse
-from study.point import build_recipe
+from study.recipes.point import build_recipe
 from study.tracking.outbox import Outbox
 from study.tracking.trial_run import TrialRun
 from study.weights_folder import save_weights

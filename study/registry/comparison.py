@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from study.bootstrap import resampled_metrics
-from study.evidence import TestEvidence
+from study.finalising.bootstrap import resampled_metrics
+from study.finalising.evidence import TestEvidence
 from study.spec.promotion import Promotion
 from trainables.evaluation import metrics_of
 from trainables.metrics import METRICS, Metrics

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from study.bootstrap import metric_intervals
 from study.errors import SpecError
-from study.final import ClassResult, Interval
-from study.scoring import class_results
+from study.finalising.bootstrap import metric_intervals
+from study.finalising.final import ClassResult, Interval
+from study.finalising.scoring import class_results
 from trainables.datasets.classes import relabelled
 from trainables.datasets.options import AddOptions
 from trainables.datasets.problems import Problem, Problems

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from study.errors import MissingFilesError
-from study.evidence import TestEvidence, latency_ms
+from study.finalising.evidence import TestEvidence, latency_ms
 from study.home import Home
 from study.registry.fetching import fetch
 from study.registry.layout import CLASSIFIER, EVIDENCE

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from study.final import Calibration, ClassResult, Interval, TestResult
+from study.finalising.final import Calibration, ClassResult, Interval, TestResult
 from study.names import candidate_name
 from study.registry.layout import CARD_FILE, PROGRAM_FILE
 from trainables.datasets.manifest import Manifest

@@ -17,7 +17,7 @@ from PIL import Image
 
 import trainables
 from study import names
-from study.evidence import TestEvidence
+from study.finalising.evidence import TestEvidence
 from study.registry.layout import CARD_FILE, CLASSIFIER, EVIDENCE, PROGRAM_FILE
 from study.registry.model_card import description, with_program
 from study.spec.promotion import Promotion

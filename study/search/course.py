@@ -14,7 +14,7 @@ from study.search.reporting import record_epoch
 from study.search.stopping.groups import group_at
 from study.search.stopping.rule import GO_ON, Generation, StoppingRule, Verdict
 from study.search.trial import Next, Trial
-from study.start_points import start_points
+from study.starting.start_points import start_points
 from study.steering import Edit, edits, is_stopped, killed, pinned, steered_budget
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from search_spaces.dimensions import Choice, Dimension, Float, Int, Value
 from search_spaces.space import Point, SearchSpace, exists
 from study.errors import SpecError
-from study.point import build_recipe
+from study.recipes.point import build_recipe
 from study.search.coordinates import random_point, value_at
 from study.spec.study_spec import StudySpec
 from trainables.datasets.manifest import Manifest

@@ -11,11 +11,11 @@ from typing import Any
 from search_spaces.dimensions import Value
 from search_spaces.space import Point
 from study import names
-from study.earlier import Candidate
 from study.errors import SpecError
-from study.similarity import Traits
 from study.spec.earlier import Earlier
 from study.spec.objective import Objective
+from study.starting.earlier import Candidate
+from study.starting.similarity import Traits
 from study.tracking.client import connect, tracking_errors
 
 MAX_TRIALS_OF_A_STUDY = 10

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from study.final import Candidate, ClassResult, Confirmed, Final, Interval
+from study.finalising.final import Candidate, ClassResult, Confirmed, Final, Interval
 from study.names import trial_name
 from study.tracking.client import tracking_errors
 

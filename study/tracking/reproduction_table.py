@@ -2,7 +2,7 @@
 
 from study.home import Home
 from study.names import REPRODUCTIONS
-from study.reports_reproductions import markdown_table, reproduction_dict
+from study.reports.reproductions import markdown_table, reproduction_dict
 from study.reproduction import Reproductions
 from study.tracking.client import connect, prepare_experiment, tracking_errors
 

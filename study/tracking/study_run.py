@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from study import names
-from study.earlier import STARTS_FILE
 from study.environment import environment, local_changes
 from study.plan import Plan
 from study.receipt import Receipt
 from study.search.record import StudyRecord, Trial
-from study.similarity import Traits
+from study.starting.earlier import STARTS_FILE
+from study.starting.similarity import Traits
 from study.steering import STEERING_FILE, asked_text
 from study.tracking.catching_up import OUTBOX_FOLDER, PATIENCE_SECONDS, catch_up, delete, remove_if_empty
 from study.tracking.client import tracking_errors

@@ -28,7 +28,7 @@ from tabulated_course import epoch, make
 
 from cluster.queue import RENEWAL_SECONDS, Queue
 from cluster.shares import Demand
-from study.point import build_recipe
+from study.recipes.point import build_recipe
 from study.search.course import Course
 from study.search.trial import Next
 from study.tracking.client import connect

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "study"))
 from run_records import assignment, epoch
 
 from study.execution.assignment import Assignment
-from study.point import build_recipe
+from study.recipes.point import build_recipe
 from study.tracking.client import connect
 from study.tracking.outbox import Outbox
 from study.tracking.run_log import logs_in

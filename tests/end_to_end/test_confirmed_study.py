@@ -14,8 +14,8 @@ from study_process import PATIENCE_SECONDS, start
 
 from cluster.connection import connected
 from search_spaces.named import find_space
-from study.evidence import TestEvidence
-from study.final import RESULT_FILE, Final
+from study.finalising.evidence import TestEvidence
+from study.finalising.final import RESULT_FILE, Final
 from study.home import Home
 from study.result import StudyResult
 from study.running import resume_study

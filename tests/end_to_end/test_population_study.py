@@ -9,8 +9,8 @@ from finished_study import Finished
 
 from study.execution.assignment import trial_seed
 from study.home import Home
-from study.point import build_recipe
-from study.reports import print_result
+from study.recipes.point import build_recipe
+from study.reports.studies import print_result
 from study.running import run_study
 from study.search.trial import Trial
 from study.tracking.client import connect

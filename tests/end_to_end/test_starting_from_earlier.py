@@ -3,7 +3,7 @@
 from finished_study import Finished
 
 from study.plan import plan_study
-from study.reports_starts import earlier_sentences
+from study.reports.starts import earlier_sentences
 from study.spec.study_spec import StudySpec
 
 

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from study import names
-from study.evidence import TestEvidence
+from study.finalising.evidence import TestEvidence
+from study.finalising.scoring import calibration_of, test_result
 from study.home import Home
 from study.registry.model_card import Origin, model_card
 from study.registry.registering import register
-from study.scoring import calibration_of, test_result
 from study.spec.promotion import Promotion
 from study.tracking.client import prepare_experiment
 from trainables.datasets.dataset import Dataset

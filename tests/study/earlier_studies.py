@@ -10,7 +10,7 @@ from mlflow.entities import Metric, Param
 from search_spaces.space import Point
 from study import names
 from study.home import Home
-from study.similarity import Traits
+from study.starting.similarity import Traits
 from study.tracking.client import connect, prepare_experiment
 from trainables.datasets.manifest import Manifest
 

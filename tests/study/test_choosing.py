@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t, ttest_ind
 
-from study.choosing import Noise, Repeated, compare
-from study.final import Confirmed
+from study.finalising.choosing import Noise, Repeated, compare
+from study.finalising.final import Confirmed
 from study.search.trial import State, Trial
 
 EMPTY = Trial(

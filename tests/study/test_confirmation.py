@@ -7,8 +7,8 @@ from tabulated import CONDITIONAL, end_trial, make_record, run_trials
 
 from search_spaces.dimensions import Choice
 from search_spaces.space import Point, SearchSpace
-from study.confirmation import FOLDER, Confirmation, to_confirm
 from study.execution.assignment import confirmation_seed, trial_seed
+from study.finalising.confirmation import FOLDER, Confirmation, to_confirm
 from study.search.record import StudyRecord
 from study.search.trial import Trial
 from study.spec.objective import Objective

@@ -9,8 +9,8 @@ from earlier_studies import POINT, earlier_study, traits_of
 from study.errors import SpecError
 from study.home import Home
 from study.plan import Plan, plan_study
-from study.point import NAMES
-from study.reports_starts import earlier_sentences
+from study.recipes.point import NAMES
+from study.reports.starts import earlier_sentences
 from study.running import _start
 from study.search.record import StudyRecord
 from study.spec.earlier import KEY

@@ -10,8 +10,8 @@ from study import names
 from study.home import Home
 from study.plan import plan_study
 from study.running import _open_run, _start
-from study.similarity import Traits
 from study.spec.study_spec import StudySpec
+from study.starting.similarity import Traits
 from study.steering import Edit, ask, asked_text
 from study.tracking.client import connect
 

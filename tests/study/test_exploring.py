@@ -13,7 +13,7 @@ from search_spaces.named import find_space
 from search_spaces.space import Point, SearchSpace
 from study.errors import SpecError
 from study.home import Home
-from study.point import build_recipe
+from study.recipes.point import build_recipe
 from study.replaying import replay_named
 from study.search.coordinates import random_point
 from study.search.exploring import Explorer, population_remarks

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from study.final import (
+from study.finalising.final import (
     RESULT_FILE,
     Calibration,
     CalibrationScores,

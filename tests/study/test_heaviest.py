@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from search_spaces.dimensions import Choice
 from search_spaces.space import SearchSpace
-from study.heaviest import MOST_ARCHITECTURES, configuration_text, heaviest_phase, heaviest_recipes
+from study.execution.heaviest import MOST_ARCHITECTURES, configuration_text, heaviest_phase, heaviest_recipes
 from study.home import Home
 from study.plan import Plan, plan_study
 from study.spec.study_spec import StudySpec

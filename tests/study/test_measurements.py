@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from search_spaces.space import Point
-from study.candidates import Made, confirmed_candidates
-from study.confirmation import Confirmation, to_confirm
 from study.execution.assignment import confirmation_seed
+from study.finalising.candidates import Made, confirmed_candidates
+from study.finalising.confirmation import Confirmation, to_confirm
+from study.finalising.measurements import FOLDER, Measurement, is_measured, measure_once
 from study.home import Home
-from study.measurements import FOLDER, Measurement, is_measured, measure_once
 from study.plan import Plan, plan_study
-from study.point import build_recipe
+from study.recipes.point import build_recipe
 from study.search.record import StudyRecord
 from study.search.trial import Report
 from study.spec.study_spec import StudySpec

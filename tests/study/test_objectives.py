@@ -13,8 +13,8 @@ from tabulated import CONDITIONAL, end_trial, make_record, run_trials
 
 from search_spaces.dimensions import Choice, Float
 from search_spaces.space import Point, SearchSpace
-from study.reports import print_result
-from study.reports_pareto import HEIGHT, WIDTH, front_picture
+from study.reports.pareto import HEIGHT, WIDTH, front_picture
+from study.reports.studies import print_result
 from study.result import StudyResult
 from study.search.goals import Goals
 from study.search.pareto import pareto_front
@@ -259,7 +259,7 @@ def test_a_result_has_the_front(shown: StudyResult, capsys: pytest.CaptureFixtur
 
 def test_what_a_person_sees_of_the_front(shown: StudyResult, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
-    monkeypatch.setattr("study.reports.console", lambda: Console(file=out, width=200, highlight=False))
+    monkeypatch.setattr("study.reports.studies.console", lambda: Console(file=out, width=200, highlight=False))
     print_result(shown)
     text = out.getvalue()
     lines = text.split("\n")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces.named import find_recipe
-from study.phases import WAYS, build_phases
+from study.recipes.phases import WAYS, build_phases
 from trainables.errors import RecipeError
 
 

@@ -10,7 +10,7 @@ from search_spaces.errors import SpaceError
 from study.errors import SpecError, StudyError, TrackingError
 from study.home import Home
 from study.plan import check_name_is_free, plan_study
-from study.pretrained import locate_weights
+from study.recipes.pretrained import locate_weights
 from study.search.record import StudyRecord
 from study.spec.objective import Objective
 from study.spec.study_spec import StudySpec

@@ -10,7 +10,7 @@ from search_spaces.errors import UnknownNameError
 from search_spaces.named import find_space
 from search_spaces.space import SearchSpace
 from study.home import Home
-from study.point import build_recipe
+from study.recipes.point import build_recipe
 from trainables.datasets.manifest import Manifest
 from trainables.errors import RecipeError
 from trainables.recipe.tree import Recipe

@@ -13,8 +13,8 @@ from rich.console import Console
 from tabulated_course import EPOCHS, epoch, make, run
 
 from study.checkpoints import Kept, branch_checkpoint, read_kept, write_kept
-from study.progress import Progress
-from study.reports_lineage import print_lineage
+from study.reports.lineage import print_lineage
+from study.reports.progress import Progress
 from study.search.course import Course
 from study.search.goals import Goals
 from study.search.lineage import changed_values, lineage, lineage_text

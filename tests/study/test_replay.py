@@ -12,7 +12,7 @@ from search_spaces.space import SearchSpace
 from study.errors import SpecError, UnknownStudyError
 from study.home import Home
 from study.replaying import Replay, Winner, replay_named
-from study.reports_replay import print_replay
+from study.reports.replay import print_replay
 from study.search.record import StudyRecord
 from study.search.stopping.rule import GO_ON, Verdict
 from study.search.stopping.simulation import Curve, simulate

@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 from test_final_file import FINAL, TEST
 
-from study.final import Candidate, ClassResult, Final, Interval
+from study.finalising.final import Candidate, ClassResult, Final, Interval
 from study.home import Home
-from study.reports_data import print_dataset
-from study.reports_final import MAX_CLASSES, accuracy_text, print_final
+from study.reports.data import print_dataset
+from study.reports.final import MAX_CLASSES, accuracy_text, print_final
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.sealed_test import open_test_split
 

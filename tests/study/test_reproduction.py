@@ -10,9 +10,9 @@ from scipy import stats
 from search_spaces.errors import UnknownNameError
 from search_spaces.named import find_recipe
 from study.errors import SpecError
+from study.finalising.measuring import grouped_metrics
 from study.home import Home
-from study.measuring import grouped_metrics
-from study.reports_reproductions import markdown_table
+from study.reports.reproductions import markdown_table
 from study.reproducing import Scale, matching, reproduce, reproduction_spec
 from study.reproduction import Reproduction, Reproductions, scaled_down
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tabulated import MANIFEST
 
-from study.similarity import Traits
+from study.starting.similarity import Traits
 
 TRAITS = st.builds(
     Traits,

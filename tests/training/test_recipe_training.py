@@ -9,7 +9,7 @@ import torch
 
 from search_spaces.named import named_recipes
 from search_spaces.named_recipe import NamedRecipe
-from study.point import build_recipe
+from study.recipes.point import build_recipe
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.manifest import SplitSummary
 from trainables.models.building import build_model

@@ -1,8 +1,8 @@
 """Groups: what may be compared with what at the same share of a schedule."""
 
 from search_spaces.space import Point
-from study.phases import build_phases
-from study.point import DEFAULTS
+from study.recipes.phases import build_phases
+from study.recipes.point import DEFAULTS
 from trainables.models.catalogue import find_architecture
 
 HEAD, NETWORK = "head", "network"

@@ -1,0 +1,1 @@
+"""From points of a search space to recipes."""

@@ -1,0 +1,1 @@
+"""Studies on a cluster, seen from a laptop: submitted, watched and steered from afar, and what answers there."""

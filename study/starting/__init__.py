@@ -1,0 +1,1 @@
+"""Starting: the configurations that a study tries before the sampler's own."""
