@@ -1,6 +1,6 @@
 """The queue of a cluster that several studies share: one small Ray actor that tells each driver how many trials it may run.
 
-Its state is soft. Drivers renew their leases every two seconds; one that falls silent loses its lease, and an actor that is new, as after
+Its state is soft. Drivers renew their leases every second; one that falls silent loses its lease, and an actor that is new, as after
 the death of the head, knows all of them again after their next renewal.
 """
 
@@ -16,7 +16,7 @@ from cluster.shares import Demand, Usage, allocate, share_of
 
 NAME = "study-queue"
 NAMESPACE = "study"
-RENEWAL_SECONDS = 2.0
+RENEWAL_SECONDS = 1.0
 LEASE_SECONDS = 30.0
 """A driver that is silent for so long is dead; machines under load are slow."""
 HALF_LIFE_SECONDS = 600.0

@@ -2,7 +2,8 @@
 
     python tests/cluster/sleeping_studies.py --address 127.0.0.1:6379 --cpus 6 --seconds 30 ada/a1 ada/a2 ben/b1 ben/b2
 
-Prints one JSON line: the share of each study in the time of all trials, after the first seconds in which processes start.
+Prints one JSON line: the share of each study in what all held together, trials times seconds. A trial whose process still starts holds its
+slot, too.
 """
 
 import argparse
@@ -18,7 +19,6 @@ from cluster.queue import queued
 from cluster.shares import Demand
 
 TRIAL_SECONDS = 0.5
-WARM_SECONDS = 10.0
 
 
 def main() -> None:
@@ -34,34 +34,36 @@ def main() -> None:
 
 def measure(studies: list[str], cpus: int, seconds: float) -> dict[str, float]:
     """Shares by study."""
-    warm = time.monotonic() + WARM_SECONDS
-    used = dict.fromkeys(studies, 0.0)
-    threads = [threading.Thread(target=_drive, args=(study, cpus, warm, warm + seconds, used)) for study in studies]
+    held = dict.fromkeys(studies, 0.0)
+    until = time.monotonic() + seconds
+    threads = [threading.Thread(target=_drive, args=(study, cpus, until, held)) for study in studies]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return {study: round(mine / sum(used.values()), 3) for study, mine in used.items()}
+    return {study: round(mine / sum(held.values()), 3) for study, mine in held.items()}
 
 
-def _drive(study: str, cpus: int, warm: float, until: float, used: dict[str, float]) -> None:
+def _drive(study: str, cpus: int, until: float, held: dict[str, float]) -> None:
     """One driver: as many sleeping trials as the queue grants, at any time."""
     user, name = study.split("/")
     sleep = ray.remote(num_cpus=1)(_sleep)
     running: list[Any] = []
     with queued(Demand(study=name, user=user, priority=0, wants=cpus, cpus=1.0, gpus=0.0)) as place:
+        last = time.monotonic()
         while (now := time.monotonic()) < until:
-            ended, running = ray.wait(running, num_returns=len(running), timeout=0.02) if running else ([], [])
-            used[study] += sum(ray.get(ended)) if now > warm else 0.0
+            held[study] += len(running) * (now - last)
+            last = now
+            if running:
+                _, running = ray.wait(running, num_returns=len(running), timeout=0.02)
             for _ in range(place.slots(len(running), cpus) - len(running)):
                 running.append(sleep.remote(TRIAL_SECONDS))
             time.sleep(0.02)
         ray.get(running)
 
 
-def _sleep(seconds: float) -> float:
+def _sleep(seconds: float) -> None:
     time.sleep(seconds)
-    return seconds
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def test_four_studies_have_equal_shares(laptop: Laptop, monkeypatch: pytest.Monk
     """Their trials sleep; three slots, so that one is always left over. Of people who used nothing yet: else who had less gets more."""
     script = str(Path(__file__).parent / "sleeping_studies.py")
     studies = ["cy/c1", "cy/c2", "dee/d1", "dee/d2"]
-    command = [sys.executable, script, "--address", laptop.cluster.gcs_address, "--cpus", "3", "--seconds", "25", *studies]
+    command = [sys.executable, script, "--address", laptop.cluster.gcs_address, "--cpus", "3", "--seconds", "40", *studies]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     shares = json.loads(done.stdout.splitlines()[-1])
