@@ -20,8 +20,6 @@ class Laptop:
     cluster: RealCluster
     home: Home
     """STUDY_HOME on the cluster."""
-    node: subprocess.Popen[bytes]
-    """One of its nodes, which a test may kill."""
     mlflow: str
     folder: Path
     """Where the person's files are."""
