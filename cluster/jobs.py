@@ -23,9 +23,13 @@ from cluster.token import authorization, token_source
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 """A head that starts many jobs at once is slow to answer, but alive."""
+AGENT_SECONDS = 30.0
+"""A head that has just started takes no jobs yet."""
 FORGET_SECONDS = 60.0
 POLL_SECONDS = 0.5
 DASHBOARD_PORT = 8265
+NO_AGENT = "No available agent"
+"""In the answer of a head whose own agent, the process that starts jobs, is not there."""
 
 State = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"]
 
@@ -90,16 +94,24 @@ class JobServer:
 
     def submit(self, job_id: str, command: str, *, package: str, environment: Mapping[str, str], metadata: Mapping[str, str]) -> None:
         """Starts a job on the head, in a folder that holds the package; at most once for an id."""
-        self._ask(
-            "POST",
-            "/api/jobs/",
-            {
-                "submission_id": job_id,
-                "entrypoint": command,
-                "runtime_env": {"working_dir": package, "env_vars": dict(environment)},
-                "metadata": dict(metadata),
-            },
-        )
+        job = {
+            "submission_id": job_id,
+            "entrypoint": command,
+            "runtime_env": {"working_dir": package, "env_vars": dict(environment)},
+            "metadata": dict(metadata),
+        }
+        deadline = time.monotonic() + AGENT_SECONDS
+        while True:
+            try:
+                self._ask("POST", "/api/jobs/", job)
+            except ClusterError as error:
+                if NO_AGENT not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise self._agentless() from None
+                time.sleep(POLL_SECONDS)
+            else:
+                return
 
     def log(self, job_id: str) -> str:
         """All that a job has printed so far, on stdout and stderr."""
@@ -195,6 +207,12 @@ class JobServer:
         # A traceback; what went wrong is the last line that says something.
         said = [line for line in error.read().decode(errors="replace").splitlines() if len(line) > 1]
         return ClusterError(f"the Ray cluster at {self.address} answers {error.code}: {said[-1].strip() if said else error.reason}")
+
+    def _agentless(self) -> ClusterError:
+        return ClusterError(
+            f"the head of the Ray cluster at {self.address} starts no jobs, as its agent does not run; does another Ray on that machine "
+            "hold the agent's port? Then give it another one: `ray start --head --dashboard-agent-listen-port PORT`"
+        )
 
     def _stranger(self) -> ClusterError:
         return ClusterError(

@@ -23,17 +23,20 @@ Serve = Callable[[dict[str, object]], str]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Serves texts and values by path, or a status where the value is a number; returns the address."""
+    """Serves texts and values by path, or a status where it is a number, or (status, answer) in turn; returns the address."""
     servers: list[HTTPServer] = []
 
     def start(answers: dict[str, object]) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answer = answers.get(self.path, 404)
-                self.send_response(answer if isinstance(answer, int) else 200)
+                status, answer = answer.pop(0) if isinstance(answer, list) else (answer if isinstance(answer, int) else 200, answer)
+                self.send_response(status)
                 self.end_headers()
                 if not isinstance(answer, int):
                     self.wfile.write(answer.encode() if isinstance(answer, str) else json.dumps(answer).encode())
+
+            do_POST = do_GET
 
             def log_message(self, *_: object) -> None: ...
 
@@ -72,6 +75,19 @@ def test_what_is_no_cluster_of_ours_is_one_message(serve: Serve, answers: dict[s
 def test_another_version_that_serves_is_told_and_no_more(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     check_versions(JobServer(serve(head("2.71.0", "3.99.0"))), print)
     assert "the cluster runs Python 3.99.0, this machine" in capsys.readouterr().out
+
+
+def test_a_head_that_has_just_started_takes_the_job_a_little_later(serve: Serve) -> None:
+    answers = [(500, "Traceback\nNo available agent to submit job, please try again later."), (200, {})]
+    JobServer(serve({"/api/jobs/": answers})).submit("study-a", "true", package="gcs://a.zip", environment={}, metadata={})
+    assert not answers
+
+
+def test_a_head_whose_agent_does_not_start_is_one_message(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.jobs.AGENT_SECONDS", 0.0)
+    answers = [(500, "No available agent to submit job, please try again later.")] * 9
+    with pytest.raises(ClusterError, match="give it another one: `ray start --head --dashboard-agent-listen-port PORT`"):
+        JobServer(serve({"/api/jobs/": answers})).submit("study-a", "true", package="gcs://a.zip", environment={}, metadata={})
 
 
 @pytest.mark.parametrize("address", ["ray://head:10001", "", "http://", "ftp://head"])
