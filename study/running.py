@@ -17,10 +17,10 @@ from study.execution.assignment import Assignment
 from study.execution.fitting import connected_where_named
 from study.home import Home
 from study.names import BEST_TRIAL, REASON, STATE
+from study.people import current_user
 from study.plan import Plan, check_name_is_free, plan_study, with_own_space
 from study.provenance import provenance_tags
 from study.recipes.pretrained import locate_weights
-from study.remote.people import current_user
 from study.reports.progress import Progress
 from study.reports.starts import earlier_sentences
 from study.result import SPEC_FILE, StudyResult, find_study, trial_row

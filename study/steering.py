@@ -10,7 +10,7 @@ from typing import Any, Literal
 from search_spaces.dimensions import Value
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
-from study.remote.people import current_user
+from study.people import current_user
 from study.spec.budget import Budget
 
 STEERING_FILE = "steering.jsonl"

@@ -1,6 +1,5 @@
 """Promoting a version to champion, going back, and what was decided before."""
 
-import getpass
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Any
 from study import names
 from study.errors import ConflictError, SpecError, UnknownModelError
 from study.home import Home
+from study.people import current_user
 from study.registry.comparison import Comparison, compare
 from study.registry.connection import has_database, registry_of
 from study.registry.decision_log import DecisionLog
@@ -179,7 +179,7 @@ def _measured(version: Version) -> tuple[str, ...]:
 def _decision(*, user: str | None, evidence: tuple[str, ...], **facts: Any) -> Decision:
     short = tuple(text if len(text) <= MAX_SENTENCE else text[: MAX_SENTENCE - 1] + "…" for text in evidence)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Decision(key=uuid.uuid4().hex, time=now, user=user or getpass.getuser(), evidence=short, **facts)
+    return Decision(key=uuid.uuid4().hex, time=now, user=user or current_user(), evidence=short, **facts)
 
 
 def _check_reason(reason: str | None, *, is_needed: bool) -> None:

@@ -11,9 +11,9 @@ import trainables
 from cluster.jobs import JobServer
 from cluster.package import source_files
 from study.errors import StudyError, TrackingError
+from study.people import USER_VARIABLE, current_user
 from study.provenance import COMMIT_VARIABLE, commit
 from study.remote.arrival import check_tracking_is_a_server
-from study.remote.people import USER_VARIABLE, current_user
 from study.spec.storage_url import without_password
 from study.spec.study_spec import StudySpec
 from study.yaml_file import yaml_text

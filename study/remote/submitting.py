@@ -13,9 +13,9 @@ from cluster.errors import ClusterError
 from cluster.jobs import Job, JobServer
 from cluster.package import pack
 from study.errors import SpecError, StudyError
+from study.people import current_user
 from study.plan import study_space
 from study.remote.parcel import SPEC_FILE, code, environment, written
-from study.remote.people import current_user
 from study.remote.replies import replies
 from study.spec.study_spec import StudySpec
 from study.starting.start_points import start_points
