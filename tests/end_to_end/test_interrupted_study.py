@@ -1,6 +1,7 @@
 """A study that is interrupted, then killed, then resumed: nothing measured is lost, nothing is done twice."""
 
 import signal
+import time
 from pathlib import Path
 
 import yaml
@@ -34,6 +35,31 @@ def statuses(home: Home) -> dict[str, str]:
     found = {run.data.tags["study.trial"]: run.info.status for run in runs}
     assert len(found) == len(runs), "a trial has two runs"
     return found
+
+
+def test_two_interruptions_leave_at_once_and_lose_nothing(home_with_digits: Home, tmp_path: Path) -> None:
+    home = home_with_digits
+    file = tmp_path / "cut.yaml"
+    file.write_text(yaml.safe_dump({**SPEC, "budget": {"trials": 2, "epochs": 80}}))
+    process = start(home, "run", str(file))
+    wait_until_running(home, "cut", process, num_ended=0)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert time.monotonic() - begun < 20
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    before = StudyResult.read(home.studies / "cut")
+
+    resumed = start(home, "resume", "cut")
+    wait_until_running(home, "cut", resumed, num_ended=1)
+    resumed.send_signal(signal.SIGINT)
+    resumed.communicate(timeout=PATIENCE_SECONDS)
+    after = StudyResult.read(home.studies / "cut")
+    assert dict(before.trials[0].values).items() <= dict(after.trials[0].values).items()
+    assert "RUNNING" not in statuses(home).values()
 
 
 def test_interrupted_killed_and_resumed(home_with_digits: Home, tmp_path: Path) -> None:

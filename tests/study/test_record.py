@@ -179,10 +179,12 @@ class CountingCalls:
         return num_calls
 
 
-def test_a_study_in_a_database(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'search.db'}"
+@pytest.mark.parametrize("server", ["sqlite", "postgresql"])
+def test_a_study_in_a_database(tmp_path: Path, server: str, request: pytest.FixtureRequest) -> None:
+    url = f"sqlite:///{tmp_path / 'search.db'}" if server == "sqlite" else request.getfixturevalue("postgres_url")
     in_file = run_trials(make_record(tmp_path / "file"), CONDITIONAL, 5)
     first = run_trials(make_record(tmp_path / "study", storage_url=url), CONDITIONAL, 3)
+    write_yaml(tmp_path / "study" / "study.yaml", {"search_storage": url})
     reopened = StudyRecord.open(tmp_path / "study")
     assert first + run_trials(reopened, CONDITIONAL, 2) == in_file, "a study does the same wherever its state lies"
     assert reopened.leaderboard() == StudyRecord.open(tmp_path / "study", storage_url=url).leaderboard()
