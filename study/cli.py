@@ -22,10 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.add_typer(data, name="data")
-app.add_typer(steering)
-app.add_typer(registry)
-app.add_typer(on_clusters)
+app.add_typer(data, name="data", rich_help_panel="Data and recipes")
+for commands in (steering, registry, on_clusters):
+    app.add_typer(commands)
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a ready study.")]
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
@@ -91,7 +90,7 @@ def run(spec: SpecFile, as_json: AsJson = False) -> None:
 
 @app.command()
 def resume(name: StudyName, as_json: AsJson = False, address: Address = None, home: ClusterHome = None) -> None:
-    """Go on with a study that was interrupted: ended trials stay, those cut off start over.
+    """Go on with a study that was interrupted: ended trials stay, those cut off go on from their last checkpoint.
 
     Example: study resume fer2013-freeze-depth
     """
@@ -155,7 +154,7 @@ def replay(
     print_replay(replayed, as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel="Data and recipes")
 def recipes(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A recipe, or a ready study.")] = None, as_json: AsJson = False
 ) -> None:
@@ -175,7 +174,7 @@ def recipes(
         print_recipe(find_recipe(name), as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel="Data and recipes")
 def reproduce(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Recipes; `fer-r18-freeze-*` names several.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="All recipes.")] = False,

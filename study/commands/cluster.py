@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 on_clusters = typer.Typer()
 
 
-@on_clusters.command()
+@on_clusters.command(rich_help_panel="On a cluster")
 def submit(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a ready study.")],
     address: Address = None,
@@ -43,7 +43,7 @@ def submit(
         _follow(server, submitted.job)
 
 
-@on_clusters.command()
+@on_clusters.command(rich_help_panel="On a cluster")
 def status(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One study; all of them without it.")] = None,
     address: Address = None,
@@ -66,7 +66,7 @@ def status(
         print_studies(list_studies(Home.current()) if name is None else [find_study(Home.current(), name)], as_json=as_json)
 
 
-@on_clusters.command()
+@on_clusters.command(rich_help_panel="On a cluster")
 def logs(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the study ends.")] = False,

@@ -13,7 +13,7 @@ Reason = Annotated[str | None, typer.Option(help="Why; kept in the history.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 
-@registry.command()
+@registry.command(rich_help_panel="Models")
 def models(
     model: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="One model only.")] = None, as_json: AsJson = False
 ) -> None:
@@ -28,7 +28,7 @@ def models(
     print_versions(standing_versions(Home.current(), model), as_json=as_json)
 
 
-@registry.command()
+@registry.command(rich_help_panel="Models")
 def promote(
     model: Model,
     version: Annotated[int | None, typer.Argument(metavar="[VERSION]", help="The candidate, if none is named.", min=1)] = None,
@@ -50,7 +50,7 @@ def promote(
         raise typer.Exit(2)
 
 
-@registry.command()
+@registry.command(rich_help_panel="Models")
 def rollback(model: Model, reason: Reason = None, as_json: AsJson = False) -> None:
     """Go back to the champion before the present one.
 
@@ -63,7 +63,7 @@ def rollback(model: Model, reason: Reason = None, as_json: AsJson = False) -> No
     print_decided(decide(Home.current(), model, reason=reason), as_json=as_json)
 
 
-@registry.command()
+@registry.command(rich_help_panel="Models")
 def history(model: Model, as_json: AsJson = False) -> None:
     """Tell who promoted, refused or took back which version, when, and on which evidence.
 
@@ -76,7 +76,7 @@ def history(model: Model, as_json: AsJson = False) -> None:
     print_history(read(Home.current(), model), as_json=as_json)
 
 
-@registry.command()
+@registry.command(rich_help_panel="Models")
 def predict(
     model: AnyModel,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files: PNG, JPEG, whatever Pillow reads.")],
@@ -98,7 +98,7 @@ def predict(
         raise typer.Exit(1)
 
 
-@registry.command()
+@registry.command(rich_help_panel="Models")
 def evaluate(
     model: AnyModel,
     source: Annotated[Path, typer.Option("--from", help="Labelled images in any format that `study data add` reads.")],
@@ -136,7 +136,7 @@ def evaluate(
     print_evaluated(version, evaluated, as_json=as_json)
 
 
-@registry.command("reproduce-model")
+@registry.command("reproduce-model", rich_help_panel="Models")
 def reproduce_model(model: AnyModel, as_json: AsJson = False) -> None:
     """Train a version again from its recorded recipe, seed and data, and say whether it comes out the same.
 

@@ -18,7 +18,7 @@ StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the stud
 Settings = Annotated[list[str], typer.Argument(metavar="DIMENSION=VALUE...", help="Such as batch_size=64.")]
 
 
-@steering.command()
+@steering.command(rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def stop(name: StudyName) -> None:
     """Stop a study in order, from any terminal: running trials end with their epoch and keep their state.
@@ -31,7 +31,7 @@ def stop(name: StudyName) -> None:
     print(f"{name} stops once its running trials have ended their epochs; go on with: study resume {name}")
 
 
-@steering.command()
+@steering.command(rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def extend(
     name: StudyName,
@@ -52,7 +52,7 @@ def extend(
     print(f"{name} was given {given}" + (f"; go on with: study resume {name}" if result.has_ended or result.is_extended else ""))
 
 
-@steering.command()
+@steering.command(rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def pin(name: StudyName, settings: Settings) -> None:
     """Hold dimensions at values for all trials that the sampler draws from now on.
@@ -67,7 +67,7 @@ def pin(name: StudyName, settings: Settings) -> None:
     print(f"{name}: {', '.join(f'{key} = {value}' for key, value in values.items())} in every new trial")
 
 
-@steering.command()
+@steering.command(rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def enqueue(
     name: StudyName,
@@ -91,7 +91,7 @@ def enqueue(
     print(f"{name} tries this next: {', '.join(f'{key} = {value}' for key, value in start.point.items())}")
 
 
-@steering.command("kill-trial")
+@steering.command("kill-trial", rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def kill_trial(name: StudyName, trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial.", min=0)]) -> None:
     """End one trial with its epoch; what it measured stays.
