@@ -47,7 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dataset", type=Path, required=True, metavar="FOLDER", help="a dataset written by `study data add`")
     parser.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="a recipe as JSON")
-    parser.add_argument("--device", help="cpu, cuda or cuda:1; the first GPU, if there is one, when left out")
+    parser.add_argument(
+        "--device",
+        help="cpu, cuda or cuda:1, or several with commas, which share every batch; the first GPU, if there is one, when left out",
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -66,7 +69,8 @@ def _train(options: argparse.Namespace) -> None:
     from trainables.training import Training
 
     dataset = Dataset.open(options.dataset)
-    training = Training(recipe, dataset, device=find_device(options.device))
+    device, *others = [find_device(name) for name in options.device.split(",")] if options.device else [find_device()]
+    training = Training(recipe, dataset, device=device, others=others)
     history = [] if options.output is None else _continued(training, options.output)
     print(f"{recipe.model.architecture} on {training.manifest.name}, {training.device}, {recipe.num_epochs} epochs", flush=True)
     for epoch in training:

@@ -3,7 +3,9 @@
 import math
 import statistics
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from trainables.errors import DivergedError
 from trainables.evaluation import logits_of, metrics_of_logits
 from trainables.inspection import Inspection
 from trainables.losses import build_loss
+from trainables.member import Member
 from trainables.memory import told_apart
 from trainables.models.building import build_model
 from trainables.models.catalogue import check_branches, check_recipe
@@ -30,6 +33,7 @@ from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
 from trainables.schedules import has_stalled, learning_rate
 from trainables.step import Step
+from trainables.team import Team
 from trainables.training_images import TrainingImages
 from trainables.training_state import TrainingState
 
@@ -49,15 +53,25 @@ class Training:
     iterating, MemoryExhaustedError.
     """
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, *, device: torch.device | None = None, micro_batch: int | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        *,
+        device: torch.device | None = None,
+        micro_batch: int | None = None,
+        others: Sequence[torch.device] = (),
+    ) -> None:
         """`micro_batch` is how many images go through the network at once, where a batch does not fit: gradients of the parts are
-        added, so that a step stays the step of the whole batch, but for BatchNorm, which sees each part by itself."""
+        added, so that a step stays the step of the whole batch, but for BatchNorm, which sees each part by itself. `others` are
+        further devices, each with a process of its own, among which the parts of every batch are divided."""
         manifest = dataset.manifest
         check_recipe(recipe)
         check_branches(recipe.model.head, manifest.classes)
         self.recipe = recipe
         self.manifest = manifest
-        self.micro_batch = min(micro_batch or recipe.batch_size, recipe.batch_size)
+        largest = math.ceil(recipe.batch_size / (1 + len(others)))
+        self.micro_batch = min(micro_batch or largest, largest)
         self.device = device or find_device()
         self.preprocessing = Preprocessing.of(recipe, manifest)
         self._images = TrainingImages(dataset, recipe, self.preprocessing, self.device)
@@ -90,13 +104,29 @@ class Training:
         self._last_logits_NK: Tensor | None = None
         """Of the validation split, until the next epoch begins."""
         self._optimizer: torch.optim.Optimizer | None = None
+        self._dataset = dataset
+        self._member: Member | None = None
+        self._team = Team((self.device, *others)) if others else None
+        if self._team is not None:
+            weakref.finalize(self, self._team.disband)
 
     def __iter__(self) -> Iterator[Epoch]:
         """Trains one epoch per item. Raises DivergedError when the loss is no longer a finite number."""
         while not self.has_ended:
-            with told_apart(self.device):
+            with told_apart(self.device), nullcontext() if self._team is None else self._team.explained():
+                if self._team is not None:
+                    self._member = self._team.gathered(self.recipe, self._dataset, self.micro_batch, self.save)
                 epoch = self._next_epoch()
+            if self._team is not None and self.has_ended:
+                self._team.disband()
             yield epoch
+
+    def follow(self, member: Member) -> None:
+        """Takes all steps that are left as another process's `member`: that one validates, and has the weights."""
+        self._member = member
+        while not self.has_ended:
+            self._train_epoch()
+            self._accuracies.append(member.told_by_first(0.0))
 
     @property
     def num_epochs_done(self) -> int:
@@ -161,6 +191,8 @@ class Training:
 
         Raises FileNotFoundError if it did not, RecipeError if it was another recipe's training or another dataset's.
         """
+        if self._team is not None:
+            self._team.disband()
         state = TrainingState.read(folder, self.recipe, self.manifest.digest, self.device, with_other_values=with_other_values)
         self._network.module.load_state_dict(state.network)
         if self._average is not None and state.average is not None:
@@ -185,20 +217,15 @@ class Training:
         return len(self.recipe.phases), 0
 
     def _next_epoch(self) -> Epoch:
-        phase_index, epoch_of_phase = self._position()
-        phase, number = self.recipe.phases[phase_index], self.num_epochs_done + 1
-        if epoch_of_phase == 0:
-            self._enter(phase)
+        number, phase_index = self.num_epochs_done + 1, self._position()[0]
         self._last_logits_NK = None
         start = time.perf_counter()
-        with seeded(self.recipe.seed, "dropout", number, self.device), repeatable(self.device):
-            train_loss, last_learning_rate = self._train(phase, epoch_of_phase)
+        train_loss, last_learning_rate = self._train_epoch()
         trained = time.perf_counter()
-        _check_finite("training", train_loss, number, last_learning_rate)
         logits_NK = self._logits(self._validation_NHWC)
         metrics = metrics_of_logits(logits_NK, self._validation_labels_N)
         _check_finite("validation", metrics.log_loss, number, last_learning_rate)
-        self._accuracies.append(metrics.accuracy)
+        self._accuracies.append(metrics.accuracy if self._member is None else self._member.told_by_first(metrics.accuracy))
         self._last_logits_NK = logits_NK
         return Epoch(
             number=number,
@@ -210,6 +237,18 @@ class Training:
             validation_seconds=time.perf_counter() - trained,
             num_train_images=self._images.num_per_epoch,
         )
+
+    def _train_epoch(self) -> tuple[float, float]:
+        """One pass over the training split: mean loss, and the last step's learning rate."""
+        phase_index, epoch_of_phase = self._position()
+        phase, number = self.recipe.phases[phase_index], self.num_epochs_done + 1
+        if epoch_of_phase == 0:
+            self._enter(phase)
+        purpose = f"dropout of member {self._member.rank}" if self._member is not None and self._member.rank else "dropout"
+        with seeded(self.recipe.seed, purpose, number, self.device), repeatable(self.device):
+            train_loss, last_learning_rate = self._train(phase, epoch_of_phase)
+        _check_finite("training", train_loss, number, last_learning_rate)
+        return train_loss, last_learning_rate
 
     def _enter(self, phase: Phase) -> torch.optim.Optimizer:
         self._network.prepare(phase)
@@ -224,7 +263,7 @@ class Training:
         return logits_of(self._validated, self.preprocessing, images_NHWC, self.recipe.evaluation, seed=self.recipe.seed)
 
     def _train(self, phase: Phase, epoch_of_phase: int) -> tuple[float, float]:
-        """One pass over the training split: mean loss, and the last step's learning rate. Waits for the device once, at its end."""
+        """Waits for the device once, at its end."""
         assert self._optimizer is not None, "the phase has been entered"
         self._network.train(self.recipe.model.batch_norm)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -235,7 +274,8 @@ class Training:
         for index, (images_BHWC, labels_B) in enumerate(self._images.batches(self.num_epochs_done)):
             rate = learning_rate(phase, epoch_of_phase * num_steps + index, num_steps, accuracies)
             set_learning_rate(self._optimizer, rate)
-            loss = self._step.take(self._optimizer, images_BHWC, labels_B, self.num_epochs_done * num_steps + index, progress)
+            number = self.num_epochs_done * num_steps + index
+            loss = self._step.take(self._optimizer, images_BHWC, labels_B, number, progress, self._member)
             loss_sum += loss * len(labels_B)
         return loss_sum.item() / self._images.num_per_epoch, rate
 

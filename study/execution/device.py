@@ -24,6 +24,14 @@ def trial_device() -> torch.device:
     return torch.device("cpu")
 
 
+def trial_devices(num_gpus: float) -> list[torch.device]:
+    """The devices of a trial that was given so many GPUs: one for each whole one, and one for a part of one or none."""
+    first, num_devices = trial_device(), max(int(num_gpus), 1)
+    if num_devices == 1 or first.type == "cpu":
+        return [first] * num_devices
+    return [torch.device(first.type, index) for index in range(num_devices)]
+
+
 def _has_driver() -> bool:
     import pynvml
 

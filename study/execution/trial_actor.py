@@ -14,7 +14,7 @@ from cluster.packing import fence
 from study import names
 from study.checkpoints import Kept, load_checkpoint, read_kept, save_checkpoint, write_kept
 from study.execution.assignment import Assignment
-from study.execution.device import trial_device
+from study.execution.device import trial_device, trial_devices
 from study.execution.machine_use import MachineUse
 from study.recipes.point import build_recipe
 from study.tracking.outbox import Outbox
@@ -47,7 +47,8 @@ class TrialActor(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Readies the process, then the first trial."""
         self._assignment = Assignment.from_config(config)
-        use_threads(self._assignment.cpus)
+        self._devices = trial_devices(self._assignment.gpus)
+        use_threads(self._assignment.cpus // len(self._devices))
         _stay_in_share(self._assignment)
         self._outbox = Outbox(self._assignment.tracking_uri)
         self._dataset: Dataset | None = None
@@ -58,7 +59,7 @@ class TrialActor(tune.Trainable):
         self._kept = Kept()
         self._saved_at = 0.0
         self._saved_epoch = 0
-        self._machine = MachineUse(trial_device())
+        self._machine = MachineUse(self._devices[0])
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -114,15 +115,16 @@ class TrialActor(tune.Trainable):
         named = self._point.get("weights", "none")
         point = {**self._point, "weights": assignment.weights.get(named, named)}
         recipe = build_recipe(point, dataset=manifest, epochs=assignment.epochs, seed=assignment.trial_seed(self._number))
-        device = trial_device()
+        device, *others = self._devices
         if not self._is_open:
             self._run.open()
-            self._run.describe(self._point, recipe, manifest, device_name(device))
+            each = f"{len(self._devices)} x " if others else ""
+            self._run.describe(self._point, recipe, manifest, each + device_name(device))
             if self._continues is not None:
                 self._run.note(names.continuing_tags(**self._continues))
             self._is_open = True
         with told_apart(device):
-            training = Training(recipe, self._dataset, device=device, micro_batch=self._kept.micro_batch)
+            training = Training(recipe, self._dataset, device=device, micro_batch=self._kept.micro_batch, others=others)
         self._load(training)
         last = self._kept.last_epoch
         if last is not None and last["number"] == training.num_epochs_done:

@@ -26,6 +26,7 @@ from study.home import Home
 from study.plan import plan_study
 from study.running import run_study
 from study.search.record import StudyRecord
+from study.result import StudyResult
 from study.search.trial import Next
 from study.spec.objective import Objective
 from study.spec.study_spec import StudySpec
@@ -45,6 +46,10 @@ try:
 except SpecError as error:
     told["refused"] = str(error)
 told["exists"] = (home.studies / "placed").exists()
+run_study({**tree, "study": "together", "resources": {"cpus_per_trial": 2, "gpus_per_trial": 2}}, home=home)
+together = StudyResult.read(home.studies / "together")
+told["together"] = [(trial.state, len(trial.values), trial.retries) for trial in together.trials]
+told["devices"] = [connect(home.tracking_uri).get_run(trial.run_id).data.tags["device"] for trial in together.trials]
 
 class Telling(TrialActor):
     def threads(self):
@@ -92,6 +97,11 @@ def test_gpus_are_measured_once_and_the_record_knows_it(told: dict[str, dict[str
 def test_a_trial_computes_with_its_own_cores(told: dict[str, dict[str, object]]) -> None:
     assert told["outcome"] == "complete"
     assert told["threads"] == {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "torch": 1, "second pool": 1}
+
+
+def test_several_gpus_train_one_network(told: dict[str, object]) -> None:
+    assert told["together"] == [["complete", 1, []]] * 2
+    assert told["devices"] == ["2 x cpu, 1 thread"] * 2
 
 
 def test_a_cluster_that_is_too_small_is_told_before_anything_is_written(told: dict[str, object]) -> None:

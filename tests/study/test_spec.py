@@ -82,11 +82,17 @@ def test_words_that_old_yaml_takes_for_truth_values_stay_words(tmp_path: Path) -
         ({"search_storage": "sqlite://"}, "names no file, so nothing would outlive the process"),
         ({"search_storage": "sqlite:///:memory:"}, "names no file"),
         ({"early_stopping": "bands"}, "early_stopping.rule: .*'asha'.*got 'bands'"),
-        ({"resources": {"gpus_per_trial": -1}}, "gpus_per_trial must be auto, 0, a share of a GPU from 0.01 to 1, or 1, got -1"),
-        ({"resources": {"gpus_per_trial": 1.5}}, "gpus_per_trial must be auto, 0, a share of a GPU from 0.01 to 1, or 1, got 1.5"),
-        ({"resources": {"gpus_per_trial": 2}}, "gpus_per_trial must be auto, 0, a share of a GPU from 0.01 to 1, or 1, got 2"),
-        ({"resources": {"gpus_per_trial": 0.001}}, "gpus_per_trial must be auto, 0, a share of a GPU from 0.01 to 1, or 1, got 0.001"),
-        ({"resources": {"gpus_per_trial": float("nan")}}, "gpus_per_trial must be auto, 0, a share of a GPU from 0.01 to 1, or 1, got nan"),
+        ({"resources": {"gpus_per_trial": -1}}, "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs, got -1"),
+        ({"resources": {"gpus_per_trial": 1.5}}, "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs, got 1.5"),
+        ({"resources": {"gpus_per_trial": 2}}, "cpus_per_trial must be at least gpus_per_trial, as each GPU has a process .*got 1 for 2"),
+        (
+            {"resources": {"gpus_per_trial": 0.001}},
+            "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs, got 0.001",
+        ),
+        (
+            {"resources": {"gpus_per_trial": float("nan")}},
+            "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs, got nan",
+        ),
         ({"seed": "x"}, "seed: .*got 'x'"),
     ],
 )

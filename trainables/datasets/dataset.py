@@ -17,6 +17,8 @@ class Dataset:
     manifest: Manifest
     train: Split
     validation: Split
+    folder: Path | None = None
+    """Where it lies; None for one that was made in memory."""
 
     @classmethod
     def open(cls, folder: Path) -> "Dataset":
@@ -25,7 +27,8 @@ class Dataset:
         Raises UnknownDatasetError if there is none, DatasetError if a file is damaged.
         """
         manifest = read_manifest(folder)
-        return cls(manifest=manifest, train=open_split(folder, manifest, "train"), validation=open_split(folder, manifest, "validation"))
+        train, validation = open_split(folder, manifest, "train"), open_split(folder, manifest, "validation")
+        return cls(manifest=manifest, train=train, validation=validation, folder=folder)
 
 
 def open_split(folder: Path, manifest: Manifest, name: str) -> Split:
