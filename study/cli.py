@@ -229,6 +229,9 @@ def message_of(error: Exception) -> str | None:
     from cluster.errors import ClusterError
     from search_spaces.errors import SpaceError
     from study.errors import StudyError
+    from study.room import is_want_of_room
     from trainables.errors import TrainableError
 
-    return str(error) if isinstance(error, ClusterError | SpaceError | StudyError | TrainableError) else None
+    if isinstance(error, ClusterError | SpaceError | StudyError | TrainableError):
+        return str(error)
+    return f"no room is left on the disk ({error}); make some, and go on with `study resume NAME`" if is_want_of_room(error) else None

@@ -24,6 +24,7 @@ from study.recipes.pretrained import locate_weights
 from study.reports.progress import Progress
 from study.reports.starts import earlier_sentences
 from study.result import SPEC_FILE, StudyResult, find_study, trial_row
+from study.room import check_room
 from study.search.record import StudyRecord, Trial
 from study.spec.study_spec import StudySpec
 from study.steering import Edit, ask, edits, is_stopped, steered_budget
@@ -51,6 +52,7 @@ def run_study(
     """
     plan = plan_study(_spec(spec), home or Home.current())
     check_name_is_free(plan)
+    check_room(plan.home)
     check_reachable()
     weights = locate_weights(plan)
     progress = progress or Progress()
@@ -66,7 +68,7 @@ def run_study(
 def resume_study(
     name: str, *, home: Home | None = None, progress: Progress | None = None, on_begin: Callable[[], None] | None = None
 ) -> StudyResult:
-    """Goes on with a study that was interrupted: ended trials stay, those cut off start over, the rest of the budget follows.
+    """Goes on with a study that was interrupted: ended trials stay, those cut off go on, the rest of the budget follows.
 
     A study that has come to its end is returned as it is. Raises UnknownStudyError, or SpecError if its dataset was replaced.
     """
@@ -80,6 +82,7 @@ def resume_study(
     plan = plan_study(found.spec, home)
     record = StudyRecord.open(plan.folder)
     _check_dataset_is_the_same(plan, record)
+    check_room(home)
     check_reachable()
     if on_begin is not None:
         on_begin()

@@ -1,9 +1,7 @@
 """What must hold on the cluster before a study begins there, so that one message says what is wrong and nothing is left behind."""
 
 import os
-import shutil
 from pathlib import Path
-from secrets import token_hex
 from urllib.parse import urlsplit
 
 from cluster.connection import connected
@@ -12,10 +10,9 @@ from study.errors import StudyError, TrackingError
 from study.execution.fitting import check_fits
 from study.home import Home
 from study.plan import check_name_is_free, plan_study
+from study.room import check_room
 from study.spec.study_spec import StudySpec
 
-MIN_FREE_BYTES = 200_000_000
-"""Room in STUDY_HOME below which nothing begins: the weights and checkpoints of a few small trials."""
 START_MLFLOW = (
     "start one that all nodes reach, such as `mlflow server --host HEAD --backend-store-uri postgresql://…`, and set MLFLOW_TRACKING_URI"
 )
@@ -44,7 +41,7 @@ def check_tracking_is_a_server(tracking_uri: str | None) -> None:
         )
 
 
-def check_home(min_free_bytes: int = MIN_FREE_BYTES) -> Home:
+def check_home() -> Home:
     """The cluster's STUDY_HOME. Raises StudyError if it is not named, cannot be written, or is full."""
     named = os.environ.get("STUDY_HOME")
     if not named or not Path(named).is_absolute():
@@ -53,23 +50,7 @@ def check_home(min_free_bytes: int = MIN_FREE_BYTES) -> Home:
             "submit with --home /shared/folder, or set it where Ray is started"
         )
     home = Home.current()
-    probe = home.folder / f".probe-{token_hex(4)}"
-    try:
-        home.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            probe.write_bytes(b"x" * 4096)
-        finally:
-            probe.unlink(missing_ok=True)
-        free = shutil.disk_usage(home.folder).free
-    except OSError as error:
-        raise StudyError(
-            f"STUDY_HOME={named} cannot be written on the cluster's head ({error}); make room there, or submit with --home"
-        ) from None
-    if free < min_free_bytes:
-        raise StudyError(
-            f"STUDY_HOME={named} has {free / 1e6:,.0f} MB left on the cluster, a study needs {min_free_bytes / 1e6:,.0f} MB; "
-            "delete what is not needed there, or submit with --home"
-        )
+    check_room(home)
     return home
 
 

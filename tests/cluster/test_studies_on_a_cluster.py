@@ -144,7 +144,9 @@ def test_what_the_cluster_has_against_a_study_is_one_message(laptop: Laptop) -> 
     assert "knows no job of a study 'on-gpus'" in laptop.study("logs", "on-gpus").stderr
 
 
-def test_four_studies_of_two_people_side_by_side_and_a_node_dies(laptop: Laptop, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_studies_of_two_people_side_by_side_and_a_node_comes_and_dies(
+    laptop: Laptop, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in s3_endpoint.environment.items():
         monkeypatch.setenv(name, value)
     add_dataset(laptop.folder / "bens", "others", write_images(laptop.folder / "images"), AddOptions())
@@ -162,7 +164,6 @@ def test_four_studies_of_two_people_side_by_side_and_a_node_dies(laptop: Laptop,
         for name, low in lows.items()
     }
     users = {name: name.split("-")[0] for name in lows}
-    node = laptop.cluster.add_node(cpus=2)
     submitting = {name: laptop.start("submit", file, user=users[name]) for name, file in files.items()}
     for process in submitting.values():
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
@@ -171,7 +172,8 @@ def test_four_studies_of_two_people_side_by_side_and_a_node_dies(laptop: Laptop,
     again = laptop.study("submit", files["ada-1"], user="ben")
     assert (again.returncode, "runs already on" in again.stderr, "by ada" in again.stderr) == (2, True, True)
 
-    wait_until(lambda: _trains_on(node) and all(num_epochs(laptop, name) for name in lows), "no trial trains on that node")
+    node = laptop.cluster.add_node(cpus=2)
+    wait_until(lambda: _trains_on(node) and all(num_epochs(laptop, name) for name in lows), "no trial trains on the new node")
     time.sleep(2)
     laptop.cluster.kill(node)
 
