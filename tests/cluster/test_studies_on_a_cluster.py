@@ -144,9 +144,7 @@ def test_what_the_cluster_has_against_a_study_is_one_message(laptop: Laptop) -> 
     assert "knows no job of a study 'on-gpus'" in laptop.study("logs", "on-gpus").stderr
 
 
-def test_four_studies_of_two_people_side_by_side_and_a_node_comes_and_dies(
-    laptop: Laptop, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_four_studies_of_two_people_while_a_node_comes_and_dies(laptop: Laptop, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in s3_endpoint.environment.items():
         monkeypatch.setenv(name, value)
     add_dataset(laptop.folder / "bens", "others", write_images(laptop.folder / "images"), AddOptions())
