@@ -8,7 +8,6 @@ BALANCING: tuple[Dimension, ...] = (
 )
 """What every training needs decided."""
 
-_WEIGHED = {"loss": one_of("cross_entropy", "focal")}
 _BY_POWER = {"balancing": one_of("weights")}
 _BY_EFFECTIVE_NUMBER = {"balancing": one_of("effective_number")}
 

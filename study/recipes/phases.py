@@ -8,8 +8,6 @@ from trainables.errors import RecipeError
 Values = Mapping[str, Value]
 PhaseTree = dict[str, object]
 
-MAX_UNFREEZING_STAGES = 4
-
 PHASE_DEFAULTS: Values = {
     "fine_tuning": "full",
     "learning_rate": 1e-3,

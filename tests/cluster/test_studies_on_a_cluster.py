@@ -189,7 +189,7 @@ def test_four_studies_of_two_people_while_a_node_comes_and_dies(laptop: Laptop, 
     assert len(list((laptop.folder / "cache").glob("*/others/train.arrow"))) == 1
 
 
-def test_four_studies_have_equal_shares(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_studies_have_equal_shares(laptop: Laptop) -> None:
     """Their trials sleep; three slots, so that one is always left over. Of people who used nothing yet: else who had less gets more."""
     script = str(Path(__file__).parent / "sleeping_studies.py")
     studies = ["cy/c1", "cy/c2", "dee/d1", "dee/d2"]
