@@ -5,7 +5,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
 from study import names
-from study.people import current_user
+from study.user import current_user
 
 PACKAGES = ("study", "torch", "torchvision", "timm", "ray", "mlflow", "optuna", "pyarrow", "numpy")
 COMMIT_VARIABLE = "STUDY_COMMIT"

@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,32 @@ ALLOWED = {
 }
 HOMES = {
     "ray": ("cluster/", "study/execution/"),
-    "mlflow": ("study/tracking/", "study/registry/"),
+    "mlflow": ("study/connections/", "study/tracking/", "study/registry/"),
     "optuna": ("study/search/",),
 }
+LAYERS = (
+    "study",  # its loose files, which are leaves
+    "study.connections",
+    "study.recipes",
+    "study.stopping",
+    "study.study_file",
+    "study.search.sampling",
+    "study.search.record",
+    "study.search.pbt",
+    "study.search",
+    "study.planning",
+    "study.evaluation",
+    "study.results",
+    "study.registry",
+    "study.tracking",
+    "study.execution",
+    "study.remote",
+    "study.driver",
+    "study.cli.reports",
+    "study.cli.commands",
+    "study.cli",
+)
+"""Folders of `study`, the lowest first. The files of a folder stand above the folders in it, but for the leaves of `study` itself."""
 
 
 def _files(package: str) -> list[Path]:
@@ -43,6 +68,47 @@ def test_packages_import_only_what_lies_below_them(package: str) -> None:
     for file in _files(package):
         ours = _imports(file) & set(PACKAGES)
         assert ours <= ALLOWED[package], f"{file.relative_to(ROOT)} imports {sorted(ours - ALLOWED[package])}"
+
+
+def _modules_of_study() -> dict[str, Path]:
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in _files("study") if file.name != "__init__.py"}
+
+
+def _imported_modules(file: Path, known: Iterable[str]) -> set[str]:
+    """Modules of `known` that a file imports anywhere: at its top, inside functions, or for types alone."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & set(known)
+
+
+def _folder(module: str) -> str:
+    return module.rpartition(".")[0]
+
+
+def test_every_folder_of_study_is_a_layer() -> None:
+    assert {_folder(module) for module in _modules_of_study()} == set(LAYERS)
+
+
+def test_a_layer_imports_only_layers_below_it() -> None:
+    modules = _modules_of_study()
+    upward = [
+        f"{module} imports {imported}"
+        for module, file in modules.items()
+        for imported in _imported_modules(file, modules)
+        if LAYERS.index(_folder(imported)) > LAYERS.index(_folder(module))
+    ]
+    assert upward == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_do_not_import_each_other_in_circles(package: str) -> None:
+    modules = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in _files(package) if file.name != "__init__.py"}
+    sorter = TopologicalSorter({module: _imported_modules(file, modules) - {module} for module, file in modules.items()})
+    sorter.prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("library", HOMES)
@@ -70,9 +136,12 @@ def test_package_init_is_a_docstring(package: str) -> None:
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("study.plan, study.reports.studies, study.commands.data", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"}),
-        ("study.running", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"}),
-        ("study.cli", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn", "optuna", "pyarrow", "numpy", "pydantic"}),
+        (
+            "study.planning.plan, study.cli.reports.study_tables, study.cli.commands.datasets",
+            {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"},
+        ),
+        ("study.driver.running", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"}),
+        ("study.cli.main", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn", "optuna", "pyarrow", "numpy", "pydantic"}),
     ],
 )
 def test_heavy_libraries_are_imported_where_they_are_needed(modules: str, heavy: set[str]) -> None:

@@ -14,9 +14,9 @@ import yaml
 
 from search_spaces.dimensions import Choice
 from search_spaces.space import SearchSpace
-from study.cli import app
+from study.cli.main import app
 from study.recipes.phases import build_phases
-from study.spec.study_spec import StudySpec
+from study.study_file.study_spec import StudySpec
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

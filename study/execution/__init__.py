@@ -1,1 +1,1 @@
-"""Ray Tune: the adapters that let it execute what the study decides. Ray is imported here and in `cluster` only."""
+"""Execution by Ray: trials on actors, their GPUs, and what becomes of them when a process or a machine dies."""

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cluster.packing import OVERHEAD_BYTES
-from study.search.record import StudyRecord
+from study.search.record.study_record import StudyRecord
 
 FACT = "placement"
 

@@ -10,9 +10,9 @@ from cluster.nodes import num_slots as fitting
 from cluster.queue import Place, queued
 from cluster.shares import Demand
 from study.errors import StudyError
-from study.execution.assignment import Assignment
-from study.search.record import StudyRecord
-from study.spec.resources import Resources
+from study.search.record.study_record import StudyRecord
+from study.search.trial_protocol import Assignment
+from study.study_file.resources import Resources
 
 USER_CAP_VARIABLE = "STUDY_USER_CAP"
 """The largest share of a shared cluster that one user's studies may hold together, in (0, 1]."""

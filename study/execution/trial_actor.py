@@ -12,14 +12,14 @@ from ray import tune
 
 from cluster.packing import fence
 from study import names
-from study.checkpoints import Kept, load_checkpoint, read_kept, save_checkpoint, write_kept
-from study.execution.assignment import Assignment
-from study.execution.device import trial_device, trial_devices
-from study.execution.machine_use import MachineUse
+from study.execution.system_metrics import MachineUse
+from study.execution.trial_device import trial_device, trial_devices
 from study.recipes.point import build_recipe
+from study.search.record.checkpoints import Kept, load_checkpoint, read_kept, save_checkpoint, write_kept
+from study.search.record.kept_weights import save_weights
+from study.search.trial_protocol import Assignment
 from study.tracking.outbox import Outbox
 from study.tracking.trial_run import TrialRun
-from study.weights_folder import save_weights
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.listing import read_manifest
 from trainables.datasets.node_cache import cached_dataset

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces.space import SearchSpace
-from study.execution.assignment import Assignment
 from study.execution.slots import Slots, slots
 from study.names import trial_name
-from study.search.course import Course
-from study.search.exploring import Explorer
-from study.search.generations import Generations
 from study.search.limits import Limits
-from study.search.record import StudyRecord
-from study.search.stopping.building import build_rule
-from study.spec.study_spec import StudySpec
-from study.steering import Edit
+from study.search.pbt.explorer import Explorer
+from study.search.pbt.generations import Generations
+from study.search.record.study_record import StudyRecord
+from study.search.trial_protocol import Assignment
+from study.search.trial_scheduler import TrialScheduler
+from study.stopping.early_stopping import build_rules
+from study.study_file.edits import Edit
+from study.study_file.study_spec import StudySpec
 from trainables.datasets.manifest import Manifest
 
 RAY_FOLDER = "ray"
@@ -32,7 +32,7 @@ def tune_study(
     on_change: Callable[[int], None],
     steering: Callable[[], tuple[Edit, ...]] | None = None,
 ) -> bool:
-    """Runs trials until the budget is spent (True), or until Ctrl-C (False). `steering` is as `Course` has it.
+    """Runs trials until the budget is spent (True), or until Ctrl-C (False). `steering` is as `TrialScheduler` has it.
 
     What they report goes into `record`; `on_change` gets the number of each trial that reported, or began or ended without doing so.
     """
@@ -47,21 +47,21 @@ def tune_study(
     return course.is_over and not course.is_stopped
 
 
-def _tune(course: Course, room: Slots, assignment: Assignment, on_change: Callable[[int], None]) -> None:
+def _tune(course: TrialScheduler, room: Slots, assignment: Assignment, on_change: Callable[[int], None]) -> None:
     from ray import tune
 
-    from study.execution.scheduler import CourseScheduler
-    from study.execution.searcher import CourseSearcher
+    from study.execution.ray_scheduler import RayScheduler
+    from study.execution.ray_searcher import RaySearcher
     from study.execution.trial_actor import TrialActor
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    searcher = CourseSearcher(course, room)
+    searcher = RaySearcher(course, room)
     tuner = tune.Tuner(
         tune.with_resources(TrialActor, {"cpu": assignment.cpus, "gpu": assignment.gpus}),
         param_space=assignment.to_config(),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=CourseScheduler(course, on_change, searcher.has_room_after_an_end),
+            scheduler=RayScheduler(course, on_change, searcher.has_room_after_an_end),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_name,
@@ -84,11 +84,11 @@ def _course(
     assignment: Assignment,
     steering: Callable[[], tuple[Edit, ...]] | None,
     on_change: Callable[[int], None],
-) -> Course:
+) -> TrialScheduler:
     maximise = spec.objective.maximise
     limits = Limits.of(spec.budget, record, maximise=maximise, gpus_per_trial=assignment.gpus)
-    rule = build_rule(spec.early_stopping, maximise=maximise)
-    return Course(
+    rule = build_rules(spec.early_stopping, maximise=maximise)
+    return TrialScheduler(
         record=record,
         space=space,
         seed=spec.seed,

@@ -1,1 +1,1 @@
-"""From points of a search space to recipes."""
+"""From a point of a search space to a recipe that can be trained."""

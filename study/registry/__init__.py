@@ -1,1 +1,1 @@
-"""Registered models: what a study leaves behind for others to use."""
+"""The registry: versions of a dataset's model, comparison of versions, promotion and its log."""

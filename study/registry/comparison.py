@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from study.finalising.bootstrap import resampled_metrics
-from study.finalising.evidence import TestEvidence
-from study.spec.promotion import Promotion
+from study.evaluation.intervals import resampled_metrics
+from study.evaluation.test_evidence import TestEvidence
+from study.study_file.promotion_rules import Promotion
 from trainables.evaluation import metrics_of
 from trainables.metrics import METRICS, Metrics
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from study import names
+from study.connections.mlflow_client import prepare_experiment
 from study.errors import ConflictError
 from study.home import Home
 from study.registry.decisions import Decision
-from study.tracking.client import prepare_experiment
 
 LOG_RUN = "decisions.run"
 """The tag of the experiment that names the log's run."""

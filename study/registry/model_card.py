@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from study.finalising.final import Calibration, ClassResult, Interval, TestResult
+from study.evaluation.test_result import Calibration, ClassResult, Interval, TestResult
 from study.names import candidate_name
-from study.registry.layout import CARD_FILE, PROGRAM_FILE
+from study.registry.version_layout import CARD_FILE, PROGRAM_FILE
 from trainables.datasets.manifest import Manifest
 from trainables.ensemble import Ensemble
 from trainables.prediction import Classifier

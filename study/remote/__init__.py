@@ -1,1 +1,1 @@
-"""Studies on a cluster, seen from a laptop: submitted, watched and steered from afar, and what answers there."""
+"""Studies on another machine's cluster: submitting them, looking at them, and sending commands there."""

@@ -1,1 +1,1 @@
-"""Which configuration comes next, and which trial is not worth going on: the study's own state, without Ray."""
+"""The search: which trial runs next, what becomes of it, and the record of it all. Knows nothing of Ray."""

@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
-from study.search.record import StudyRecord, Trial
-from study.spec.budget import Budget
+from study.search.record.study_record import StudyRecord, Trial
+from study.study_file.budget import Budget
 
 FEWEST_FOR_BREAKER = 5
 """Ended trials from which on half of them failing ends the study."""

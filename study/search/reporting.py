@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from study.search.record import StudyRecord
-from study.search.trial import Report
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Report
 
 
 def record_epoch(record: StudyRecord, number: int, result: Mapping[str, Any]) -> bool:

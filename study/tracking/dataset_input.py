@@ -2,7 +2,7 @@
 
 import json
 
-from study.tracking.records import DatasetUsed
+from study.tracking.log_records import DatasetUsed
 from trainables.datasets.manifest import Manifest
 
 DIGEST_LENGTH = 36

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from study.tracking.records import DatasetUsed, Described, Drawn, Ended, Measured, Opened, Record, Text
+from study.tracking.log_records import DatasetUsed, Described, Drawn, Ended, Measured, Opened, Record, Text
 from study.tracking.run_log import RunLog, Sent
 
 MAX_METRICS_IN_A_CALL = 1000
@@ -98,7 +98,7 @@ class Delivery:
             case Text():
                 client.log_text(run_id, record.content, record.path)
             case Drawn():
-                from study.tracking.drawing import log_pictures
+                from study.tracking.figure_logging import log_pictures
 
                 log_pictures(client, run_id, self.log, record)
             case Ended():

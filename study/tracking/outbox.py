@@ -166,7 +166,7 @@ class Outbox:
 
 
 def _connect(tracking_uri: str) -> Any:
-    from study.tracking.client import check_reachable, connect
+    from study.connections.mlflow_client import check_reachable, connect
 
     check_reachable(tracking_uri)  # for MLflow itself waits up to half an hour for a database
     return connect(tracking_uri)

@@ -1,10 +1,10 @@
 """The table of reproductions in MLflow: one run for each time it is made, in an experiment of its own."""
 
+from study.connections.mlflow_client import connect, prepare_experiment, tracking_errors
 from study.home import Home
 from study.names import REPRODUCTIONS
-from study.reports.reproductions import markdown_table, reproduction_dict
-from study.reproduction import Reproductions
-from study.tracking.client import connect, prepare_experiment, tracking_errors
+from study.results.reproduction import Reproductions
+from study.results.reproduction_table import markdown_table, reproduction_dict
 
 
 def log_table(home: Home, made: Reproductions) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from study.tracking.records import Record, from_line, to_line
+from study.tracking.log_records import Record, from_line, to_line
 
 LOG_SUFFIX, SENT_SUFFIX, INSPECTION_SUFFIX = ".jsonl", ".sent", ".npz"
 

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from study import names
+from study.connections.mlflow_client import tracking_errors
 from study.environment import environment, local_changes
-from study.plan import Plan
-from study.receipt import Receipt
-from study.search.record import StudyRecord, Trial
-from study.starting.earlier import STARTS_FILE
-from study.starting.similarity import Traits
-from study.steering import STEERING_FILE, asked_text
-from study.tracking.catching_up import OUTBOX_FOLDER, PATIENCE_SECONDS, catch_up, delete, remove_if_empty
-from study.tracking.client import tracking_errors
+from study.planning.dataset_similarity import DatasetTraits
+from study.planning.earlier_starts import STARTS_FILE
+from study.planning.plan import Plan
+from study.results.cost import Cost
+from study.search.record.study_record import StudyRecord, Trial
+from study.study_file.edits import STEERING_FILE, asked_text
 from study.tracking.dataset_input import dataset_used
 from study.tracking.delivery import Delivery
+from study.tracking.flushing import OUTBOX_FOLDER, PATIENCE_SECONDS, catch_up, delete, remove_if_empty
+from study.tracking.log_records import Described, Drawn, Ended, Measured, Opened, Record, Text
 from study.tracking.outbox import Outbox
-from study.tracking.records import Described, Drawn, Ended, Measured, Opened, Record, Text
 from study.tracking.run_log import RunLog, Sent, logs_in
 from study.yaml_file import yaml_text
 
@@ -68,7 +68,7 @@ class StudyRun:
             if run_id is None:
                 log.append(*_description(plan))
                 tags = {**tags, names.STUDY: plan.spec.study, names.DATASET_DIGEST: plan.manifest.digest}
-                tags[names.DATASET_TRAITS] = Traits.of(plan.manifest).to_json()
+                tags[names.DATASET_TRAITS] = DatasetTraits.of(plan.manifest).to_json()
                 run_id = client.create_run(experiment_id, tags=tags, run_name=plan.spec.study).info.run_id
                 record.note(run_id=run_id)
             client.update_run(run_id, status="RUNNING")
@@ -119,7 +119,7 @@ class StudyRun:
             return
         self.log_edits()
         self._is_over = True
-        cost = Receipt.of(self._record, self._plan.spec.budget.epochs, self._plan.folder)
+        cost = Cost.of(self._record, self._plan.spec.budget.epochs, self._plan.folder)
         self._delivery.log.append(
             *([_json("leaderboard.json", {"trials": leaderboard})] if leaderboard else []),
             _json("cost.json", cost.to_dict()),

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from study import names
-from study.execution.assignment import Assignment
+from study.search.trial_protocol import Assignment
 from study.tracking.dataset_input import dataset_used
+from study.tracking.log_records import Described, Drawn, Ended, Measured, Opened, Record, Text
 from study.tracking.outbox import Outbox
-from study.tracking.records import Described, Drawn, Ended, Measured, Opened, Record, Text
 from study.tracking.run_log import RunLog
 from study.yaml_file import yaml_text
 from trainables.datasets.manifest import Manifest

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from study_speed import subset
 
+from study.driver.running import resume_study, run_study
 from study.home import Home
-from study.result import StudyResult
-from study.running import resume_study, run_study
+from study.results.study_result import StudyResult
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--home", type=Path)
-    parser.add_argument("--early-stopping", nargs="+", default=["asha", "promotion"])
+    parser.add_argument("--early-stopping", nargs="+", default=["asha", "asha_pause"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=10)
@@ -75,7 +75,7 @@ def cost_to_reach(result: StudyResult, target: float) -> tuple[float, int]:
     so that the cost is never told too low.
     """
     reached = next((trial for trial in result.trials if any(value >= target for value in trial.values.values())), None)
-    last = reached.number if reached is not None and result.spec.early_stopping.rule != "promotion" else len(result.trials)
+    last = reached.number if reached is not None and result.spec.early_stopping.rule != "asha_pause" else len(result.trials)
     others = [trial for trial in result.trials[: last + 1] if reached is None or trial.number != reached.number]
     seconds, epochs = sum(trial.seconds for trial in others), sum(len(trial.values) for trial in others)
     if reached is None:

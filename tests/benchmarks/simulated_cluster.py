@@ -28,10 +28,10 @@ from tabulated_course import epoch, make
 
 from cluster.queue import RENEWAL_SECONDS, Queue
 from cluster.shares import Demand
+from study.connections.mlflow_client import connect
 from study.recipes.point import build_recipe
-from study.search.course import Course
-from study.search.trial import Next
-from study.tracking.client import connect
+from study.search.record.trial import Next
+from study.search.trial_scheduler import TrialScheduler
 from study.tracking.outbox import Outbox
 from study.tracking.trial_run import TrialRun
 from trainables.datasets.adding import add_dataset
@@ -71,7 +71,7 @@ class Driver:
     folder: Path
     trials: int
     rule: str
-    course: Course = field(init=False)
+    course: TrialScheduler = field(init=False)
     running: int = 0
     granted: int = 0
     wants_more: bool = True

@@ -20,13 +20,12 @@ from pathlib import Path
 
 from search_spaces.named import find_space
 from search_spaces.space import Point
-from study.search.record import StudyRecord
-from study.search.stopping.building import build_rule
-from study.search.stopping.groups import group_at
-from study.search.trial import Report
-from study.spec.early_stopping import EarlyStopping
-from study.spec.objective import Objective
-from study.spec.sampler import Sampler
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Report
+from study.stopping.early_stopping import EarlyStopping, build_rules
+from study.stopping.groups import group_at
+from study.study_file.objective import Objective
+from study.study_file.sampler import Sampler
 
 NUM_WARM = 100
 """Trials after which the process has loaded all that it needs."""
@@ -82,7 +81,7 @@ class SimulatedStudy:
         self.warm_mb = 0.0
         self.best: float | None = None
         self._record = record
-        self._rule = build_rule(early_stopping, maximise=True)
+        self._rule = build_rules(early_stopping, maximise=True)
         self._space = find_space(space)
         self._num_epochs = num_epochs
         self._points: dict[int, Point] = {}
@@ -106,7 +105,7 @@ class SimulatedStudy:
     def _fill(self, num_trials: int, num_slots: int) -> bool:
         while len(self._running) < num_slots:
             is_closing = self._num_asked == num_trials and not self._running
-            promoted = self._rule.next_promotion(self._paused, is_closing=is_closing)
+            promoted = self._rule.trial_to_unpause(self._paused, is_closing=is_closing)
             if promoted is not None:
                 self._paused.discard(promoted)
                 self._record.unpause(promoted)
@@ -136,13 +135,13 @@ class SimulatedStudy:
         self._record.report(number, Report(epoch=epoch, value=value, metrics={"macro_f1": value}, seconds=1.0, run_id=None))
         self.num_reports += 1
         begun = time.perf_counter()
-        verdict = self._rule.judge(number, epoch, self._num_epochs, value, group_at(point, epoch, self._num_epochs))
+        decision = self._rule.on_epoch(number, epoch, self._num_epochs, value, group_at(point, epoch, self._num_epochs))
         self.seconds_judging += time.perf_counter() - begun
         if epoch == self._num_epochs:
             self._end(number, "complete")
-        elif verdict.decision == "stop":
-            self._end(number, "pruned", verdict.reason)
-        elif verdict.decision == "pause":
+        elif decision.action == "stop":
+            self._end(number, "pruned", decision.reason)
+        elif decision.action == "pause":
             self._record.pause(number)
             self._running.remove(number)
             self._paused.add(number)

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from study.driver.running import run_study
 from study.home import Home
-from study.running import run_study
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 

@@ -13,9 +13,9 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
+from study.driver.running import run_study
 from study.home import Home
-from study.result import StudyResult
-from study.running import run_study
+from study.results.study_result import StudyResult
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 

@@ -43,7 +43,7 @@ def _start_mlflow(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     for _ in range(NUM_TRIES):
         port = free_port()
         environment = {**os.environ, "STUDY_HOME": str(folder / "mlflow"), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-        command = [sys.executable, "-c", "from study.cli import main; main()", "ui", "--port", str(port)]
+        command = [sys.executable, "-c", "from study.cli.main import main; main()", "ui", "--port", str(port)]
         with (folder / "mlflow.log").open("ab") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE_SECONDS

@@ -28,7 +28,7 @@ class Laptop:
         """The command line, in a process of its own."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "AWS_", "MLFLOW_", "STUDY_"))}
         own = {**self.cluster.client_environment, "RAY_API_SERVER_ADDRESS": self.cluster.address, "MLFLOW_TRACKING_URI": self.mlflow}
-        command = [sys.executable, "-c", "from study.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", "from study.cli.main import main; main()", *arguments]
         return subprocess.Popen(
             command,
             env={**kept, **own, "STUDY_USER": user, "STUDY_HOME": str(self.folder / "laptop"), **environment},

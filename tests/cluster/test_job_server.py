@@ -13,10 +13,10 @@ import study
 from cluster.errors import ClusterError
 from cluster.jobs import JobServer
 from cluster.package import MAX_BYTES, pack, source_files
-from study.remote.parcel import code, written
+from study.remote.payload import code, written
 from study.remote.replies import replies, reply, without_replies
-from study.remote.submitting import check_versions
-from study.spec.study_spec import StudySpec
+from study.remote.submission import check_versions
+from study.study_file.study_spec import StudySpec
 
 Serve = Callable[[dict[str, object]], str]
 
@@ -109,7 +109,7 @@ def test_the_same_files_make_the_same_package_and_data_makes_none() -> None:
 
 def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
     files = code()
-    ours = {"study/remote/job.py", "cluster/queue.py", "trainables/training.py", "search_spaces/studies/fer-r18-freeze-sweep.yaml"}
+    ours = {"study/cli/job.py", "cluster/queue.py", "trainables/training.py", "search_spaces/studies/fer-r18-freeze-sweep.yaml"}
     assert ours <= set(files)
     assert {Path(file).suffix for file in files} == {".py", ".yaml"}
     assert len(pack(files)) < 2_000_000
@@ -126,7 +126,7 @@ def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
 def test_replies_are_found_in_a_log_and_left_out_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     print(
         "2026-11-21 09:21:19,011\tINFO job_manager.py:581 -- Runtime env is setting up.\n"
-        "Running entrypoint for job x: python -m study.remote.job"
+        "Running entrypoint for job x: python -m study.cli.job"
     )
     reply("begun", home="/shared")
     print("    3s  starting Ray and MLflow")

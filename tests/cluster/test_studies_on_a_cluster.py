@@ -16,9 +16,9 @@ from PIL import Image
 from s3_server import BUCKET, S3
 from sklearn.datasets import load_digits
 
+from study.connections.mlflow_client import connect
 from study.names import USER
-from study.result import StudyResult
-from study.tracking.client import connect
+from study.results.study_result import StudyResult
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 from trainables.datasets.published import push_dataset
@@ -34,7 +34,7 @@ SPACE = SearchSpace(
 )
 """
 
-EVERY_EPOCH_KEPT = {"rule": "promotion", "first_rung": 0.95}
+EVERY_EPOCH_KEPT = {"rule": "asha_pause", "first_rung": 0.95}
 """A trial that may pause writes a checkpoint with each epoch. Those that are not promoted end just before the last one."""
 
 

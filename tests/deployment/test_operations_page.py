@@ -7,7 +7,7 @@ import pytest
 import typer
 from deployment_files import FOLDER, ROOT, compose, manifest, secret_names
 
-from study.cli import app
+from study.cli.main import app
 
 PAGE = (ROOT / "cluster" / "OPERATIONS.md").read_text()
 

@@ -19,9 +19,9 @@ from typing import Any
 import yaml
 from study_process import processes, start
 
+from study.connections.mlflow_client import connect
 from study.home import Home
-from study.result import StudyResult
-from study.tracking.client import connect
+from study.results.study_result import StudyResult
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 

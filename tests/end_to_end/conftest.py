@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from finished_study import Finished
 
+from study.connections.mlflow_client import connect
+from study.driver.running import run_study
 from study.home import Home
-from study.running import run_study
-from study.tracking.client import connect
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 

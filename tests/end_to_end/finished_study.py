@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.home import Home
-from study.result import StudyResult
+from study.results.study_result import StudyResult
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ import sqlalchemy
 sys.path.insert(0, str(Path(__file__).parent.parent / "study"))
 from run_records import assignment, epoch
 
-from study.execution.assignment import Assignment
+from study.connections.mlflow_client import connect
 from study.recipes.point import build_recipe
-from study.tracking.client import connect
+from study.search.trial_protocol import Assignment
 from study.tracking.outbox import Outbox
 from study.tracking.run_log import logs_in
 from study.tracking.trial_run import TrialRun

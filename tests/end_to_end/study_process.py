@@ -8,14 +8,14 @@ import time
 import psutil
 
 from study.home import Home
-from study.search.record import StudyRecord
+from study.search.record.study_record import StudyRecord
 
 PATIENCE_SECONDS = 120
 
 
 def start(home: Home, *arguments: str) -> subprocess.Popen[str]:
     """The command line in a process of its own."""
-    command = [sys.executable, "-c", "from study.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from study.cli.main import main; main()", *arguments]
     environment = {**os.environ, "STUDY_HOME": str(home.folder)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -14,15 +14,15 @@ from study_process import PATIENCE_SECONDS, start
 
 from cluster.connection import connected
 from search_spaces.named import find_space
-from study.finalising.evidence import TestEvidence
-from study.finalising.final import RESULT_FILE, Final
+from study.connections.mlflow_client import addressed_to, connect
+from study.driver.running import resume_study
+from study.evaluation.final_result import RESULT_FILE, Final
+from study.evaluation.test_evidence import TestEvidence
 from study.home import Home
-from study.result import StudyResult
-from study.running import resume_study
-from study.search.record import StudyRecord
-from study.search.trial import Report, Trial
-from study.steering import Edit, ask
-from study.tracking.client import addressed_to, connect
+from study.results.study_result import StudyResult
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Report, Trial
+from study.study_file.edits import Edit, ask
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.sealed_test import openings
 

@@ -6,9 +6,9 @@ import pytest
 import yaml
 from study_process import PATIENCE_SECONDS, start, wait_for_processes, wait_until_running
 
+from study.connections.mlflow_client import connect
 from study.home import Home
-from study.result import StudyResult, find_study
-from study.tracking.client import connect
+from study.results.study_result import StudyResult, find_study
 
 SPEC = {
     "study": "failing",

@@ -16,7 +16,7 @@ import pytest
 from finished_study import Finished
 from PIL import Image
 
-from study.tracking.client import addressed_to
+from study.connections.mlflow_client import addressed_to
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.sealed_test import openings
@@ -213,7 +213,7 @@ def test_show_and_list_for_a_program(finished: Finished) -> None:
         ["data", "list", "--json"],
         ["data", "show", "digits", "--json"],
     ):
-        code = "from study.cli import main; main()"
+        code = "from study.cli.main import main; main()"
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments],
             capture_output=True,

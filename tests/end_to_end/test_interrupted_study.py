@@ -8,10 +8,10 @@ import yaml
 from study_process import PATIENCE_SECONDS, start, wait_until_running
 
 from search_spaces.named import find_space
+from study.connections.mlflow_client import connect
 from study.home import Home
-from study.result import StudyResult
-from study.search.record import StudyRecord
-from study.tracking.client import connect
+from study.results.study_result import StudyResult
+from study.search.record.study_record import StudyRecord
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 

@@ -24,12 +24,12 @@ from postgres_server import PostgresServer
 from s3_server import S3
 
 from cluster.connection import connected
+from study.connections.mlflow_client import connect
+from study.driver.running import resume_study, run_study
 from study.errors import TrackingError
 from study.home import Home
-from study.result import StudyResult
-from study.running import resume_study, run_study
+from study.results.study_result import StudyResult
 from study.tracking import study_run
-from study.tracking.client import connect
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 
@@ -182,7 +182,7 @@ def test_a_study_logs_straight_to_postgresql_and_s3(
 
 def test_the_pages_show_what_a_postgresql_database_holds(postgres_url: str, tmp_path: Path) -> None:
     connect(postgres_url).create_experiment("digits")
-    command = [sys.executable, "-c", "from study.cli import main; main()", "ui"]
+    command = [sys.executable, "-c", "from study.cli.main import main; main()", "ui"]
     with running_server(command, {**os.environ, "STUDY_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": postgres_url}) as port:
         assert connect(f"http://127.0.0.1:{port}").get_experiment_by_name("digits") is not None
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:

@@ -9,9 +9,9 @@ import pytest
 
 from cluster.nodes import Node
 from study.errors import SpecError
-from study.execution.fitting import check_fits
+from study.execution.capacity import check_fits
 from study.home import Home
-from study.spec.resources import Resources
+from study.study_file.resources import Resources
 
 SCRIPT = """
 import json, os, sys
@@ -19,18 +19,18 @@ from pathlib import Path
 import ray, torch
 ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)
 from study.errors import SpecError
-from study.execution.assignment import Assignment, trial_config
-from study.execution.placing import place
+from study.search.trial_protocol import Assignment, trial_config
+from study.execution.gpu_sharing import place
 from study.execution.trial_actor import TrialActor
 from study.home import Home
-from study.plan import plan_study
-from study.running import run_study
-from study.search.record import StudyRecord
-from study.result import StudyResult
-from study.search.trial import Next
-from study.spec.objective import Objective
-from study.spec.study_spec import StudySpec
-from study.tracking.client import connect
+from study.planning.plan import plan_study
+from study.driver.running import run_study
+from study.search.record.study_record import StudyRecord
+from study.results.study_result import StudyResult
+from study.search.record.trial import Next
+from study.study_file.objective import Objective
+from study.study_file.study_spec import StudySpec
+from study.connections.mlflow_client import connect
 
 home, told = Home(Path(sys.argv[1])), {}
 tree = {"study": "placed", "dataset": "digits", "search_space": "digits", "budget": {"trials": 2, "epochs": 1}}

@@ -7,13 +7,13 @@ import pytest
 import torch
 from finished_study import Finished
 
-from study.execution.assignment import trial_seed
+from study.cli.reports.study_tables import print_result
+from study.connections.mlflow_client import connect
+from study.driver.running import run_study
 from study.home import Home
 from study.recipes.point import build_recipe
-from study.reports.studies import print_result
-from study.running import run_study
-from study.search.trial import Trial
-from study.tracking.client import connect
+from study.recipes.trial_seed import trial_seed
+from study.search.record.trial import Trial
 from trainables.datasets.dataset import Dataset
 from trainables.metrics import METRICS
 from trainables.training import Training
@@ -26,7 +26,7 @@ SPEC = {
     "fix": {"batch_size": 128},
     "start_from": [{"learning_rate": rate} for rate in (3e-3, 2e-3, 3e-4, 1e-3)],
     "budget": {"trials": 4, "epochs": EPOCHS},
-    "early_stopping": {"rule": "pbt", "interval": 0.5, "guard_top": 0},
+    "early_stopping": {"rule": "pbt", "interval": 0.5, "protect_top": 0},
     "seed": 2,
 }
 

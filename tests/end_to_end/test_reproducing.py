@@ -8,8 +8,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from study_process import start
 
+from study.connections.mlflow_client import connect
 from study.home import Home
-from study.tracking.client import connect
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sealed_test import openings

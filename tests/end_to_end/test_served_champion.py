@@ -14,7 +14,7 @@ from finished_study import Finished
 from mlflow_server import running_server
 from PIL import Image
 
-from study.registry.promoting import promote
+from study.registry.promotion import promote
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.manifest import Manifest
 

@@ -2,9 +2,9 @@
 
 from finished_study import Finished
 
-from study.plan import plan_study
-from study.reports.starts import earlier_sentences
-from study.spec.study_spec import StudySpec
+from study.planning.earlier_starts import earlier_sentences
+from study.planning.plan import plan_study
+from study.study_file.study_spec import StudySpec
 
 
 def test_the_best_of_a_finished_study_come_first(finished: Finished) -> None:

@@ -12,10 +12,10 @@ SCRIPT = """
 import json, resource, sys
 from pathlib import Path
 import ray, torch
-from study.execution.assignment import Assignment, trial_config
+from study.search.trial_protocol import Assignment, trial_config
 from study.execution.trial_actor import TrialActor
-from study.search.trial import Next
-from study.tracking.client import connect
+from study.search.record.trial import Next
+from study.connections.mlflow_client import connect
 
 home, dataset, image_size, megabytes = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)

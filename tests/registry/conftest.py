@@ -7,9 +7,9 @@ import pytest
 from command_line import Done, Study
 from registering_tiny import Registry, trained
 
-from study.cli import main
+from study.cli.main import main
+from study.connections.mlflow_client import connect
 from study.home import Home
-from study.tracking.client import connect
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 from trainables.prediction import Classifier

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from study import names
-from study.finalising.evidence import TestEvidence
-from study.finalising.scoring import calibration_of, test_result
+from study.connections.mlflow_client import prepare_experiment
+from study.evaluation.scoring import calibration_of, test_result
+from study.evaluation.test_evidence import TestEvidence
 from study.home import Home
 from study.registry.model_card import Origin, model_card
-from study.registry.registering import register
-from study.spec.promotion import Promotion
-from study.tracking.client import prepare_experiment
+from study.registry.registration import register
+from study.study_file.promotion_rules import Promotion
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.sealed_test import open_test_split, openings
 from trainables.ensemble import Ensemble

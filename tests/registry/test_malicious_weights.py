@@ -9,8 +9,8 @@ from command_line import Study
 from registering_tiny import CPU, Registry, trained
 
 from study.home import Home
-from study.registry.fetching import fetch
-from study.registry.layout import CLASSIFIER
+from study.registry.version_files import fetch
+from study.registry.version_layout import CLASSIFIER
 from study.registry.versions import find_version
 from trainables.datasets.dataset import Dataset
 from trainables.ensemble import load_classifier

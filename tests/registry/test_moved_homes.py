@@ -9,12 +9,12 @@ from mlflow_server import running_mlflow
 from PIL import Image
 from registering_tiny import Registry, add
 
+from study.connections.mlflow_client import connect
 from study.errors import MissingFilesError
 from study.home import Home
-from study.registry.fetching import fetch_weights
-from study.registry.predicting import opened, predictions
-from study.registry.promoting import history, promote, standing_versions
-from study.tracking.client import connect
+from study.registry.predictions import opened, predictions
+from study.registry.promotion import history, promote, standing_versions
+from study.registry.version_files import fetch_weights
 from trainables.prediction import Classifier
 
 

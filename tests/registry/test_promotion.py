@@ -11,11 +11,11 @@ from registering_tiny import Registry, add
 
 from study.errors import ConflictError, SpecError, UnknownModelError
 from study.home import Home
+from study.registry.aliases import mend_aliases
 from study.registry.decision_log import DecisionLog
-from study.registry.promoting import Decided, history, promote, rollback, standing_versions
-from study.registry.standing import mend_aliases
+from study.registry.promotion import Decided, history, promote, rollback, standing_versions
 from study.registry.versions import find_version, list_versions
-from study.spec.promotion import Promotion
+from study.study_file.promotion_rules import Promotion
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sealed_test import openings

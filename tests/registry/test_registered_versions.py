@@ -17,12 +17,12 @@ from PIL import Image
 from registering_tiny import Registry, trained
 from torch import Tensor, nn
 
-from study.registry.fetching import fetch
-from study.registry.layout import CARD_FILE, CLASSIFIER, EVIDENCE, PROGRAM_FILE
+from study.connections.mlflow_client import addressed_to
 from study.registry.model_card import MAX_DESCRIPTION, description
-from study.registry.registering import REQUIREMENTS
+from study.registry.registration import REQUIREMENTS
+from study.registry.version_files import fetch
+from study.registry.version_layout import CARD_FILE, CLASSIFIER, EVIDENCE, PROGRAM_FILE
 from study.registry.versions import find_version
-from study.tracking.client import addressed_to
 from trainables.datasets.dataset import Dataset
 from trainables.ensemble import Ensemble, load_classifier
 from trainables.exporting import export_program

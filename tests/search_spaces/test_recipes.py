@@ -7,7 +7,7 @@ from search_spaces.named_recipe import NamedRecipe
 from search_spaces.space import Point
 from study.errors import SpecError
 from study.recipes.point import build_recipe, check_names
-from study.starting.start_points import start_points
+from study.search.sampling.start_points import start_points
 from trainables.datasets.manifest import Findings, Manifest, SplitSummary
 from trainables.metrics import METRICS
 

@@ -9,9 +9,9 @@ from mlflow.entities import Metric, Param
 
 from search_spaces.space import Point
 from study import names
+from study.connections.mlflow_client import connect, prepare_experiment
 from study.home import Home
-from study.starting.similarity import Traits
-from study.tracking.client import connect, prepare_experiment
+from study.planning.dataset_similarity import DatasetTraits
 from trainables.datasets.manifest import Manifest
 
 POINT: Point = {
@@ -27,9 +27,9 @@ POINT: Point = {
 """Of the space `digits`."""
 
 
-def traits_of(home: Home, dataset: str = "digits", **changes: Any) -> Traits:
+def traits_of(home: Home, dataset: str = "digits", **changes: Any) -> DatasetTraits:
     """The traits of digits with some of them changed."""
-    return replace(Traits.of(Manifest.read(home.datasets / "digits")), **{"name": dataset, **changes})
+    return replace(DatasetTraits.of(Manifest.read(home.datasets / "digits")), **{"name": dataset, **changes})
 
 
 def earlier_study(
@@ -37,7 +37,7 @@ def earlier_study(
     name: str,
     trials: Sequence[tuple[float, Mapping[str, Any]]],
     *,
-    traits: Traits | None = None,
+    traits: DatasetTraits | None = None,
     objective: str = "macro_f1",
     tags: Mapping[str, str] | None = None,
 ) -> None:

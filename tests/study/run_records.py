@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from study.execution.assignment import Assignment
-from study.tracking.records import Described, Ended, Measured, Opened, Record, Text
+from study.search.trial_protocol import Assignment
+from study.tracking.log_records import Described, Ended, Measured, Opened, Record, Text
 from trainables.epoch import Epoch
 from trainables.metrics import Metrics
 

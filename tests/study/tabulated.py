@@ -5,11 +5,11 @@ from pathlib import Path
 
 from search_spaces.dimensions import Choice, Float, Int, one_of
 from search_spaces.space import Point, SearchSpace
-from study.search.record import StudyRecord
-from study.search.trial import End, Report
-from study.spec.constraint import Constraint
-from study.spec.objective import Objective
-from study.spec.sampler import Sampler
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import End, Report
+from study.study_file.constraint import Constraint
+from study.study_file.objective import Objective
+from study.study_file.sampler import Sampler
 from trainables.datasets.manifest import Findings, Manifest, SplitSummary
 
 MANIFEST = Manifest(

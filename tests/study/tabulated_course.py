@@ -8,18 +8,17 @@ from tabulated import MANIFEST
 
 from search_spaces.dimensions import Choice, Float
 from search_spaces.space import SearchSpace
-from study.search.course import Course
-from study.search.exploring import Explorer
-from study.search.generations import Generations
 from study.search.limits import Limits
-from study.search.record import StudyRecord
-from study.search.stopping.building import build_rule
-from study.search.trial import Next
-from study.spec.budget import Budget
-from study.spec.constraint import Constraint
-from study.spec.early_stopping import EarlyStopping
-from study.spec.objective import Objective
-from study.spec.sampler import Sampler
+from study.search.pbt.explorer import Explorer
+from study.search.pbt.generations import Generations
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Next
+from study.search.trial_scheduler import TrialScheduler
+from study.stopping.early_stopping import EarlyStopping, build_rules
+from study.study_file.budget import Budget
+from study.study_file.constraint import Constraint
+from study.study_file.objective import Objective
+from study.study_file.sampler import Sampler
 
 SPACE = SearchSpace(
     name="table",
@@ -38,17 +37,17 @@ def make(
     constraints: Sequence[str] = (),
     record: StudyRecord | None = None,
     **budget: Any,
-) -> Course:
+) -> TrialScheduler:
     """The course of `record`, or of a new study in `folder`, or of the one that is there."""
     record = record or _record(folder, constraints)
     given = Budget(**{"trials": 6, "epochs": epochs, **budget})
     explorer = Explorer(space=SPACE, manifest=MANIFEST, epochs=epochs, seed=0, resample=0.25)
-    return Course(
+    return TrialScheduler(
         record=record,
         space=SPACE,
         seed=0,
         epochs=epochs,
-        rule=build_rule(EarlyStopping(rule=rule, first_rung=0.3, guard_top=0), True),  # type: ignore[arg-type]
+        rule=build_rules(EarlyStopping(rule=rule, first_rung=0.3, protect_top=0), True),  # type: ignore[arg-type]
         limits=Limits.of(given, record, maximise=True, gpus_per_trial=1.0),
         folder=folder,
         retries=retries,
@@ -77,7 +76,7 @@ def epoch(chosen: Next, number: int, *, value: float | None = None, epochs: int 
     }
 
 
-def run(course: Course, *, slots: int = 1, after: Callable[[Next, int], None] | None = None, tells_again: bool = True) -> None:
+def run(course: TrialScheduler, *, slots: int = 1, after: Callable[[Next, int], None] | None = None, tells_again: bool = True) -> None:
     """Runs the course to its end, `slots` trials at a time, each from its last recorded epoch, which it tells again, or the one after."""
     running: dict[int, tuple[Next, int]] = {}
     while not course.is_over:
@@ -94,5 +93,5 @@ def run(course: Course, *, slots: int = 1, after: Callable[[Next, int], None] | 
     course.conclude()
 
 
-def states(course: Course) -> list[str]:
+def states(course: TrialScheduler) -> list[str]:
     return [trial.state for trial in course._record.trials]

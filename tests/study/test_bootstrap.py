@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import f1_score, log_loss
 
-from study.finalising.bootstrap import metric_intervals, share_interval
+from study.evaluation.intervals import metric_intervals, share_interval
 from trainables.evaluation import metrics_of
 from trainables.metrics import METRICS
 

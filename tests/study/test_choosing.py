@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t, ttest_ind
 
-from study.finalising.choosing import Noise, Repeated, compare
-from study.finalising.final import Confirmed
-from study.search.trial import State, Trial
+from study.evaluation.final_result import Confirmed
+from study.evaluation.selection import Noise, Repeated, compare
+from study.search.record.trial import State, Trial
 
 EMPTY = Trial(
     number=0,

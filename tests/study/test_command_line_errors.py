@@ -15,7 +15,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\n"
 
 
 def study(*arguments: str | Path, home: Home, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from study.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", "from study.cli.main import main; main()", *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "STUDY_HOME": str(home.folder), **environment}, check=False, timeout=60
     )

@@ -7,11 +7,11 @@ from tabulated import CONDITIONAL, end_trial, make_record, run_trials
 
 from search_spaces.dimensions import Choice
 from search_spaces.space import Point, SearchSpace
-from study.execution.assignment import confirmation_seed, trial_seed
-from study.finalising.confirmation import FOLDER, Confirmation, to_confirm
-from study.search.record import StudyRecord
-from study.search.trial import Trial
-from study.spec.objective import Objective
+from study.evaluation.confirmation import FOLDER, Confirmation, to_confirm
+from study.recipes.trial_seed import confirmation_seed, trial_seed
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Trial
+from study.study_file.objective import Objective
 
 ACCURACY = Objective(metric="accuracy")
 SINGLE = SearchSpace(name="single", about="", dimensions=(Choice(name="optimizer", options=("adam",)),))

@@ -1,8 +1,8 @@
 """What follows from measurements: plain numbers in, trials on a GPU and a sentence out."""
 
 from cluster.nodes import Node
-from study.execution.placing import decided
-from study.execution.probing import Probed
+from study.execution.gpu_sharing import decided
+from study.execution.memory_probe import Probed
 from trainables.probing import DeviceMemory, Probe
 from trainables.recipe.data import Data
 from trainables.recipe.model import Model

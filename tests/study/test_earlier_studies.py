@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from earlier_studies import POINT, earlier_study, traits_of
 
+from study.driver.running import _start
 from study.errors import SpecError
 from study.home import Home
-from study.plan import Plan, plan_study
+from study.planning.earlier_starts import earlier_sentences
+from study.planning.plan import Plan, plan_study
 from study.recipes.point import NAMES
-from study.reports.starts import earlier_sentences
-from study.running import _start
-from study.search.record import StudyRecord
-from study.spec.earlier import KEY
-from study.spec.study_spec import StudySpec
+from study.search.record.study_record import StudyRecord
+from study.study_file.start_from import KEY
+from study.study_file.study_spec import StudySpec
 
 
 @pytest.fixture(scope="module")
@@ -142,5 +142,5 @@ def test_runs_that_do_not_say_enough_are_listed(home: Home) -> None:
 def test_such_a_wish_cannot_be_taken_for_a_point() -> None:
     assert KEY not in NAMES
     spec = StudySpec.parse({"study": "s", "dataset": "d", "start_from": [{"best": 3, "of": "d"}, {"dropout": 0.1}, "fer-small"]})
-    assert [type(item).__name__ for item in spec.start_from] == ["Earlier", "dict", "str"]
+    assert [type(item).__name__ for item in spec.start_from] == ["EarlierBest", "dict", "str"]
     assert StudySpec.parse(spec.to_dict()) == spec

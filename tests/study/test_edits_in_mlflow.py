@@ -7,13 +7,13 @@ from typing import Any
 from earlier_studies import earlier_study
 
 from study import names
+from study.connections.mlflow_client import connect
+from study.driver.running import _open_run, _start
 from study.home import Home
-from study.plan import plan_study
-from study.running import _open_run, _start
-from study.spec.study_spec import StudySpec
-from study.starting.similarity import Traits
-from study.steering import Edit, ask, asked_text
-from study.tracking.client import connect
+from study.planning.dataset_similarity import DatasetTraits
+from study.planning.plan import plan_study
+from study.study_file.edits import Edit, ask, asked_text
+from study.study_file.study_spec import StudySpec
 
 
 class Quiet:
@@ -43,7 +43,7 @@ def test_edits_and_starts_stand_on_the_run(home: Home) -> None:
     assert [json.loads(line)["user"] for line in asked.splitlines()] == ["ada", "bob"]
     assert json.loads(read(home, run.run_id, "starts.json"))["used"][0]["candidate"]["study"] == "before"
     tags = connect(home.tracking_uri).get_run(run.run_id).data.tags
-    assert Traits.read(tags[names.DATASET_TRAITS]) == Traits.of(plan.manifest)
+    assert DatasetTraits.read(tags[names.DATASET_TRAITS]) == DatasetTraits.of(plan.manifest)
 
     resumed = _open_run(plan_study(plan.spec, home), record, Quiet())  # type: ignore[arg-type]
     assert resumed.run_id == run.run_id

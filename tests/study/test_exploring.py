@@ -14,11 +14,11 @@ from search_spaces.space import Point, SearchSpace
 from study.errors import SpecError
 from study.home import Home
 from study.recipes.point import build_recipe
-from study.replaying import replay_named
-from study.search.coordinates import random_point
-from study.search.exploring import Explorer, population_remarks
-from study.search.record import StudyRecord
-from study.spec.study_spec import StudySpec
+from study.results.replay import replay_named
+from study.search.pbt.explorer import Explorer, population_remarks
+from study.search.record.study_record import StudyRecord
+from study.search.sampling.coordinates import random_point
+from study.study_file.study_spec import StudySpec
 from study.yaml_file import write_yaml
 from trainables.recipe.continuation import lasting
 
@@ -161,7 +161,7 @@ def test_a_space_of_nothing_that_may_change_is_refused() -> None:
         ({"sampler": "grid"}, "sampler 'grid' can do nothing there: use quasi_random, random or tpe"),
         ({"sampler": "gp"}, "draws its whole population before a trial has ended"),
         ({"budget": {"trials": 3}}, "replaces 0.25 of budget.trials, which is less than one of 3; raise budget.trials or"),
-        ({"budget": {"trials": 4}, "early_stopping": {"rule": "pbt", "guard_top": 4}}, "guard_top 4 of 4 trials leaves none"),
+        ({"budget": {"trials": 4}, "early_stopping": {"rule": "pbt", "protect_top": 4}}, "protect_top 4 of 4 trials leaves none"),
         ({"budget": {"epochs": 1}}, "interval 0.2 of 1 epochs ends with the last one"),
         ({"budget": {"epochs": 5}, "early_stopping": {"rule": "pbt", "interval": 0.9}}, "interval 0.9 of 5 epochs ends with the last one"),
         ({"budget": {"no_improvement": 5}}, "under early_stopping pbt all end together; drop it"),

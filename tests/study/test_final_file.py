@@ -1,19 +1,9 @@
-"""The result in a study's folder: what is read is what was written, also by the first version."""
+"""The result in a study's folder: what is read is what was written."""
 
-import json
 from pathlib import Path
 
-from study.finalising.final import (
-    RESULT_FILE,
-    Calibration,
-    CalibrationScores,
-    Candidate,
-    ClassResult,
-    Confirmed,
-    Final,
-    Interval,
-    TestResult,
-)
+from study.evaluation.final_result import RESULT_FILE, Candidate, Confirmed, Final
+from study.evaluation.test_result import Calibration, CalibrationScores, ClassResult, Interval, TestResult
 
 SCORES = CalibrationScores(ece=0.05, log_loss=0.4, brier=0.2)
 TEST = TestResult(
@@ -55,26 +45,3 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert Final.read(tmp_path) == FINAL
     assert [file.name for file in tmp_path.iterdir()] == [RESULT_FILE]
     assert (FINAL.trial, FINAL.model, FINAL.version, FINAL.test) == (3, "pets", 7, TEST)
-
-
-def test_a_result_of_the_first_version_is_read(tmp_path: Path) -> None:
-    tree = {
-        "trial": 6,
-        "test": {
-            "metrics": {"accuracy": 0.99, "macro_f1": 0.98},
-            "accuracy_low": 0.97,
-            "accuracy_high": 0.998,
-            "num_images": 359,
-            "clean_metrics": None,
-            "num_clean": 359,
-            "num_openings": 1,
-        },
-        "model": "digits",
-        "version": 1,
-    }
-    (tmp_path / RESULT_FILE).write_text(json.dumps(tree))
-    final = Final.read(tmp_path)
-    assert final is not None
-    assert (final.trial, final.model, final.version, final.confirmed) == (6, "digits", 1, ())
-    assert final.test.metrics == {"accuracy": Interval(value=0.99, low=0.97, high=0.998)}
-    assert (final.test.classes, final.test.calibration) == ((), None)

@@ -8,8 +8,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from tabulated import CONDITIONAL, make_record, run_trials
 
-from study.search.journal import JournalFile
-from study.search.record import StudyRecord
+from study.search.record.journal import JournalFile
+from study.search.record.study_record import StudyRecord
 
 LOGS = [{"op_code": number, "worker_id": "w", "user_attr": {"optimizer": "adamw"}} for number in range(5)]
 

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from search_spaces.space import Point
-from study.execution.assignment import confirmation_seed
-from study.finalising.candidates import Made, confirmed_candidates
-from study.finalising.confirmation import Confirmation, to_confirm
-from study.finalising.measurements import FOLDER, Measurement, is_measured, measure_once
+from study.evaluation.candidate_models import CandidateModel, confirmed_candidates
+from study.evaluation.confirmation import Confirmation, to_confirm
+from study.evaluation.test_split import FOLDER, Measurement, is_measured, measure_once
 from study.home import Home
-from study.plan import Plan, plan_study
+from study.planning.plan import Plan, plan_study
 from study.recipes.point import build_recipe
-from study.search.record import StudyRecord
-from study.search.trial import Report
-from study.spec.study_spec import StudySpec
-from study.weights_folder import save_weights
+from study.recipes.trial_seed import confirmation_seed
+from study.search.record.kept_weights import save_weights
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Report
+from study.study_file.study_spec import StudySpec
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.options import AddOptions
@@ -31,7 +31,7 @@ from trainables.training import Training
 VALUES = (0.7, 0.9, 0.8)
 
 
-def made_study(home: Home, calibration: str) -> tuple[Plan, tuple[Made, ...]]:
+def made_study(home: Home, calibration: str) -> tuple[Plan, tuple[CandidateModel, ...]]:
     """A study with one trial, confirmed by three seeds: networks of one epoch."""
     add_dataset(home.datasets, "digits", None, AddOptions())
     tree = {
@@ -78,19 +78,19 @@ def _single_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, tuple[Made, ...], tuple[Measurement, ...]]:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]]:
     plan, made = made_study(Home(tmp_path_factory.mktemp("measured")), "none")
     assert not is_measured(plan, made)
     return plan, made, measure_once(plan, made)
 
 
-def test_the_best_seed_and_the_ensemble_of_all_are_candidates(measured: tuple[Plan, tuple[Made, ...], object]) -> None:
+def test_the_best_seed_and_the_ensemble_of_all_are_candidates(measured: tuple[Plan, tuple[CandidateModel, ...], object]) -> None:
     _, (single, ensemble), _ = measured
     assert (single.kind, single.seeds, single.value, single.run_id, single.name) == ("single", (2,), 0.9, "run-0.9", "trial-0000-seed-2")
     assert (ensemble.kind, ensemble.seeds, ensemble.value, ensemble.name) == ("ensemble", (1, 2, 3), None, "trial-0000-seeds-1-2-3")
 
 
-def test_one_opening_serves_both_candidates(measured: tuple[Plan, tuple[Made, ...], tuple[Measurement, ...]]) -> None:
+def test_one_opening_serves_both_candidates(measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]]) -> None:
     plan, made, (single, ensemble) = measured
     assert single.result.num_openings == ensemble.result.num_openings == 1
     assert is_measured(plan, made)
@@ -100,7 +100,7 @@ def test_one_opening_serves_both_candidates(measured: tuple[Plan, tuple[Made, ..
     assert len(openings(plan.dataset_folder)) == 1
 
 
-def test_what_is_told_is_what_the_classifier_says(measured: tuple[Plan, tuple[Made, ...], tuple[Measurement, ...]]) -> None:
+def test_what_is_told_is_what_the_classifier_says(measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]]) -> None:
     plan, made, measurements = measured
     folder = plan.home.folder / "copy"
     shutil.copytree(plan.dataset_folder, folder, ignore=shutil.ignore_patterns("openings.jsonl"))  # this look is a test's own
@@ -117,7 +117,7 @@ def test_what_is_told_is_what_the_classifier_says(measured: tuple[Plan, tuple[Ma
         assert measurement.evidence.latency_ms > 0
 
 
-def test_who_dies_while_writing_leaves_nothing_that_counts(measured: tuple[Plan, tuple[Made, ...], object]) -> None:
+def test_who_dies_while_writing_leaves_nothing_that_counts(measured: tuple[Plan, tuple[CandidateModel, ...], object]) -> None:
     plan, made, _ = measured
     whole = plan.folder / FOLDER / made[-1].name
     whole.rename(whole.with_name("unfinished.1"))

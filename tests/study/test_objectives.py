@@ -13,16 +13,16 @@ from tabulated import CONDITIONAL, end_trial, make_record, run_trials
 
 from search_spaces.dimensions import Choice, Float
 from search_spaces.space import Point, SearchSpace
-from study.reports.pareto import HEIGHT, WIDTH, front_picture
-from study.reports.studies import print_result
-from study.result import StudyResult
-from study.search.goals import Goals
-from study.search.pareto import pareto_front
-from study.search.record import StudyRecord
-from study.search.settled import settled
-from study.search.trial import End, Trial
-from study.spec.constraint import Constraint
-from study.spec.objective import Objective
+from study.cli.reports.pareto_picture import HEIGHT, WIDTH, front_picture
+from study.cli.reports.study_tables import print_result
+from study.results.study_result import StudyResult
+from study.search.record.imputation import settled
+from study.search.record.objectives import Objectives
+from study.search.record.pareto import pareto_front
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import End, Trial
+from study.study_file.constraint import Constraint
+from study.study_file.objective import Objective
 from study.yaml_file import write_yaml
 
 TWO = ("accuracy", "latency_ms")
@@ -157,7 +157,7 @@ def test_what_a_sampler_that_knows_no_early_stopping_sees(tmp_path: Path) -> Non
     ):
         end_trial(record, begin(record), *values, state=state, **({} if latency is None else {"latency_ms": latency}))  # type: ignore[arg-type]
     begin(record)
-    goals = Goals(tuple(Objective(metric=name) for name in TWO), (Constraint.parse("latency_ms <= 5"),))
+    goals = Objectives(tuple(Objective(metric=name) for name in TWO), (Constraint.parse("latency_ms <= 5"),))
     seen = settled(record._ledger.past(), goals, knows_constraints=True)
     assert [frozen.number for frozen in seen] == [0, 1, 2, 4, 5]
     assert [frozen.values for frozen in seen] == [[0.5, 2.0], [0.9, 9.0], [0.3, 3.0], [0.3, 9.0], None]
@@ -259,7 +259,7 @@ def test_a_result_has_the_front(shown: StudyResult, capsys: pytest.CaptureFixtur
 
 def test_what_a_person_sees_of_the_front(shown: StudyResult, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
-    monkeypatch.setattr("study.reports.studies.console", lambda: Console(file=out, width=200, highlight=False))
+    monkeypatch.setattr("study.cli.reports.study_tables.console", lambda: Console(file=out, width=200, highlight=False))
     print_result(shown)
     text = out.getvalue()
     lines = text.split("\n")

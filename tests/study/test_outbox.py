@@ -12,11 +12,11 @@ import pytest
 from mlflow.exceptions import MlflowException, RestException
 from run_records import ended, measured, opened, whole_run
 
+from study.connections.mlflow_client import connect
 from study.tracking import outbox as outbox_module
-from study.tracking.client import connect
 from study.tracking.delivery import Delivery
+from study.tracking.log_records import DatasetUsed, Described, Drawn, Measured, Text, from_line, to_line
 from study.tracking.outbox import Outbox, is_worth_retrying
-from study.tracking.records import DatasetUsed, Described, Drawn, Measured, Text, from_line, to_line
 from study.tracking.run_log import RunLog, Sent
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from run_records import measured, opened
 
-from study.tracking.drawing import epochs_of
-from study.tracking.pictures import confusion_matrix, learning_curves, reliability_diagram
-from study.tracking.records import Measured
+from study.tracking.figure_logging import epochs_of
+from study.tracking.figures import confusion_matrix, learning_curves, reliability_diagram
+from study.tracking.log_records import Measured
 from study.tracking.run_log import RunLog
 from trainables.inspection import Inspection
 

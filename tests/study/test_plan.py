@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from search_spaces.errors import SpaceError
+from study.connections.mlflow_client import check_reachable
+from study.driver.pretrained_weights import locate_weights
 from study.errors import SpecError, StudyError, TrackingError
 from study.home import Home
-from study.plan import check_name_is_free, plan_study
-from study.recipes.pretrained import locate_weights
-from study.search.record import StudyRecord
-from study.spec.objective import Objective
-from study.spec.study_spec import StudySpec
-from study.tracking.client import check_reachable
+from study.planning.plan import check_name_is_free, plan_study
+from study.search.record.study_record import StudyRecord
+from study.study_file.objective import Objective
+from study.study_file.study_spec import StudySpec
 from trainables.errors import UnknownDatasetError, WeightsError
 
 REAL_NUMBERS = ("learning_rate", "weight_decay", "label_smoothing", "augmentation_strength", "dropout")

@@ -12,34 +12,34 @@ from optuna.storages import InMemoryStorage
 from rich.console import Console
 from tabulated_course import EPOCHS, epoch, make, run
 
-from study.checkpoints import Kept, branch_checkpoint, read_kept, write_kept
-from study.reports.lineage import print_lineage
-from study.reports.progress import Progress
-from study.search.course import Course
-from study.search.goals import Goals
-from study.search.lineage import changed_values, lineage, lineage_text
-from study.search.record import StudyRecord
-from study.search.stopping.building import build_rule
-from study.search.stopping.population import interval_epochs
-from study.search.stopping.rule import Generation, StoppingRule
-from study.search.storage import Storage
-from study.search.trial import Next
-from study.spec.early_stopping import EarlyStopping
-from study.spec.objective import Objective
-from study.spec.sampler import Sampler
-from study.spec.study_spec import StudySpec
-from study.steering import Edit, ask
+from study.cli.reports.lineage_tables import print_lineage
+from study.driver.progress import Progress
+from study.search.record.checkpoints import Kept, branch_checkpoint, read_kept, write_kept
+from study.search.record.lineage import changed_values, lineage, lineage_text
+from study.search.record.objectives import Objectives
+from study.search.record.storage import Storage
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Next
+from study.search.trial_scheduler import TrialScheduler
+from study.stopping.decision import Generation
+from study.stopping.early_stopping import EarlyStopping, build_rules
+from study.stopping.pbt import interval_epochs
+from study.stopping.rule_set import RuleSet
+from study.study_file.edits import Edit, ask
+from study.study_file.objective import Objective
+from study.study_file.sampler import Sampler
+from study.study_file.study_spec import StudySpec
 
 LENGTH = 10
 
 
-def rule_at(epoch: int, values: list[float], *, groups: list[str] | None = None, guard_top: int = 0, maximise: bool = True) -> StoppingRule:
+def rule_at(epoch: int, values: list[float], *, groups: list[str] | None = None, protect_top: int = 0, maximise: bool = True) -> RuleSet:
     """A rule under which trials with these values wait at `epoch`."""
-    rule = build_rule(EarlyStopping(rule="pbt", interval=0.2, quantile=0.25, guard_top=guard_top), maximise)
+    rule = build_rules(EarlyStopping(rule="pbt", interval=0.2, quantile=0.25, protect_top=protect_top), maximise)
     for trial, value in enumerate(values):
         group = "network" if groups is None else groups[trial]
-        assert rule.judge(trial, epoch - 1, LENGTH, value - 0.01, group).decision == "go_on"
-        assert rule.judge(trial, epoch, LENGTH, value, group).decision == "pause"
+        assert rule.on_epoch(trial, epoch - 1, LENGTH, value - 0.01, group).action == "continue"
+        assert rule.on_epoch(trial, epoch, LENGTH, value, group).action == "pause"
     return rule
 
 
@@ -60,7 +60,7 @@ def test_less_is_better_for_some_objectives() -> None:
 def test_the_value_of_the_epoch_counts_and_not_the_best_on_the_way() -> None:
     rule = rule_at(2, [0.5, 0.6, 0.7, 0.8])
     for trial, value in enumerate([0.5, 0.6, 0.7, 0.1]):
-        rule.judge(trial, 4, LENGTH, value, "network")
+        rule.on_epoch(trial, 4, LENGTH, value, "network")
     generation = rule.next_generation(4, range(4), {})
     assert generation is not None
     assert generation.parents == {3: 2}
@@ -82,14 +82,14 @@ def test_those_that_failed_or_miss_a_constraint_come_last_and_are_all_replaced()
 def test_the_best_of_the_study_keep_their_places() -> None:
     rule = rule_at(2, [0.5, 0.6, 0.7, 0.99])
     for trial, value in enumerate([0.5, 0.6, 0.7, 0.1]):
-        rule.judge(trial, 4, LENGTH, value, "network")
+        rule.on_epoch(trial, 4, LENGTH, value, "network")
     assert rule.next_generation(4, range(4), {}) == Generation(epoch=4, kept=(0, 1, 2), parents={3: 2})
-    guarded = rule_at(4, [0.5, 0.1, 0.9, 0.2], guard_top=4)
+    guarded = rule_at(4, [0.5, 0.1, 0.9, 0.2], protect_top=4)
     assert guarded.next_generation(4, range(4), {}) == Generation(epoch=4, kept=(0, 1, 2, 3), parents={})
 
 
 def test_other_rules_have_no_generations() -> None:
-    assert build_rule(EarlyStopping(rule="promotion"), True).next_generation(4, [1, 2], {}) is None
+    assert build_rules(EarlyStopping(rule="asha_pause"), True).next_generation(4, [1, 2], {}) is None
 
 
 def test_all_wait_at_every_interval_of_their_schedule_but_the_last_epoch() -> None:
@@ -107,7 +107,7 @@ def test_intervals_lie_within_the_schedule_in_order(interval: float, num_epochs:
     assert list(epochs) == sorted(set(epochs))
 
 
-def told(course: Course) -> list[tuple[Any, ...]]:
+def told(course: TrialScheduler) -> list[tuple[Any, ...]]:
     """All of each trial that does not depend on time."""
     return [(t.number, t.state, t.point, dict(t.values), t.continues, t.reason) for t in course._record.trials]
 
@@ -203,7 +203,7 @@ class MortalStorage:
 
 def new_storage() -> Storage:
     """Of a study that is kept in memory: as durable as a test needs, and fast."""
-    inner, goals = InMemoryStorage(), Goals((Objective(metric="accuracy"),))
+    inner, goals = InMemoryStorage(), Objectives((Objective(metric="accuracy"),))
     inner.create_new_study(goals.directions, "table")
     storage = Storage(inner, None, "table")
     for key, value in {**goals.to_facts(), "sampler": Sampler(rule="random").model_dump()}.items():
@@ -211,7 +211,7 @@ def new_storage() -> Storage:
     return storage
 
 
-def run_short(folder: Path, storage: Any) -> Course:
+def run_short(folder: Path, storage: Any) -> TrialScheduler:
     """Runs a study of 4 epochs to its end, one trial at a time, from what the storage has of it."""
     course = make(folder, rule="pbt", trials=4, epochs=4, record=StudyRecord(storage))
     while not course.is_over and (chosen := course.next_trial()) is not None:
@@ -234,7 +234,7 @@ def test_a_driver_that_dies_with_any_write_to_the_record_changes_nothing(tmp_pat
         assert told(run_short(tmp_path, mortal._inner)) == told(whole), f"died with write {number}"
 
 
-def fail_at(course: Course, failing: Callable[[Next, int], bool]) -> None:
+def fail_at(course: TrialScheduler, failing: Callable[[Next, int], bool]) -> None:
     while (chosen := course.next_trial()) is not None:
         at = course._record.trial(chosen.number).last_epoch + 1
         while True:

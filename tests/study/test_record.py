@@ -8,10 +8,10 @@ from tabulated import CONDITIONAL, end_trial, make_record, run_trials
 
 from search_spaces.named import find_space
 from study.errors import StudyError
-from study.search import storage
-from study.search.record import StudyRecord
-from study.search.storage import check_name_is_free_in
-from study.search.trial import Report
+from study.search.record import storage
+from study.search.record.storage import check_name_is_free_in
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Report
 from study.yaml_file import write_yaml
 
 

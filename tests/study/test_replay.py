@@ -9,15 +9,15 @@ import pytest
 
 from search_spaces.dimensions import Choice, Float, one_of
 from search_spaces.space import SearchSpace
+from study.cli.reports.replay_tables import print_replay
 from study.errors import SpecError, UnknownStudyError
 from study.home import Home
-from study.replaying import Replay, Winner, replay_named
-from study.reports.replay import print_replay
-from study.search.record import StudyRecord
-from study.search.stopping.rule import GO_ON, Verdict
-from study.search.stopping.simulation import Curve, simulate
-from study.search.trial import Report
-from study.spec.study_spec import StudySpec
+from study.results.replay import Replay, Winner, replay_named
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Report
+from study.stopping.decision import CONTINUE, Decision
+from study.stopping.simulation import Curve, simulate
+from study.study_file.study_spec import StudySpec
 from study.yaml_file import write_yaml
 
 EARLY = [0.1, 0.5, 0.6, 0.7, 0.7, 0.7]
@@ -55,7 +55,7 @@ def replayed(
             "dataset": "digits",
             "objective": {"metric": metric},
             "budget": {"epochs": 6},
-            "early_stopping": {"rule": "none", "guard_top": 0, "first_rung": 0.15},
+            "early_stopping": {"rule": "none", "protect_top": 0, "first_rung": 0.15},
         }
     )
     study_folder = home.studies / "curves"
@@ -114,7 +114,7 @@ def test_what_was_really_stopped_early_has_no_curve_beyond(tmp_path: Path) -> No
 
 
 def test_trials_that_wait_for_a_promotion_to_the_end_are_stopped(tmp_path: Path) -> None:
-    replay = replayed(tmp_path, [EARLY, LATE, POOR], "promotion")
+    replay = replayed(tmp_path, [EARLY, LATE, POOR], "asha_pause")
     assert [(stopped.trial, stopped.epoch) for stopped in replay.stopped] == [(1, 1), (2, 1)]
     assert replay.winner == Winner(trial=0, value=0.7, rank=2), "alone at the second rung, and the last there is"
 
@@ -153,14 +153,14 @@ class Wary:
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
 
-    def judge(self, trial: int, epoch: int, num_epochs: int, value: float, group: str) -> Verdict:
+    def on_epoch(self, trial: int, epoch: int, num_epochs: int, value: float, group: str) -> Decision:
         self.asked.append((trial, epoch))
-        return Verdict("pause", "waits") if epoch == 2 else GO_ON
+        return Decision("pause", "waits") if epoch == 2 else CONTINUE
 
     def replay(self, *_: Any) -> None:
         raise AssertionError
 
-    def next_promotion(self, paused: Any, *, is_closing: bool = False) -> int | None:
+    def trial_to_unpause(self, paused: Any, *, is_closing: bool = False) -> int | None:
         return max(paused, default=None) if is_closing else None
 
 
@@ -172,4 +172,4 @@ def test_slots_take_turns_by_what_an_epoch_takes_and_promotions_come_when_nothin
     rule = Wary()
     endings = simulate(curves, rule, num_slots=2)
     assert rule.asked == [(0, 1), (0, 2), (1, 1), (2, 1), (2, 2), (1, 2), (2, 3), (1, 3), (0, 3)]
-    assert all(ending.epoch == 3 and ending.verdict == GO_ON for ending in endings.values())
+    assert all(ending.epoch == 3 and ending.decision == CONTINUE for ending in endings.values())

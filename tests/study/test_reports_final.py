@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 from test_final_file import FINAL, TEST
 
-from study.finalising.final import Candidate, ClassResult, Final, Interval
+from study.cli.reports.dataset_tables import print_dataset
+from study.cli.reports.final_tables import MAX_CLASSES, accuracy_text, print_final
+from study.evaluation.final_result import Candidate, Final
+from study.evaluation.test_result import ClassResult, Interval
 from study.home import Home
-from study.reports.data import print_dataset
-from study.reports.final import MAX_CLASSES, accuracy_text, print_final
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.sealed_test import open_test_split
 

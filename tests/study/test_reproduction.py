@@ -9,12 +9,12 @@ from scipy import stats
 
 from search_spaces.errors import UnknownNameError
 from search_spaces.named import find_recipe
+from study.driver.recipe_runs import Scale, matching, reproduce, reproduction_spec
+from study.driver.seed_measurement import grouped_metrics
 from study.errors import SpecError
-from study.finalising.measuring import grouped_metrics
 from study.home import Home
-from study.reports.reproductions import markdown_table
-from study.reproducing import Scale, matching, reproduce, reproduction_spec
-from study.reproduction import Reproduction, Reproductions, scaled_down
+from study.results.reproduction import Reproduction, Reproductions, scaled_down
+from study.results.reproduction_table import markdown_table
 
 DONE = Reproduction(
     recipe="fer-cnn4-32x256",

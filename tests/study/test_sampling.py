@@ -11,11 +11,11 @@ from tabulated import CONDITIONAL, RULES, make_record, run_trials
 from search_spaces.dimensions import Choice, Float, Int, one_of
 from search_spaces.named import named_spaces
 from search_spaces.space import SearchSpace
-from study.search.coordinates import random_point, sobol_point
-from study.search.drawing import held
-from study.search.enumeration import identity, num_points, on_grid, options_of, walk
-from study.search.record import StudyRecord
-from study.search.sampling import sample, translate
+from study.search.record.study_record import StudyRecord
+from study.search.sampling.coordinates import random_point, sobol_point
+from study.search.sampling.enumeration import identity, num_points, on_grid, options_of, walk
+from study.search.sampling.samplers import sample, translate
+from study.search.sampling.suggesting import held
 
 SPACES = tuple(named_spaces().values())
 QUICK = tuple(rule for rule in RULES if rule != "gp")

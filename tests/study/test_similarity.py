@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tabulated import MANIFEST
 
-from study.starting.similarity import Traits
+from study.planning.dataset_similarity import DatasetTraits
 
 TRAITS = st.builds(
-    Traits,
+    DatasetTraits,
     name=st.just("d"),
     digest=st.just("0"),
     num_classes=st.integers(2, 1000),
@@ -23,10 +23,10 @@ TRAITS = st.builds(
 
 
 def test_the_traits_of_a_dataset() -> None:
-    traits = Traits.of(MANIFEST)
+    traits = DatasetTraits.of(MANIFEST)
     assert (traits.num_classes, traits.num_images, traits.channels, traits.side_pixels) == (2, 100, 1, 8)
     assert traits.balance == pytest.approx(-(0.1 * math.log2(0.1) + 0.9 * math.log2(0.9)), abs=1e-4)
-    assert Traits.read(traits.to_json()) == traits
+    assert DatasetTraits.read(traits.to_json()) == traits
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_the_traits_of_a_dataset() -> None:
     ],
 )
 def test_each_of_these_is_one(changes: dict[str, float], distance: float) -> None:
-    traits = Traits.of(MANIFEST)
+    traits = DatasetTraits.of(MANIFEST)
     other = replace(traits, **changes)
     assert traits.distance(other) == pytest.approx(distance)
     assert traits.similarity(other) == pytest.approx(1 / (1 + distance))
 
 
 @given(TRAITS, TRAITS, TRAITS)
-def test_it_is_a_distance(one: Traits, other: Traits, third: Traits) -> None:
+def test_it_is_a_distance(one: DatasetTraits, other: DatasetTraits, third: DatasetTraits) -> None:
     assert one.distance(one) == 0
     assert one.distance(other) == pytest.approx(other.distance(one))
     assert one.distance(third) <= one.distance(other) + other.distance(third) + 1e-9
@@ -57,4 +57,4 @@ def test_it_is_a_distance(one: Traits, other: Traits, third: Traits) -> None:
 @pytest.mark.parametrize("text", ["", "[]", '{"name": "d"}', "{"])
 def test_what_another_program_wrote_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        Traits.read(text)
+        DatasetTraits.read(text)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from search_spaces.dimensions import Choice, Float, none_of
 from search_spaces.errors import SpaceError
 from study.errors import SpecError
-from study.search.measures import MEASURES
-from study.spec.constraint import Constraint
-from study.spec.study_spec import StudySpec
+from study.study_file.constraint import Constraint
+from study.study_file.measures import MEASURES
+from study.study_file.study_spec import StudySpec
 from study.yaml_file import write_yaml
 from trainables.metrics import METRICS
 

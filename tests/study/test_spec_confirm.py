@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from study.driver.quickstart import SPEC as QUICKSTART
 from study.errors import SpecError
-from study.quickstart import SPEC as QUICKSTART
-from study.spec.confirm import Confirm
-from study.spec.study_spec import StudySpec
+from study.study_file.budget import Confirm
+from study.study_file.study_spec import StudySpec
 
 MINIMAL = {"study": "s", "dataset": "digits"}
 

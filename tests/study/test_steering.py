@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from search_spaces.errors import SpaceError, UnknownNameError
 from search_spaces.named import find_space
-from study.spec.budget import Budget
-from study.steering import STEERING_FILE, Edit, ask, check_pins, edits, is_stopped, killed, pinned, steered_budget
+from study.study_file.budget import Budget
+from study.study_file.edits import STEERING_FILE, Edit, ask, check_pins, edits, is_stopped, killed, pinned, steered_budget
 
 
 def test_edits_are_read_back_in_the_order_they_were_asked(tmp_path: Path) -> None:

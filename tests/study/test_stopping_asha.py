@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.search.stopping.building import build_rule
-from study.search.stopping.rule import StoppingRule
-from study.search.stopping.rungs import rung_epoch, rung_shares
-from study.spec.early_stopping import EarlyStopping
+from study.stopping.early_stopping import EarlyStopping, build_rules
+from study.stopping.rule_set import RuleSet
+from study.stopping.rungs import rung_epoch, rung_shares
 
 Curve = list[float]
 CURVES = st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=25), min_size=1, max_size=30)
@@ -20,12 +19,12 @@ FIRST_RUNG, REDUCTION = 0.1, 3
 SHARES = (Fraction(1, 10), Fraction(3, 10), Fraction(9, 10))
 
 
-def make(*, maximise: bool = True) -> StoppingRule:
-    return build_rule(EarlyStopping(rule="asha", first_rung=FIRST_RUNG, reduction=REDUCTION, guard_top=0), maximise)
+def make(*, maximise: bool = True) -> RuleSet:
+    return build_rules(EarlyStopping(rule="asha", first_rung=FIRST_RUNG, reduction=REDUCTION, protect_top=0), maximise)
 
 
-def goes_on(rule: StoppingRule, trial: int, epoch: int, value: float) -> bool:
-    return rule.judge(trial, epoch, 9, value, "network").decision == "go_on"
+def goes_on(rule: RuleSet, trial: int, epoch: int, value: float) -> bool:
+    return rule.on_epoch(trial, epoch, 9, value, "network").action == "continue"
 
 
 def group_of(trial: int, epoch: int, length: int) -> str:
@@ -68,31 +67,31 @@ def test_less_is_better_where_the_objective_is_minimised() -> None:
 def test_a_trial_that_is_stopped_is_told_its_place() -> None:
     rule = make()
     goes_on(rule, 0, 1, 0.5)
-    assert rule.judge(1, 1, 9, 0.4, "network").reason == "behind the others at epoch 1: place 2 of 2 at 10% of the schedule"
+    assert rule.on_epoch(1, 1, 9, 0.4, "network").reason == "behind the others at epoch 1: place 2 of 2 at 10% of the schedule"
 
 
 def test_trials_of_different_lengths_meet_at_the_same_share() -> None:
     rule = make()
     for epoch in range(1, 4):
-        assert rule.judge(0, epoch, 30, 0.5, "network").decision == "go_on"
-    assert rule.judge(1, 1, 10, 0.4, "network").decision == "stop", "epoch 1 of 10 is epoch 3 of 30"
+        assert rule.on_epoch(0, epoch, 30, 0.5, "network").action == "continue"
+    assert rule.on_epoch(1, 1, 10, 0.4, "network").action == "stop", "epoch 1 of 10 is epoch 3 of 30"
 
 
 def test_a_head_trained_alone_is_not_compared_with_a_network() -> None:
     rule = make()
-    assert rule.judge(0, 1, 9, 0.9, "network").decision == "go_on"
-    assert rule.judge(1, 1, 9, 0.1, "head").decision == "go_on"
-    assert rule.judge(2, 1, 9, 0.05, "head").decision == "stop"
+    assert rule.on_epoch(0, 1, 9, 0.9, "network").action == "continue"
+    assert rule.on_epoch(1, 1, 9, 0.1, "head").action == "continue"
+    assert rule.on_epoch(2, 1, 9, 0.05, "head").action == "stop"
 
 
-def survivors(curves: list[Curve], rule: StoppingRule, order: list[int]) -> dict[int, int]:
+def survivors(curves: list[Curve], rule: RuleSet, order: list[int]) -> dict[int, int]:
     """Epochs that each trial got, when trials run one after another in `order`."""
     reached: dict[int, int] = {}
     for trial in order:
         length = len(curves[trial])
         for epoch, value in enumerate(curves[trial], start=1):
             reached[trial] = epoch
-            if rule.judge(trial, epoch, length, value, group_of(trial, epoch, length)).decision == "stop":
+            if rule.on_epoch(trial, epoch, length, value, group_of(trial, epoch, length)).action == "stop":
                 break
     return reached
 

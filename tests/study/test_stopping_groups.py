@@ -3,7 +3,7 @@
 import pytest
 
 from search_spaces.space import Point
-from study.search.stopping.groups import group_at
+from study.stopping.groups import group_at
 
 ALL_STAGES = 4
 WAYS: list[tuple[Point, str]] = [

@@ -5,10 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.errors import SpecError
-from study.search.stopping.building import build_rule
-from study.search.stopping.hyperband import Hyperband, bracket_sizes, turns
-from study.spec.early_stopping import EarlyStopping
-from study.spec.study_spec import StudySpec
+from study.stopping.early_stopping import EarlyStopping, build_rules
+from study.stopping.hyperband import Hyperband, bracket_sizes, turns
+from study.study_file.study_spec import StudySpec
 
 
 def test_the_sizes_of_brackets_are_hyperbands() -> None:
@@ -29,14 +28,14 @@ def test_trials_enter_brackets_in_proportion_at_any_time(brackets: int, reductio
 
 def test_each_bracket_begins_to_stop_one_rung_later_and_the_last_not_at_all() -> None:
     hyperband = Hyperband(first_rung=0.1, reduction=3, brackets=4)
-    rule = build_rule(EarlyStopping(rule="hyperband", first_rung=0.1, guard_top=0), True)
+    rule = build_rules(EarlyStopping(rule="hyperband", first_rung=0.1, protect_top=0), True)
     first_stops = {}
     for bracket in range(4):
         good, bad = [trial for trial in range(100) if hyperband.bracket(trial) == bracket][:2]
         stopped_at = None
         for epoch in range(1, 21):
-            rule.judge(good, epoch, 20, 0.9, "network")
-            if stopped_at is None and rule.judge(bad, epoch, 20, 0.1, "network").decision == "stop":
+            rule.on_epoch(good, epoch, 20, 0.9, "network")
+            if stopped_at is None and rule.on_epoch(bad, epoch, 20, 0.1, "network").action == "stop":
                 stopped_at = epoch
         first_stops[bracket] = stopped_at
     assert first_stops == {0: 2, 1: 6, 2: 18, 3: None}

@@ -4,22 +4,21 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.search.stopping.building import build_rule
-from study.search.stopping.rule import StoppingRule
-from study.spec.early_stopping import EarlyStopping
+from study.stopping.early_stopping import EarlyStopping, build_rules
+from study.stopping.rule_set import RuleSet
 
 LENGTH, GRACE, FEWEST = 8, 0.25, 2
 CURVES = st.lists(st.lists(st.floats(0, 1), min_size=LENGTH, max_size=LENGTH), min_size=1, max_size=12)
 
 
-def make() -> StoppingRule:
-    return build_rule(EarlyStopping(rule="median", first_rung=GRACE, min_trials=FEWEST, guard_top=0), True)
+def make() -> RuleSet:
+    return build_rules(EarlyStopping(rule="median", first_rung=GRACE, min_trials=FEWEST, protect_top=0), True)
 
 
-def take(rule: StoppingRule, trial: int, curve: list[float], length: int = LENGTH, group: str = "network") -> int:
+def take(rule: RuleSet, trial: int, curve: list[float], length: int = LENGTH, group: str = "network") -> int:
     """Epochs that a trial gets."""
     for epoch, value in enumerate(curve, start=1):
-        if rule.judge(trial, epoch, length, value, group).decision == "stop":
+        if rule.on_epoch(trial, epoch, length, value, group).action == "stop":
             return epoch
     return len(curve)
 

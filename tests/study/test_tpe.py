@@ -11,9 +11,9 @@ from tabulated import CONDITIONAL, end_trial, make_record, run_trials, worth
 
 from search_spaces.named import find_space
 from search_spaces.space import Point, SearchSpace
-from study.search import sampling
-from study.search.record import StudyRecord
-from study.search.tpe import QuickTPESampler, tpe_sampler
+from study.search.record.study_record import StudyRecord
+from study.search.sampling import samplers as sampling
+from study.search.sampling.fast_tpe import QuickTPESampler, tpe_sampler
 
 
 def drawn_by(sampler: Any, folder: Path, space: SearchSpace, *objectives: str, num: int = 40) -> list[Point]:

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from study.connections.mlflow_client import check_reachable
 from study.errors import TrackingError
-from study.tracking.client import check_reachable
 
 
 def _listening(handler: type[BaseHTTPRequestHandler]) -> HTTPServer:
@@ -70,7 +70,7 @@ def test_a_driver_that_is_not_installed_is_named_with_its_package() -> None:
     script = """
 import sys
 sys.modules["psycopg"] = None
-from study.tracking.client import check_reachable
+from study.connections.mlflow_client import check_reachable
 check_reachable("postgresql://me:secret@127.0.0.1:1/mlflow")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -1,0 +1,145 @@
+"""The command line of steering: what may be asked of a study while it runs or rests."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from study.remote.remote_option import also_elsewhere
+
+if TYPE_CHECKING:
+    from search_spaces.dimensions import Value
+    from search_spaces.space import SearchSpace
+    from study.results.study_result import StudyResult
+    from study.study_file.edits import Edit
+
+steering = typer.Typer()
+
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
+Settings = Annotated[list[str], typer.Argument(metavar="DIMENSION=VALUE...", help="Such as batch_size=64.")]
+
+
+@steering.command(rich_help_panel="While a study runs, and after")
+@also_elsewhere
+def stop(name: StudyName) -> None:
+    """Stop a study in order, from any terminal: running trials end with their epoch and keep their state.
+
+    Example: study stop fer2013-freeze-depth
+    """
+    from study.study_file.edits import Edit
+
+    _ask(name, Edit(kind="stop"))
+    print(f"{name} stops once its running trials have ended their epochs; go on with: study resume {name}")
+
+
+@steering.command(rich_help_panel="While a study runs, and after")
+@also_elsewhere
+def extend(
+    name: StudyName,
+    trials: Annotated[int, typer.Option(help="More trials.", min=0)] = 0,
+    hours: Annotated[float, typer.Option(help="More hours.", min=0.0)] = 0.0,
+) -> None:
+    """Give a study more trials or hours, while it runs or after it has ended.
+
+    Example: study extend fer2013-freeze-depth --trials 20
+    """
+    from study.errors import SpecError
+    from study.study_file.edits import Edit
+
+    if not (trials or hours):
+        raise SpecError("study extend needs --trials or --hours above 0")
+    result = _ask(name, Edit(kind="extend", trials=trials, hours=hours))
+    given = " and ".join(text for text in (f"{trials} more trial(s)" if trials else "", f"{hours:g} more hour(s)" if hours else "") if text)
+    print(f"{name} was given {given}" + (f"; go on with: study resume {name}" if result.has_ended or result.is_extended else ""))
+
+
+@steering.command(rich_help_panel="While a study runs, and after")
+@also_elsewhere
+def pin(name: StudyName, settings: Settings) -> None:
+    """Hold dimensions at values for all trials that the sampler draws from now on.
+
+    Example: study pin fer2013-freeze-depth batch_size=64 optimizer=adamw
+    """
+    from study.study_file.edits import Edit, check_pins
+
+    values = _values(settings)
+    check_pins(_space_of(name), values)
+    _ask(name, Edit(kind="pin", point=values))
+    print(f"{name}: {', '.join(f'{key} = {value}' for key, value in values.items())} in every new trial")
+
+
+@steering.command(rich_help_panel="While a study runs, and after")
+@also_elsewhere
+def enqueue(
+    name: StudyName,
+    recipe: Annotated[str | None, typer.Option(help="A named recipe.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="DIMENSION=VALUE", help="A value; repeat for several.")] = None,
+) -> None:
+    """Put a configuration in front of the sampler's, as the next trial to start.
+
+    Example: study enqueue fer2013-freeze-depth --set learning_rate=3e-4 --set freeze_depth=2
+    """
+    from search_spaces.named import find_recipe
+    from study.errors import SpecError
+    from study.search.sampling.start_points import start_points
+    from study.study_file.edits import Edit
+
+    if (recipe is None) == (not set_):
+        raise SpecError("study enqueue takes either --recipe NAME or one or more --set DIMENSION=VALUE")
+    values = _values(set_ or []) if recipe is None else dict(find_recipe(recipe).point)
+    (start,) = start_points([values if recipe is None else recipe], _space_of(name), {})
+    _ask(name, Edit(kind="enqueue", point=start.point, origin=recipe))
+    print(f"{name} tries this next: {', '.join(f'{key} = {value}' for key, value in start.point.items())}")
+
+
+@steering.command("kill-trial", rich_help_panel="While a study runs, and after")
+@also_elsewhere
+def kill_trial(name: StudyName, trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial.", min=0)]) -> None:
+    """End one trial with its epoch; what it measured stays.
+
+    Example: study kill-trial fer2013-freeze-depth 7
+    """
+    from study.errors import SpecError
+    from study.study_file.edits import Edit
+
+    known = {one.number: one for one in _result(name).trials}
+    if trial not in known or known[trial].has_ended:
+        going = ", ".join(str(number) for number, one in known.items() if not one.has_ended and one.state != "waiting")
+        raise SpecError(f"trial {trial} of {name} is none that goes on; those that do: {going or 'none'}")
+    _ask(name, Edit(kind="kill", trial=trial))
+    print(f"trial {trial} of {name} ends with its epoch")
+
+
+def _ask(name: str, edit: "Edit") -> "StudyResult":
+    from study.study_file.edits import ask
+
+    result = _result(name)
+    ask(result.folder, edit)
+    return result
+
+
+def _result(name: str) -> "StudyResult":
+    from study.home import Home
+    from study.results.study_result import find_study
+
+    return find_study(Home.current(), name)
+
+
+def _space_of(name: str) -> "SearchSpace":
+    from study.planning.plan import study_space
+
+    return study_space(_result(name).spec)
+
+
+def _values(settings: list[str]) -> "dict[str, Value]":
+    """Each `batch_size=64` as a study file has it."""
+    from study.errors import SpecError
+    from study.yaml_file import read_value
+
+    values: dict[str, Value] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        value = read_value(text) if equals else None
+        if not name or not isinstance(value, str | int | float | bool):
+            raise SpecError(f"a setting is written DIMENSION=VALUE, such as batch_size=64, got {setting!r}")
+        values[name] = value
+    return values

@@ -1,0 +1,155 @@
+"""The command line of registered models: which there are, who is champion, and what they say of images."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+registry = typer.Typer()
+
+Model = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset, which is the model's.")]
+AnyModel = Annotated[str, typer.Argument(metavar="MODEL", help="NAME, NAME/VERSION, NAME@champion or models:/NAME/VERSION.")]
+Reason = Annotated[str | None, typer.Option(help="Why; kept in the history.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+@registry.command(rich_help_panel="Models")
+def models(
+    model: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="One model only.")] = None, as_json: AsJson = False
+) -> None:
+    """List the registered versions, and which is champion.
+
+    Example: study models fer2013
+    """
+    from study.cli.reports.version_tables import print_versions
+    from study.home import Home
+    from study.registry.promotion import standing_versions
+
+    print_versions(standing_versions(Home.current(), model), as_json=as_json)
+
+
+@registry.command(rich_help_panel="Models")
+def promote(
+    model: Model,
+    version: Annotated[int | None, typer.Argument(metavar="[VERSION]", help="The candidate, if none is named.", min=1)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Promote it though it breaks the rules; needs --reason.")] = False,
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version the champion, if it beats the present one on the same test images by the rules of its study file.
+
+    Example: study promote fer2013 4
+    """
+    from study.cli.reports.version_tables import print_decided
+    from study.home import Home
+    from study.registry.promotion import promote as decide
+
+    decided = decide(Home.current(), model, version, force=force, reason=reason)
+    print_decided(decided, as_json=as_json)
+    if decided.decision.kind == "refused":
+        raise typer.Exit(2)
+
+
+@registry.command(rich_help_panel="Models")
+def rollback(model: Model, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Go back to the champion before the present one.
+
+    Example: study rollback fer2013 --reason "confuses fear with surprise in the field"
+    """
+    from study.cli.reports.version_tables import print_decided
+    from study.home import Home
+    from study.registry.promotion import rollback as decide
+
+    print_decided(decide(Home.current(), model, reason=reason), as_json=as_json)
+
+
+@registry.command(rich_help_panel="Models")
+def history(model: Model, as_json: AsJson = False) -> None:
+    """Tell who promoted, refused or took back which version, when, and on which evidence.
+
+    Example: study history fer2013
+    """
+    from study.cli.reports.version_tables import print_history
+    from study.home import Home
+    from study.registry.promotion import history as read
+
+    print_history(read(Home.current(), model), as_json=as_json)
+
+
+@registry.command(rich_help_panel="Models")
+def predict(
+    model: AnyModel,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files: PNG, JPEG, whatever Pillow reads.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what images show: a label and its confidence for each, by the champion if no version is named.
+
+    Example: study predict fer2013 face.png
+    """
+    from study.cli.reports.prediction_tables import print_predictions
+    from study.home import Home
+    from study.registry.predictions import opened, predictions
+
+    with opened(Home.current(), model) as (version, classifier):
+        num_failed = print_predictions(
+            version, predictions(classifier, images), width=max(len(str(file)) for file in images), as_json=as_json
+        )
+    if num_failed:
+        raise typer.Exit(1)
+
+
+@registry.command(rich_help_panel="Models")
+def evaluate(
+    model: AnyModel,
+    source: Annotated[Path, typer.Option("--from", help="Labelled images in any format that `study data add` reads.")],
+    split: Annotated[str | None, typer.Option(help="train, validation or test; all images, if left out.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Class names in order, with commas, where labels are numbers.")] = None,
+    relabel: Annotated[list[str] | None, typer.Option(help="NEW=OLD,OLD,...; repeat for every new class.", metavar="NEW=OLD,...")] = None,
+    image_column: Annotated[str | None, typer.Option(help="Column of the images, where it has an unusual name.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the labels, where it has an unusual name.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Column of the splits, where one file holds all.")] = None,
+    on_error: Annotated[Literal["refuse", "skip"], typer.Option(help="What to do with images that cannot be used.")] = "refuse",
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on labelled images of your own, which are not stored.
+
+    Example: study evaluate fer2013 --from field_images/
+    """
+    from study.cli.commands.datasets import new_classes
+    from study.cli.reports.dataset_tables import adding_progress
+    from study.cli.reports.prediction_tables import print_evaluated
+    from study.home import Home
+    from study.registry.labelled_images import evaluate as measure
+    from study.registry.predictions import opened
+    from trainables.datasets.options import AddOptions
+
+    options = AddOptions(
+        classes=None if classes is None else tuple(part.strip() for part in classes.split(",")),
+        relabel=new_classes(relabel),
+        image_column=image_column,
+        label_column=label_column,
+        split_column=split_column,
+        on_error=on_error,
+    )
+    with opened(Home.current(), model) as (version, classifier), adding_progress() as progress:
+        evaluated = measure(classifier, source, options, split, progress)
+    print_evaluated(version, evaluated, as_json=as_json)
+
+
+@registry.command("reproduce-model", rich_help_panel="Models")
+def reproduce_model(model: AnyModel, as_json: AsJson = False) -> None:
+    """Train a version again from its recorded recipe, seed and data, and say whether it comes out the same.
+
+    Example: study reproduce-model fer2013/3
+    """
+    from study.cli.reports.prediction_tables import print_reproduced, reproducing_progress
+    from study.home import Home
+    from study.registry.predictions import opened
+    from study.registry.retraining import reproduce
+
+    home = Home.current()
+    with opened(home, model) as (version, classifier):
+        reproduced = reproduce(home, version, classifier, reproducing_progress)
+    print_reproduced(version, reproduced, as_json=as_json)
+    if not reproduced.is_within:
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""What the commands print: tables for a person, JSON for a program."""

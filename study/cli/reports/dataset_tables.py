@@ -1,0 +1,128 @@
+"""What the commands on datasets print."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from study.cli.reports.terminal import console
+from trainables.datasets.contact_sheet import CONTACT_SHEET_FILE
+from trainables.datasets.manifest import Manifest
+from trainables.datasets.sealed_test import Opening, openings
+
+MAX_CLASSES_SHOWN = 50
+MAX_OPENINGS_SHOWN = 10
+"""The latest."""
+
+
+@contextmanager
+def adding_progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar on stderr for each step of adding a dataset, by what the step is called, how far it is, and how far it goes."""
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        steps: dict[str, object] = {}
+
+        def advance(step: str, done: int, total: int | None) -> None:
+            if step not in steps:
+                steps[step] = bars.add_task(step, total=total)
+            bars.update(steps[step], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield advance
+
+
+def print_added(manifest: Manifest, folder: Path) -> None:
+    """What was stored, and what to look at next."""
+    out = console()
+    counts = ", ".join(
+        f"{name} {split.num_images:,}" + (" (carved)" if split.origin == "carved" else "") for name, split in manifest.splits.items()
+    )
+    out.print(f"added [bold]{manifest.name}[/]: {manifest.num_classes} classes, {_size(manifest)}; {counts}")
+    if manifest.findings.skipped:
+        out.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in manifest.findings.skipped.items()))
+    out.print(f"Next: study data show {manifest.name}")
+
+
+def print_datasets(manifests: Sequence[Manifest], *, as_json: bool = False) -> None:
+    """One line for each dataset."""
+    if as_json:
+        print(json.dumps([manifest.to_dict() for manifest in manifests], indent=2))
+        return
+    out = console()
+    if not manifests:
+        out.print("no datasets yet; a first one: study data add digits")
+        return
+    table = Table("dataset", "classes", "images", "train", "validation", "test", "digest", "source", box=None, pad_edge=False)
+    for manifest in manifests:
+        counts = (f"{manifest.splits[name].num_images:,}" for name in ("train", "validation", "test"))
+        table.add_row(manifest.name, str(manifest.num_classes), _size(manifest), *counts, manifest.digest[:12], manifest.source)
+    out.print(table)
+
+
+def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) -> None:
+    """Classes by split, duplicates, label conflicts, pixel statistics, and where the contact sheet is."""
+    sheet = folder / CONTACT_SHEET_FILE
+    if as_json:
+        tree = {**manifest.to_dict(), "contact_sheet": str(sheet), "openings": [asdict(opening) for opening in openings(folder)]}
+        print(json.dumps(tree, indent=2))
+        return
+    out = console()
+    out.print(f"[bold]{manifest.name}[/]  {_size(manifest)}, licence {manifest.licence or 'not stated'}, added {manifest.added}")
+    out.print(f"from {manifest.source}, digest {manifest.digest}\n")
+    out.print(_classes(manifest))
+    findings = manifest.findings
+    out.print("\nimages that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within))
+    out.print("distinct images that stand in two splits           " + _counts(findings.num_duplicates_across))
+    out.print(f"distinct images under more than one class          {findings.num_label_conflicts:,}")
+    if findings.skipped:
+        out.print("left out when it was added                         " + _counts(findings.skipped))
+    out.print(
+        f"pixels of the training split                       mean {_triple(manifest.pixel_mean)}, deviation {_triple(manifest.pixel_std)}"
+    )
+    out.print(f"contact sheet                                      {sheet}", soft_wrap=True)
+    _print_openings(out, openings(folder), manifest)
+
+
+def _print_openings(out: Console, opened: Sequence[Opening], manifest: Manifest) -> None:
+    """How often the test split was looked at, and by whom."""
+    if not opened:
+        out.print("\nThe test split has never been opened.")
+        return
+    out.print(f"\nThe test split has been opened {len(opened)} time{'s' if len(opened) > 1 else ''}:")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for opening in opened[-MAX_OPENINGS_SHOWN:]:
+        other = "" if opening.dataset_digest == manifest.digest else f"another version of the dataset, {opening.dataset_digest[:12]}"
+        table.add_row(f"  {opening.time}", opening.opened_by, f"[dim]{other}[/]")
+    out.print(table)
+    if len(opened) > MAX_OPENINGS_SHOWN:
+        out.print(f"  and {len(opened) - MAX_OPENINGS_SHOWN} earlier (--json shows all)")
+
+
+def _classes(manifest: Manifest) -> Table:
+    names = tuple(manifest.splits)
+    table = Table("class", *names, "share of train", box=None, pad_edge=False)
+    total = manifest.splits["train"].num_images
+    for i, class_name in enumerate(manifest.classes[:MAX_CLASSES_SHOWN]):
+        counts = [manifest.splits[name].num_by_class[i] for name in names]
+        table.add_row(class_name, *(f"{count:,}" for count in counts), f"{manifest.splits['train'].num_by_class[i] / total:.1%}")
+    if manifest.num_classes > MAX_CLASSES_SHOWN:
+        table.add_row(f"… {manifest.num_classes - MAX_CLASSES_SHOWN} more", *("" for _ in names), "")
+    table.add_row("[bold]all[/]", *(f"[bold]{manifest.splits[name].num_images:,}[/]" for name in names), "")
+    return table
+
+
+def _size(manifest: Manifest) -> str:
+    return f"{manifest.width}x{manifest.height} {'gray' if manifest.channels == 1 else 'RGB'}"
+
+
+def _counts(counts: object) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in dict(counts).items()) or "none"  # type: ignore[call-overload]
+
+
+def _triple(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.4f}" for value in values)

@@ -1,0 +1,134 @@
+"""What a study came to, for a person: what was confirmed, the test split, the registered versions."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from study.evaluation.final_result import Candidate, Confirmed, Final
+from study.evaluation.test_result import Calibration, ClassResult, Interval
+from study.names import candidate_name, trial_name
+from study.number_text import number_text
+
+MAX_CLASSES = 12
+"""Beyond so many, the classes with the lowest recall are shown."""
+_SHARES = ("accuracy", "balanced_accuracy", "worst_class_recall")
+
+
+def print_final(out: Console, final: Final, metric: str) -> None:
+    """Tables of the confirmed configurations, the candidates on the test split, and the classes of the first; then the versions."""
+    if final.confirmed:
+        out.print()
+        out.print(_confirmed(final.confirmed, metric))
+        out.print("[dim]The best values of a search tend to flatter their configurations; a mean over further seeds does not.[/]")
+        out.print("[dim]Within noise: at most one standard error of the difference from the best mean.[/]")
+    test = final.test
+    times = f"{test.num_openings} time{'s' if test.num_openings > 1 else ''}"
+    out.print(
+        f"\n[bold]on the test split[/], {test.num_images:,} images, with 95 % intervals; it has been opened {times}, this time included"
+    )
+    out.print(_tested(final.candidates))
+    if test.classes:
+        out.print()
+        out.print(classes_table(test.classes))
+    out.print()
+    for candidate in final.candidates:
+        out.print(f"{'registered model' if candidate.kind == 'single' else 'and its ensemble':<20} {_version(candidate)}")
+
+
+def accuracy_text(final: Final) -> str:
+    """The accuracy on the test split with its interval."""
+    return _percent(final.test.metrics["accuracy"])
+
+
+def _confirmed(rows: tuple[Confirmed, ...], metric: str) -> Table:
+    num_seeds = max(len(row.values) for row in rows)
+    has_latency = any(row.latency_ms is not None for row in rows)
+    latency = ("latency",) if has_latency else ()
+    columns = ("", "confirmed", f"{metric} in the search", f"mean of {num_seeds} further seeds", "parameters", *latency, "")
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        cells = (
+            "►" if row.is_chosen else "",
+            trial_name(row.trial),
+            f"{row.search_value:.4f}",
+            _mean(row),
+            "" if row.parameters_million is None else f"{number_text(row.parameters_million)} M",
+            *((("" if row.latency_ms is None else f"{number_text(row.latency_ms)} ms"),) if has_latency else ()),
+            row.verdict,
+        )
+        table.add_row(*cells, style="bold" if row.is_chosen else None)
+    return table
+
+
+def _mean(row: Confirmed) -> str:
+    if row.mean is None:
+        return ""
+    return f"{row.mean:.4f}" if row.half_width is None else f"{row.mean:.4f} ± {row.half_width:.4f}"
+
+
+def _tested(candidates: tuple[Candidate, ...]) -> Table:
+    table = Table("", *(_title(candidate) for candidate in candidates), box=None, pad_edge=False)
+    add_metrics(table, [candidate.test.metrics for candidate in candidates])
+    test = candidates[0].test
+    clean = [candidate.test.clean_metrics for candidate in candidates]
+    if any(clean):
+        table.add_row(f"[dim]the {test.num_clean:,} clean images alone[/]")
+        add_metrics(table, [metrics or {} for metrics in clean])
+    calibrations = [candidate.test.calibration for candidate in candidates]
+    if any(calibrations):
+        table.add_row("[dim]without → with temperature scaling[/]")
+        for name, field in (("calibration error", "ece"), ("log loss", "log_loss"), ("Brier score", "brier")):
+            table.add_row(f"  {name}", *(_both_ways(calibration, field) for calibration in calibrations))
+        table.add_row("  temperature", *("" if one is None else _temperature(one) for one in calibrations))
+    return table
+
+
+def add_metrics(table: Table, columns: list[Mapping[str, Interval]]) -> None:
+    """Adds a row for each metric, with a column for each of `columns`."""
+    for name in columns[0]:
+        text = _percent if name in _SHARES else _number
+        table.add_row(f"  {name.replace('_', ' ')}", *(text(metrics[name]) if name in metrics else "" for metrics in columns))
+
+
+def _title(candidate: Candidate) -> str:
+    if candidate.kind == "single":
+        return candidate_name(candidate.trial, candidate.seeds)
+    return f"ensemble of its seeds {', '.join(map(str, candidate.seeds))}"
+
+
+def _both_ways(calibration: Calibration | None, field: str) -> str:
+    if calibration is None:
+        return ""
+    return f"{getattr(calibration.before, field):.4f} → {getattr(calibration.after, field):.4f}"
+
+
+def _temperature(calibration: Calibration) -> str:
+    return f"{calibration.temperature:.3f}, " + ("which is registered" if calibration.is_registered else "not registered")
+
+
+def classes_table(classes: tuple[ClassResult, ...]) -> Table:
+    """Recall and precision of every class, or of the worst where they are many."""
+    shown = classes
+    if len(classes) > MAX_CLASSES:
+        shown = tuple(sorted(classes, key=lambda row: 2.0 if row.recall is None else row.recall.value)[:MAX_CLASSES])
+    table = Table("class", "images", "recall", "precision", box=None, pad_edge=False)
+    for row in shown:
+        shares = ("none" if share is None else _percent(share) for share in (row.recall, row.precision))
+        table.add_row(row.name, f"{row.num_images:,}", *shares)
+    if len(classes) > MAX_CLASSES:
+        table.caption = f"the {MAX_CLASSES} of {len(classes):,} classes with the lowest recall (--json shows all)"
+    return table
+
+
+def _version(candidate: Candidate) -> str:
+    made = "" if candidate.kind == "single" else f", the mean of {len(candidate.seeds)} seeds"
+    return f"[bold]{candidate.model} version {candidate.version}[/]  (models:/{candidate.model}/{candidate.version}){made}"
+
+
+def _percent(interval: Interval) -> str:
+    return f"{interval.value:.2%} ({interval.low:.2%} to {interval.high:.2%})"
+
+
+def _number(interval: Interval) -> str:
+    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"

@@ -1,0 +1,99 @@
+"""What the commands that ask a model print: labels of images, measures, a model trained again."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from rich.table import Table
+
+from study import names
+from study.cli.reports.final_tables import add_metrics, classes_table
+from study.cli.reports.terminal import console
+from study.registry.labelled_images import Evaluated
+from study.registry.predictions import Prediction
+from study.registry.retraining import Reproduced
+from study.registry.versions import Version
+from trainables.epoch import Epoch
+
+NUM_SHOWN = 3
+"""Classes of an image, the most probable first."""
+
+
+def print_predictions(version: Version, predictions: Iterable[Prediction], *, width: int, as_json: bool = False) -> int:
+    """A line for each image as soon as it is known, with `width` characters for its file, and how many could not be read, the number of
+    which is returned."""
+    if as_json:
+        found = list(predictions)
+        tree = {"model": version.name, "aliases": version.aliases, "predictions": [asdict(one) for one in found]}
+        print(json.dumps(tree, indent=2))
+        return sum(one.problem is not None for one in found)
+    out, num_images, num_failed = console(), 0, 0
+    out.print(f"[dim]{_which(version)}[/]")
+    for one in predictions:
+        num_images += 1
+        if one.problem is not None or one.probabilities is None or one.label is None:
+            num_failed += 1
+            print(f"{one.file}: {one.problem}", file=sys.stderr, flush=True)
+            continue
+        others = [f"{name} {share:.1%}" for name, share in list(one.probabilities.items())[1:NUM_SHOWN]]
+        print(f"{one.file:<{width}}  {one.label}  {one.confidence:.1%}  ({', '.join(others)})", flush=True)
+    if num_failed:
+        print(f"{num_failed} of {num_images} could not be read", file=sys.stderr)
+    return num_failed
+
+
+def print_evaluated(version: Version, evaluated: Evaluated, *, as_json: bool = False) -> None:
+    """Metrics with intervals, and every class."""
+    if as_json:
+        print(json.dumps({"model": version.name, **asdict(evaluated), "absent": evaluated.absent}, indent=2))
+        return
+    out = console()
+    splits = ", ".join(f"{name} {count:,}" for name, count in evaluated.num_by_split.items())
+    out.print(f"[dim]{_which(version)}[/]")
+    out.print(f"{evaluated.num_images:,} images of {evaluated.source}" + (f" ({splits})" if splits else ""), soft_wrap=True)
+    if "train" in evaluated.num_by_split and len(evaluated.num_by_split) > 1:
+        out.print("[dim]All splits are in it; for one alone: --split test[/]")
+    if evaluated.skipped:
+        out.print(
+            "[yellow]left out: " + ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in evaluated.skipped.items()) + "[/]"
+        )
+    if evaluated.absent:
+        out.print(f"[yellow]no image of {', '.join(evaluated.absent)}: the metrics are of the other classes[/]")
+    table = Table("", "with 95 % interval", box=None, pad_edge=False)
+    add_metrics(table, [evaluated.metrics])
+    out.print(table)
+    out.print()
+    out.print(classes_table(tuple(row for row in evaluated.classes if row.num_images or row.num_predicted)))
+
+
+def reproducing_progress(number: int, num_networks: int, epoch: Epoch, num_epochs: int, value: float) -> None:
+    """A line on stderr for each epoch."""
+    which = f"network {number}/{num_networks}  " if num_networks > 1 else ""
+    left = (num_epochs - epoch.number) * (epoch.train_seconds + epoch.validation_seconds)
+    print(
+        f"{which}epoch {epoch.number}/{num_epochs}  loss {epoch.train_loss:.4f}  validation {value:.4f}  about {left:.0f} s left",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def print_reproduced(version: Version, reproduced: Reproduced, *, as_json: bool = False) -> None:
+    """Whether a version trained again is what it was."""
+    if as_json:
+        print(json.dumps({"model": version.name, **asdict(reproduced), "is_within": reproduced.is_within}, indent=2))
+        return
+    out, metric = console(), reproduced.metric.replace("_", " ")
+    many = f", the mean of {reproduced.num_networks} networks" if reproduced.num_networks > 1 else ""
+    out.print(f"[bold]{version.name}[/]{many}, trained again in {reproduced.seconds:.0f} s")
+    out.print(f"validation {metric}   recorded {reproduced.recorded:.6f}   obtained {reproduced.obtained:.6f}")
+    difference = reproduced.obtained - reproduced.recorded
+    verdict = "[green]reproduced[/]" if reproduced.is_within else f"[red]not reproduced[/]: off by {difference:+.6f}"
+    out.print(f"{verdict} (they must agree {reproduced.because})", soft_wrap=True)
+
+
+def _which(version: Version) -> str:
+    """Which version answers, and why that one."""
+    if version.aliases:
+        return f"{version.name}, {' and '.join(version.aliases)}"
+    return f"{version.name}, of study {version.tags.get(names.STUDY, 'unknown')}"

@@ -1,1 +1,0 @@
-"""Commands: what a person types after `study`, by subject."""

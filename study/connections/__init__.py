@@ -1,0 +1,1 @@
+"""Connections to what a study leans on: MLflow's server, the registry of models, databases."""

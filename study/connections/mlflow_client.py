@@ -1,0 +1,156 @@
+"""Connecting to MLflow: asking whether it is there before anything is spent, and preparing its database once."""
+
+import importlib.util
+import logging
+import os
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from study.connections.database_url import hidden, install_driver
+from study.errors import TrackingError
+from study.home import Home
+from study.names import EXPERIMENT_KIND, experiment_name
+
+TIMEOUT_SECONDS = 2.0
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
+
+
+def check_reachable(tracking_uri: str) -> None:
+    """Raises TrackingError, in at most some seconds and without importing MLflow, if nothing can be logged at `tracking_uri`."""
+    parts = urlsplit(tracking_uri)
+    scheme = parts.scheme.split("+")[0]
+    if scheme in ("http", "https"):
+        _check_http(tracking_uri)
+    elif scheme == "sqlite":
+        _check_sqlite(Path(parts.path.removeprefix("/")))
+    elif scheme in _DATABASE_PORTS:
+        _check_driver(tracking_uri)
+        _check_port(parts.hostname or "localhost", parts.port or _DATABASE_PORTS[scheme])
+    elif scheme != "databricks":
+        raise TrackingError(
+            f"MLflow at {hidden(tracking_uri)!r} cannot be used: MLFLOW_TRACKING_URI must start with http://, https://, sqlite:///, "
+            "postgresql:// or mysql:// (MLflow keeps no runs in plain folders any more); unset it to log into STUDY_HOME"
+        )
+
+
+def connect(tracking_uri: str) -> Any:
+    """An MlflowClient for runs and registered models at `tracking_uri`."""
+    from mlflow import MlflowClient
+
+    # It tells of its tables and pages on the terminal, where a person watches trials, and of a locked database with a traceback.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def tracking_errors(tracking_uri: str) -> Iterator[None]:
+    """Turns what MLflow raises inside into a TrackingError with the way out."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise TrackingError(
+            f"MLflow at {hidden(tracking_uri)} failed: {error.message}; nothing measured is lost: once it works again, study resume goes on"
+        ) from error
+
+
+@contextmanager
+def addressed_to(tracking_uri: str) -> Iterator[None]:
+    """Inside, MLflow's own functions that take no client use this address; afterwards a notebook's own setting is back."""
+    import mlflow
+
+    before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        # MLflow writes both addresses into the environment, where every later study of this process would read them.
+        mlflow.set_tracking_uri(before["MLFLOW_TRACKING_URI"])
+        mlflow.set_registry_uri(before["MLFLOW_REGISTRY_URI"])
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+
+
+def prepare_experiment(client: Any, home: Home, dataset: str) -> str:
+    """The id of the dataset's experiment, made if it is new.
+
+    The first call on a fresh database also creates its tables; trials start after it, so that they do not race for that.
+    """
+    from mlflow.exceptions import MlflowException
+
+    name = experiment_name(dataset)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            client.create_experiment(name, artifact_location=_artifact_location(client, home, name), tags=EXPERIMENT_KIND)
+        except MlflowException as error:  # another study made it in the meantime
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        found = client.get_experiment_by_name(name)
+    if found.lifecycle_stage == "deleted":
+        raise TrackingError(f"the MLflow experiment {name!r} was deleted; restore it: mlflow experiments restore -x {found.experiment_id}")
+    _check_artifacts(found.artifact_location)
+    return str(found.experiment_id)
+
+
+def _artifact_location(client: Any, home: Home, name: str) -> str | None:
+    """For a database, which keeps no files: below MLFLOW_DEFAULT_ARTIFACT_ROOT, or in STUDY_HOME. A server decides for itself."""
+    if client.tracking_uri.startswith(("http", "databricks")):
+        return None
+    root = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or home.artifacts.as_uri()
+    return f"{root.rstrip('/')}/{name}"
+
+
+def _check_artifacts(location: str) -> None:
+    if location.startswith("s3://") and importlib.util.find_spec("boto3") is None:
+        raise TrackingError(
+            f"MLflow keeps files at {location}, which needs the Python package boto3, which is not here: uv pip install boto3"
+        )
+
+
+def _check_http(tracking_uri: str) -> None:
+    try:
+        with urllib.request.urlopen(tracking_uri.rstrip("/") + "/health", timeout=TIMEOUT_SECONDS):
+            return
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):  # it is there; MLFLOW_TRACKING_USERNAME and _PASSWORD are its client's business
+            return
+        raise TrackingError(f"MLflow at {hidden(tracking_uri)} answers {error.code} {error.reason}; is it an MLflow server?") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TrackingError(f"MLflow at {hidden(tracking_uri)} does not answer ({reason}); {_WAY_OUT}") from None
+
+
+def _check_sqlite(file: Path) -> None:
+    folder = file.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise TrackingError(f"MLflow's database cannot be made at {file}: {folder} is not a folder")
+
+
+def _check_driver(tracking_uri: str) -> None:
+    way_out = install_driver(tracking_uri)
+    if way_out is not None:
+        raise TrackingError(f"MLflow at {hidden(tracking_uri)} needs {way_out}")
+
+
+def _check_port(host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), TIMEOUT_SECONDS).close()
+    except OSError as error:
+        raise TrackingError(f"MLflow's database at {host}:{port} does not answer ({error}); {_WAY_OUT}") from None
+
+
+_WAY_OUT = "start it, correct MLFLOW_TRACKING_URI, or unset it to log into STUDY_HOME"

@@ -1,0 +1,41 @@
+"""Room on the disk for what a study writes: looked for before it begins, and told where it comes to its end on the way."""
+
+import errno
+import shutil
+from pathlib import Path
+from secrets import token_hex
+
+from study.errors import StudyError
+from study.home import Home
+
+MIN_FREE_BYTES = 200_000_000
+"""Below it nothing begins: the weights and checkpoints of a few small trials."""
+
+
+def check_disk_space(home: Home, min_free_bytes: int = MIN_FREE_BYTES) -> None:
+    """Raises StudyError if the home cannot be written, or is nearly full; leaves nothing there."""
+    probe = home.folder / f".probe-{token_hex(4)}"
+    try:
+        home.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(home.folder).free
+        if free >= min_free_bytes:
+            _write(probe)
+    except OSError as error:
+        raise StudyError(f"STUDY_HOME={home.folder} cannot be written ({error}); make room there, or name another folder") from None
+    if free < min_free_bytes:
+        raise StudyError(
+            f"STUDY_HOME={home.folder} has {free / 1e6:,.0f} MB left, a study needs {min_free_bytes / 1e6:,.0f} MB; "
+            "delete what is not needed there, or name another folder"
+        )
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether a disk was full, or what the person may write there is used up."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _write(probe: Path) -> None:
+    try:
+        probe.write_bytes(b"x" * 4096)
+    finally:
+        probe.unlink(missing_ok=True)

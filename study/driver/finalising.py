@@ -1,0 +1,96 @@
+"""Finalising: the chosen configuration is measured once on the sealed test split, and its candidates are registered."""
+
+from study import names
+from study.connections.mlflow_client import tracking_errors
+from study.driver.progress import Progress
+from study.evaluation.candidate_models import CandidateModel, confirmed_candidates, found_candidates
+from study.evaluation.confirmation import Confirmation
+from study.evaluation.final_result import Candidate, Confirmed, Final
+from study.evaluation.selection import compare
+from study.evaluation.test_split import Measurement, is_measured, measure_once
+from study.planning.plan import Plan
+from study.registry.model_card import Origin, model_card
+from study.registry.registration import register
+from study.search.record.trial import Trial
+from study.tracking.result_tables import log_final
+from study.tracking.study_run import StudyRun
+from trainables.datasets.dataset import Dataset
+
+
+def finalise(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: StudyRun, progress: Progress) -> Final:
+    """Chooses among the configurations that were confirmed (or takes the search's winner where none was), opens the test split, measures
+    and registers the candidates, and writes the result.
+
+    May be interrupted anywhere: what was measured is not measured again, and what was registered not registered again.
+    """
+    rows, made = _chosen(plan, winner, confirmed)
+    what = " and ".join(one.name for one in made)
+    progress.say(f"registering {what}" if is_measured(plan, made) else f"measuring {what} on the sealed test split and registering")
+    measured = measure_once(plan, made)
+    candidates = tuple(_registered(plan, run, one, measurement) for one, measurement in zip(made, measured, strict=True))
+    final = Final(candidates=candidates, confirmed=rows)
+    log_final(run.client, run.run_id, final)
+    final.write(plan.folder)
+    return final
+
+
+def _chosen(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...]) -> tuple[tuple[Confirmed, ...], tuple[CandidateModel, ...]]:
+    confirmation = Confirmation.read(plan.folder)
+    rows = () if confirmation is None else compare(confirmation.repeated(confirmed), maximise=plan.spec.objective.maximise)
+    chosen = [row.trial for row in rows if row.is_chosen]
+    if confirmation is None or not chosen:
+        return rows, found_candidates(plan, winner)
+    return rows, confirmed_candidates(plan, confirmation, chosen[0])
+
+
+def _registered(plan: Plan, run: StudyRun, made: CandidateModel, measured: Measurement) -> Candidate:
+    run_id = made.run_id or run.run_id
+    version = _find_version(plan, run, run_id, made) or register(
+        run.client,
+        run_id,
+        made.classifier,
+        Dataset.open(plan.dataset_folder).validation.images[0],
+        tags=_tags(plan, made, measured),
+        card=model_card(_origin(plan, run, made), plan.manifest, made.classifier, measured.result),
+        evidence=measured.evidence,
+        rules=plan.spec.promotion,
+    )
+    model = names.model_name(plan.spec.dataset)
+    return Candidate(kind=made.kind, trial=made.trial, seeds=made.seeds, test=measured.result, model=model, version=version)
+
+
+def _find_version(plan: Plan, run: StudyRun, run_id: str, made: CandidateModel) -> int | None:
+    """The version that an earlier execution registered before it was interrupted."""
+    with tracking_errors(run.client.tracking_uri):
+        found = run.client.search_model_versions(f"name = '{names.model_name(plan.spec.dataset)}' and run_id = '{run_id}'")
+    versions = [int(version.version) for version in found if version.tags.get(names.MADE_OF) == made.name]
+    return max(versions, default=None)
+
+
+def _origin(plan: Plan, run: StudyRun, made: CandidateModel) -> Origin:
+    return Origin(
+        study=plan.spec.study,
+        trial=made.trial,
+        seeds=made.seeds,
+        parent_run_id=run.run_id,
+        run_id=made.run_id or run.run_id,
+        metric=plan.spec.objective.metric,
+        value=made.value,
+    )
+
+
+def _tags(plan: Plan, made: CandidateModel, measured: Measurement) -> dict[str, str]:
+    accuracy, metric = measured.result.metrics["accuracy"], plan.spec.objective.metric
+    return {
+        names.STUDY: plan.spec.study,
+        names.TRIAL: str(made.trial),
+        names.KIND: made.kind,
+        names.MADE_OF: made.name,
+        names.DATASET_DIGEST: plan.manifest.digest,
+        names.OBJECTIVE: metric,
+        names.THREADS: str(plan.spec.resources.cpus_per_trial),
+        "test.accuracy": f"{accuracy.value:.4f}",
+        "test.accuracy_interval": f"{accuracy.low:.4f} to {accuracy.high:.4f}",
+        **({} if made.lineage is None else {names.LINEAGE: made.lineage}),
+        **({} if made.value is None else {f"validation.{metric}": f"{made.value:.4f}", names.OBJECTIVE_VALUE: repr(made.value)}),
+    }

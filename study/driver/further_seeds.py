@@ -1,0 +1,77 @@
+"""Confirming: the best configurations of a search are trained again with further seeds, by the same machinery, before one is chosen."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from study.driver.progress import Progress
+from study.evaluation.confirmation import Confirmation, to_confirm
+from study.planning.plan import Plan
+from study.search.record.checkpoints import delete_checkpoints
+from study.search.record.kept_weights import delete_weights
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Trial
+from study.search.trial_protocol import Assignment
+from study.stopping.early_stopping import EarlyStopping
+from study.study_file.budget import Budget, Confirm
+from study.study_file.edits import Edit, edits
+from study.tracking.study_run import StudyRun
+
+
+def confirm(
+    plan: Plan, wanted: Confirm, record: StudyRecord, run: StudyRun, assignment: Assignment, progress: Progress
+) -> tuple[Trial, ...]:
+    """Trains what the confirmation still lacks, and returns the configurations that it is about, the best by the search first.
+
+    Trainings that ended are never repeated, be it after an interruption or after the study was extended. The budget's hours do not
+    count here. Raises KeyboardInterrupt where the study was interrupted or asked to stop.
+    """
+    trials = to_confirm(record, wanted.top)
+    confirmation = Confirmation.create(plan.folder, plan.spec.objective)
+    confirmation.want(record, trials, wanted.seeds, plan.space)
+    left = [trial for trial in confirmation.record.trials if not trial.has_ended]
+    if left:
+        progress.say(f"confirming the best {len(trials)} with {wanted.seeds} further seeds each: {len(left)} trainings")
+        _train(plan, confirmation, run, assignment, progress)
+    _delete_weights_of_others(confirmation, trials)
+    return trials
+
+
+def _train(plan: Plan, confirmation: Confirmation, run: StudyRun, assignment: Assignment, progress: Progress) -> None:
+    from study.execution.tuning import tune_study
+
+    record = confirmation.record
+    spec = plan.spec.model_copy(
+        update={
+            "budget": Budget(trials=len(confirmation.wanted), epochs=plan.spec.budget.epochs),
+            "early_stopping": EarlyStopping(rule="none", protect_top=0),
+        }
+    )
+    assignment = replace(assignment, study_folder=str(confirmation.folder), confirmations=confirmation.wanted, is_resumed=True)
+    with progress.watching(spec, record, confirmation.name) as on_change:
+        changed = partial(_changed, confirmation, run, on_change)
+        try:
+            is_spent = tune_study(spec, plan.space, record, assignment, changed, lambda: _stops(plan))
+        finally:
+            run.close_trials(record, confirmation.run_tags)
+    if not is_spent:
+        raise KeyboardInterrupt
+
+
+def _changed(confirmation: Confirmation, run: StudyRun, on_change: Callable[[int], None], number: int) -> None:
+    trial = confirmation.record.trial(number)
+    if trial.has_ended:
+        run.close_soon(trial, confirmation.name(number))
+        delete_checkpoints(confirmation.folder, [number])
+    on_change(number)
+
+
+def _stops(plan: Plan) -> tuple[Edit, ...]:
+    """All that a confirmation takes of what was asked of the study: the rest is about its search."""
+    return tuple(edit for edit in edits(plan.folder) if edit.kind in ("stop", "resume"))
+
+
+def _delete_weights_of_others(confirmation: Confirmation, trials: tuple[Trial, ...]) -> None:
+    """Of configurations that were confirmed before the study was extended, and are no longer among the best."""
+    kept = {trial.number for trial in trials}
+    delete_weights(confirmation.folder, [number for number, (confirmed, _) in enumerate(confirmation.wanted) if confirmed not in kept])

@@ -1,0 +1,240 @@
+"""Running a study: plan, connect, search, confirm, measure, register."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from cluster.connection import check_reachable, connected
+from study.connections.mlflow_client import connect, prepare_experiment, tracking_errors
+from study.disk_space import check_disk_space
+from study.driver.pretrained_weights import locate_weights
+from study.driver.progress import Progress
+from study.errors import FailedStudyError, SpecError, TrackingError
+from study.execution.capacity import connected_where_named
+from study.execution.trial_settings import assign
+from study.home import Home
+from study.names import BEST_TRIAL, REASON, STATE
+from study.planning.earlier_starts import earlier_sentences
+from study.planning.plan import Plan, check_name_is_free, plan_study, with_own_space
+from study.provenance import provenance_tags
+from study.results.study_result import SPEC_FILE, StudyResult, find_study, trial_row
+from study.search.record.checkpoints import delete_checkpoints
+from study.search.record.kept_weights import NUM_KEPT, delete_weights
+from study.search.record.study_record import StudyRecord, Trial
+from study.search.trial_protocol import Assignment
+from study.study_file.edits import Edit, ask, edits, is_stopped, steered_budget
+from study.study_file.study_spec import StudySpec
+from study.tracking.flushing import send_leftovers
+from study.tracking.study_run import StudyRun
+from study.user import current_user
+from study.yaml_file import write_yaml
+
+
+def run_study(
+    spec: StudySpec | Mapping[str, Any] | str | Path,
+    *,
+    home: Home | None = None,
+    progress: Progress | None = None,
+    priority: int = 0,
+    on_begin: Callable[[], None] | None = None,
+) -> StudyResult:
+    """Runs a study from a spec, a mapping of its keys, or the path of a study file, and returns what it came to.
+
+    Everything is kept in `home` (`STUDY_HOME`) and in MLflow. On a cluster that several studies share, those of higher `priority` come
+    first. `on_begin` is called once the study exists and nothing of it runs yet. Raises SpecError, SpaceError, DatasetError,
+    TrackingError or ClusterError before anything is spent, FailedStudyError if every trial failed. KeyboardInterrupt leaves a study
+    that `resume_study` goes on with.
+    """
+    plan = plan_study(_spec(spec), home or Home.current())
+    check_name_is_free(plan)
+    check_disk_space(plan.home)
+    check_reachable()
+    weights = locate_weights(plan)
+    progress = progress or Progress()
+    for sentence in earlier_sentences(plan.earlier):
+        progress.say(escape(sentence))
+    with connected_where_named(plan.spec.resources):
+        record = _start(plan, priority)
+        if on_begin is not None:
+            on_begin()
+        return _execute(plan, record, weights, progress, is_resumed=False)
+
+
+def resume_study(
+    name: str, *, home: Home | None = None, progress: Progress | None = None, on_begin: Callable[[], None] | None = None
+) -> StudyResult:
+    """Goes on with a study that was interrupted: ended trials stay, those cut off go on, the rest of the budget follows.
+
+    A study that has come to its end is returned as it is. Raises UnknownStudyError, or SpecError if its dataset was replaced.
+    """
+    home = home or Home.current()
+    found = find_study(home, name)
+    if found.has_ended:
+        send_leftovers(home, found.folder, (progress or Progress()).say)
+        return found
+    if is_stopped(edits(found.folder)):
+        ask(found.folder, Edit(kind="resume"))
+    plan = plan_study(found.spec, home)
+    record = StudyRecord.open(plan.folder)
+    _check_dataset_is_the_same(plan, record)
+    check_disk_space(home)
+    check_reachable()
+    if on_begin is not None:
+        on_begin()
+    return _execute(plan, record, locate_weights(plan), progress or Progress(), is_resumed=True)
+
+
+def _spec(spec: StudySpec | Mapping[str, Any] | str | Path) -> StudySpec:
+    if isinstance(spec, StudySpec):
+        return spec
+    return StudySpec.read(Path(spec)) if isinstance(spec, str | Path) else StudySpec.parse(dict(spec))
+
+
+def _start(plan: Plan, priority: int) -> StudyRecord:
+    """The study's folder with its record, in which the start points wait; the spec comes last, as the sign that it is whole."""
+    plan.folder.mkdir(parents=True)
+    record = StudyRecord.create(
+        plan.folder,
+        plan.spec.study,
+        objectives=plan.spec.objectives,
+        constraints=plan.spec.bounds,
+        sampler=plan.spec.sampler,
+        storage_url=plan.spec.search_storage,
+    )
+    for start in plan.starts:
+        record.enqueue(plan.space, start.point, start.origin)
+    if plan.spec.earlier:
+        plan.earlier.write(plan.folder)
+    record.note(dataset_digest=plan.manifest.digest, user=current_user(), priority=priority)
+    write_yaml(plan.folder / SPEC_FILE, with_own_space(plan.spec, plan.folder).to_dict())
+    return record
+
+
+def _check_dataset_is_the_same(plan: Plan, record: StudyRecord) -> None:
+    before = record.facts["dataset_digest"]
+    if before != plan.manifest.digest:
+        raise SpecError(
+            f"dataset {plan.spec.dataset!r} was replaced since the study began (digest {before[:12]}, now {plan.manifest.digest[:12]}), "
+            "so its trials do not compare; put the old one back, or run the study under another name"
+        )
+
+
+def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progress: Progress, *, is_resumed: bool) -> StudyResult:
+    progress.say("starting Ray and MLflow")
+    with ThreadPoolExecutor(1) as beside:
+        opening = beside.submit(_open_run, plan, record, progress)  # both take seconds, so they start side by side
+        with connected():
+            run = opening.result()
+            with _true_status(run, record):
+                assignment = assign(plan, record, run, weights, progress.say, is_resumed=is_resumed)
+                progress.say("starting the first trials; their processes load their libraries once")
+                with progress.watching(_steered(plan), record) as on_change:
+                    _search(plan, record, run, assignment, on_change)
+                winner = _winner(record)
+                if plan.spec.reproduces is not None:
+                    progress.say("measuring every seed on the sealed test split")
+                    _conclude_reproduction(plan, record, run)
+                else:
+                    _conclude(plan, record, run, winner, _confirmed(plan, record, run, assignment, progress), progress)
+                record.note(num_edits_at_end=record.facts.get("num_edits_taken", 0))
+    return StudyResult.read(plan.folder)
+
+
+def _steered(plan: Plan) -> StudySpec:
+    """The spec with the budget that it was extended to by now."""
+    return plan.spec.model_copy(update={"budget": steered_budget(plan.spec.budget, edits(plan.folder))})
+
+
+def _open_run(plan: Plan, record: StudyRecord, progress: Progress) -> StudyRun:
+    client = connect(plan.home.tracking_uri)
+    plan.home.folder.mkdir(parents=True, exist_ok=True)
+    with tracking_errors(client.tracking_uri):
+        experiment_id = prepare_experiment(client, plan.home, plan.spec.dataset)
+    return StudyRun.open(client, experiment_id, plan, record, provenance_tags(), progress.say)
+
+
+def _search(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignment, on_change: Callable[[int], None]) -> None:
+    from study.execution.tuning import tune_study
+
+    def changed(number: int) -> None:
+        run.log_edits()
+        trial = record.trial(number)
+        if trial.has_ended:
+            run.close_soon(trial)
+            _keep_best_weights(plan, record)
+            delete_checkpoints(plan.folder, [number])
+        on_change(number)
+
+    is_spent = tune_study(plan.spec, plan.space, record, assignment, changed)
+    # A trial's process may have written its state after the trial's end was known.
+    delete_checkpoints(plan.folder, [trial.number for trial in record.trials if trial.has_ended])
+    if not is_spent:
+        raise KeyboardInterrupt  # Ray Tune took the signal, or somebody asked to stop; the test split must stay shut
+
+
+def _keep_best_weights(plan: Plan, record: StudyRecord) -> None:
+    ended = [trial.number for trial in record.leaderboard() if trial.has_ended]
+    best = record.best()
+    num_kept = NUM_KEPT if plan.spec.reproduces is None else plan.spec.budget.trials
+    delete_weights(plan.folder, [number for number in ended[num_kept:] if best is None or number != best.number])
+
+
+def _winner(record: StudyRecord) -> Trial:
+    winner = record.best()
+    if winner is None and record.leaderboard():
+        raise FailedStudyError("no trial kept the study's constraints, so nothing was registered; loosen them, or search elsewhere")
+    if winner is None:
+        reasons = Counter(trial.reason or "no reason recorded" for trial in record.trials)
+        listed = "; ".join(f"{count} times: {reason}" for reason, count in reasons.most_common(3))
+        raise FailedStudyError(f"no trial of {len(record.trials)} came to a result ({listed}); nothing was registered")
+    return winner
+
+
+def _confirmed(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignment, progress: Progress) -> tuple[Trial, ...]:
+    """The configurations that were trained again; none where the study file does not ask for it."""
+    from study.driver.further_seeds import confirm
+
+    wanted = plan.spec.confirm
+    return () if wanted is None else confirm(plan, wanted, record, run, assignment, progress)
+
+
+def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial, confirmed: tuple[Trial, ...], progress: Progress) -> None:
+    from study.driver.finalising import finalise
+    from study.tracking.result_tables import final_metrics
+
+    run.close_trials(record)  # the registered version names the run of its trial
+    final = finalise(plan, record.trial(winner.number), confirmed, run, progress)
+    tags = {STATE: "finished", BEST_TRIAL: str(final.trial), "model": f"{final.model} version {final.version}"}
+    run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, final_metrics(final))
+
+
+def _conclude_reproduction(plan: Plan, record: StudyRecord, run: StudyRun) -> None:
+    from study.driver.seed_measurement import measure_reproduction
+
+    run.close_trials(record)
+    reproduction = measure_reproduction(plan, record)
+    low, high = reproduction.interval or (reproduction.mean, reproduction.mean)
+    metrics = {f"reproduction/{reproduction.metric}": reproduction.mean, "reproduction/low": low, "reproduction/high": high}
+    tags = {STATE: "finished", "recipe": reproduction.recipe, "verdict": reproduction.verdict}
+    run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, metrics)
+
+
+@contextmanager
+def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
+    """Leaves no MLflow run open, whatever happens inside."""
+    try:
+        yield
+    except BaseException as error:
+        is_interrupted = isinstance(error, KeyboardInterrupt | TrackingError)
+        tags = {STATE: "interrupted"} if is_interrupted else {STATE: "failed", REASON: str(error) or type(error).__name__}
+        for close in (lambda: run.close_trials(record), lambda: run.end("KILLED" if is_interrupted else "FAILED", [], tags, {})):
+            try:
+                close()
+            except TrackingError as second:
+                error.add_note(f"Nor could its runs be closed: {second}")
+        raise

@@ -1,0 +1,57 @@
+"""Measuring trained classifiers on the sealed test split."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_spaces.named import find_recipe
+from study.evaluation.trained_classifier import trained_classifier
+from study.planning.plan import Plan
+from study.results.reproduction import Reproduction, scaled_down
+from study.search.record.study_record import StudyRecord
+from trainables.datasets.sealed_test import open_test_split
+from trainables.evaluation import metrics_of
+from trainables.metrics import Metrics
+
+
+def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:
+    """Opens the test split once, measures every complete trial on it, and writes what the recipe came to."""
+    assert plan.spec.reproduces is not None, "the study reproduces a recipe"
+    recipe = find_recipe(plan.spec.reproduces)
+    trials = [trial for trial in record.trials if trial.state == "complete"]
+    split, _ = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
+    measured = [
+        grouped_metrics(classifier.probabilities_of_stored(split.images), split.labels, plan.manifest.classes, recipe.groups)
+        for classifier in (trained_classifier(plan, trial) for trial in trials)
+    ]
+    metric = plan.spec.objective.metric
+    reproduction = Reproduction(
+        recipe=recipe.name,
+        metric=metric,
+        stated=None if recipe.result is None else recipe.result.value,
+        values=tuple(getattr(metrics, metric) for metrics in measured),
+        validation=tuple(trial.value for trial in trials if trial.value is not None),
+        num_images=len(split),
+        epochs=tuple(len(trial.values) for trial in trials),
+        scaled_down=scaled_down(plan.spec, recipe),
+        not_rebuilt=recipe.not_rebuilt,
+        seconds=sum(trial.seconds for trial in trials),
+    )
+    reproduction.write(plan.folder)
+    return reproduction
+
+
+def grouped_metrics(
+    probabilities_NK: NDArray[np.float32],
+    labels_N: NDArray[np.int64],
+    classes: Sequence[str],
+    groups: Mapping[str, Sequence[str]] | None,
+) -> Metrics:
+    """Metrics where the classes of a group count as one, whose probability is their sum; without groups those of the classes."""
+    if groups is None:
+        return metrics_of(probabilities_NK, labels_N)
+    group_of = {name: index for index, members in enumerate(groups.values()) for name in members}
+    group_of_class_K = np.array([group_of[name] for name in classes])
+    membership_KG = np.eye(len(groups), dtype=np.float32)[group_of_class_K]
+    return metrics_of(probabilities_NK @ membership_KG, group_of_class_K[labels_N])

@@ -1,0 +1,1 @@
+"""Evaluation: choosing a configuration over seeds, and measuring it on the sealed test split."""

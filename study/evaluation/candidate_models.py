@@ -1,0 +1,85 @@
+"""The candidates that a chosen configuration makes: one trained network, and the ensemble of its seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from study import names
+from study.evaluation.confirmation import Confirmation
+from study.evaluation.selection import is_result
+from study.evaluation.trained_classifier import confirmed_classifier, trained_classifier
+from study.planning.plan import Plan
+from study.search.record.lineage import lineage, lineage_text
+from study.search.record.trial import Trial
+from trainables.ensemble import Ensemble
+from trainables.prediction import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateModel:
+    """What is about to be measured on the test split, and registered."""
+
+    kind: Literal["single", "ensemble"]
+    trial: int
+    """Whose configuration it has."""
+    seeds: tuple[int, ...]
+    """Which of the configuration's further trainings it is made of; empty for the training of the search itself."""
+    run_id: str | None
+    """The MLflow run that trained it; None where several did, or where it is not known."""
+    value: float | None
+    """The study's objective on the validation split; None for an ensemble."""
+    classifier: Classifier | Ensemble
+    lineage: str | None = None
+    """The trials that its weights went through, where they are several."""
+
+    @property
+    def name(self) -> str:
+        """What it is made of: trial-0007, trial-0007-seed-1, trial-0007-seeds-1-2-3."""
+        return names.candidate_name(self.trial, self.seeds)
+
+    @property
+    def temperature(self) -> float:
+        """What its logits are divided by; 1 for an ensemble, whose members have theirs."""
+        return self.classifier.card.temperature if self.kind == "single" else 1.0
+
+
+def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:
+    """The search's best trial, as the search left it, where nothing was confirmed."""
+    return (
+        CandidateModel(
+            kind="single",
+            trial=winner.number,
+            seeds=(),
+            run_id=winner.run_id,
+            value=winner.value,
+            classifier=trained_classifier(plan, winner),
+            lineage=None if winner.continues is None else lineage_text(lineage(winner)),
+        ),
+    )
+
+
+def confirmed_candidates(plan: Plan, confirmation: Confirmation, number: int) -> tuple[CandidateModel, ...]:
+    """Of a confirmed configuration: the further seed that is best by validation, and, of two or more, the ensemble of all.
+
+    The search's own training is in neither: its value was selected for being high, and the mean that was confirmed leaves it out.
+    """
+    trainings = {seed: training for seed, training in confirmation.trainings(number).items() if is_result(training)}
+    classifiers = {seed: confirmed_classifier(plan, confirmation, training) for seed, training in trainings.items()}
+    sign = 1 if plan.spec.objective.maximise else -1
+    best = max(trainings, key=lambda seed: (sign * (trainings[seed].value or 0.0), -seed))
+    single = CandidateModel(
+        kind="single",
+        trial=number,
+        seeds=(best,),
+        run_id=trainings[best].run_id,
+        value=trainings[best].value,
+        classifier=classifiers[best],
+    )
+    return (single, *_ensemble(number, classifiers))
+
+
+def _ensemble(number: int, classifiers: dict[int, Classifier]) -> Sequence[CandidateModel]:
+    if len(classifiers) < 2:
+        return ()
+    members = Ensemble(tuple(classifiers.values()))
+    return (CandidateModel(kind="ensemble", trial=number, seeds=tuple(classifiers), run_id=None, value=None, classifier=members),)

@@ -1,0 +1,93 @@
+"""What a study came to: what was confirmed, how its candidates did on the test split, and their versions; kept in its folder."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from study.evaluation.test_result import TestResult
+
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What was measured on the test split and registered."""
+
+    kind: Literal["single", "ensemble"]
+    """One trained network, or the mean of the probabilities of several."""
+    trial: int
+    """Whose configuration it has."""
+    seeds: tuple[int, ...]
+    """Which of the configuration's further trainings it is made of, from 1; empty for the training of the search itself."""
+    test: TestResult
+    model: str
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """A configuration that was trained again with further seeds."""
+
+    trial: int
+    search_value: float
+    """The objective that the search saw. It was selected for being high, so it is more than the configuration is worth."""
+    values: tuple[float | None, ...]
+    """The objective by further seed; None where that training came to no result."""
+    mean: float | None
+    """Over the further seeds alone; None where none came to a result."""
+    half_width: float | None
+    """Of the 95 % interval of the mean; None where too few came to a result to know their spread."""
+    parameters_million: float | None
+    latency_ms: float | None
+    """Where the study measures it."""
+    verdict: str
+    """What was made of it, in words."""
+    is_chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Final:
+    """What a study came to."""
+
+    candidates: tuple[Candidate, ...]
+    """The single network first."""
+    confirmed: tuple[Confirmed, ...]
+    """The best mean first; empty where the study file asks for no confirmation."""
+
+    @property
+    def trial(self) -> int:
+        """Whose configuration was chosen."""
+        return self.candidates[0].trial
+
+    @property
+    def test(self) -> TestResult:
+        """Of the single network."""
+        return self.candidates[0].test
+
+    @property
+    def model(self) -> str:
+        """Name of the registered model."""
+        return self.candidates[0].model
+
+    @property
+    def version(self) -> int:
+        """Of the single network."""
+        return self.candidates[0].version
+
+    def write(self, folder: Path) -> None:
+        """Puts the result into the study's folder, whole or not at all."""
+        unfinished = folder / f"{RESULT_FILE}.{os.getpid()}"
+        unfinished.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(folder / RESULT_FILE)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Final | None":
+        """The result in a study's folder; None where the study has not come to one."""
+        file = folder / RESULT_FILE
+        if not file.exists():
+            return None
+        return TypeAdapter(cls).validate_json(file.read_bytes())

@@ -1,0 +1,89 @@
+"""From a candidate's probabilities to its test result."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from study.evaluation.intervals import metric_intervals, share_interval
+from study.evaluation.test_result import Calibration, CalibrationScores, ClassResult, TestResult
+from trainables.calibration import fitted_temperature
+from trainables.evaluation import metrics_of
+from trainables.metrics import Metrics
+from trainables.reliability import brier_score, expected_calibration_error
+
+# N images, K classes
+
+
+def test_result(
+    probabilities_NK: NDArray[np.float32],
+    labels_N: NDArray[np.int64],
+    is_clean_N: NDArray[np.bool_],
+    classes: tuple[str, ...],
+    *,
+    calibration: Calibration,
+    num_openings: int,
+) -> TestResult:
+    """All that is told of a candidate: metrics with intervals on all and on clean images, and every class."""
+    num_clean = int(is_clean_N.sum())
+    has_both = 0 < num_clean < len(labels_N)
+    return TestResult(
+        metrics=metric_intervals(probabilities_NK, labels_N),
+        num_images=len(labels_N),
+        clean_metrics=metric_intervals(probabilities_NK[is_clean_N], labels_N[is_clean_N]) if has_both else None,
+        num_clean=num_clean,
+        num_openings=num_openings,
+        classes=class_results(metrics_of(probabilities_NK, labels_N), classes),
+        calibration=calibration,
+    )
+
+
+def calibration_of(
+    probabilities_NK: NDArray[np.float32],
+    labels_N: NDArray[np.int64],
+    validation_NK: NDArray[np.float32],
+    validation_labels_N: NDArray[np.int64],
+    *,
+    temperature: float,
+) -> Calibration:
+    """How well probabilities on the test split can be believed, with and without a temperature fitted to the validation split alone.
+
+    `validation_NK` are the same candidate's on the validation split, and both were made with `temperature`, 1 for none.
+    """
+    # What a softmax at temperature T made is p^(1/T), normalised: T times its logarithm are the logits but for a constant.
+    logits_NK, validation_logits_NK = (_logarithm(made_NK) * temperature for made_NK in (probabilities_NK, validation_NK))
+    fitted = fitted_temperature(validation_logits_NK, torch.tensor(validation_labels_N))
+    return Calibration(
+        temperature=fitted,
+        before=_scores(logits_NK, labels_N),
+        after=_scores(logits_NK / fitted, labels_N),
+        is_registered=temperature != 1,
+    )
+
+
+def _logarithm(probabilities_NK: NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(probabilities_NK).double().clamp_min(float(np.finfo(np.float32).tiny)).log()
+
+
+def _scores(logits_NK: torch.Tensor, labels_N: NDArray[np.int64]) -> CalibrationScores:
+    probabilities_NK = logits_NK.softmax(1).numpy()
+    return CalibrationScores(
+        ece=expected_calibration_error(probabilities_NK, labels_N),
+        log_loss=-float(logits_NK.log_softmax(1).numpy()[np.arange(len(labels_N)), labels_N].mean()),
+        brier=brier_score(probabilities_NK, labels_N),
+    )
+
+
+def class_results(metrics: Metrics, classes: tuple[str, ...]) -> tuple[ClassResult, ...]:
+    """Every class, in the order of `classes`, with intervals of its recall and precision."""
+    confusion_KK = np.array(metrics.confusion)
+    counts = zip(classes, confusion_KK.diagonal().tolist(), confusion_KK.sum(1).tolist(), confusion_KK.sum(0).tolist(), strict=True)
+    return tuple(
+        ClassResult(
+            name=name,
+            recall=share_interval(num_right, num_true) if num_true else None,
+            precision=share_interval(num_right, num_predicted) if num_predicted else None,
+            num_images=num_true,
+            num_predicted=num_predicted,
+        )
+        for name, num_right, num_true, num_predicted in counts
+    )

@@ -1,0 +1,69 @@
+"""What was measured of one candidate on the sealed test split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A measured value and the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassResult:
+    """One class on the test split."""
+
+    name: str
+    recall: Interval | None
+    """Share of its images that were recognised; None where it has none."""
+    precision: Interval | None
+    """Share of right ones among the images taken for it; None where none was."""
+    num_images: int
+    num_predicted: int
+    """Images taken for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationScores:
+    """How far probabilities can be taken at their word; of each, less is better."""
+
+    ece: float
+    """Expected calibration error of the most probable class, in [0, 1] (15 bins of equal width, arXiv:1706.04599)."""
+    log_loss: float
+    brier: float
+    """Sum over classes of the squared error of the probability, mean over images, in [0, 2]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The probabilities with and without temperature scaling. Its labels are the same both ways."""
+
+    temperature: float
+    """Fitted to the validation split."""
+    before: CalibrationScores
+    after: CalibrationScores
+    is_registered: bool
+    """Whether the registered version applies the temperature: where its recipe asks for it (`calibration: temperature`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestResult:
+    """One candidate on the sealed test split."""
+
+    __test__ = False  # its name is the field's; it is no test class
+
+    metrics: Mapping[str, Interval]
+    """By the names of `trainables.metrics.METRICS`."""
+    num_images: int
+    clean_metrics: Mapping[str, Interval] | None
+    """On images with no equal in train or validation; None if all images are, or none is."""
+    num_clean: int
+    num_openings: int
+    """How often this test split had been opened, this time included."""
+    classes: tuple[ClassResult, ...]
+    """In the dataset's order."""
+    calibration: Calibration | None

@@ -1,0 +1,95 @@
+"""Measuring candidates on the sealed test split, once: what was measured is kept, and read by whoever comes after an interruption."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from study.evaluation.candidate_models import CandidateModel
+from study.evaluation.scoring import calibration_of, test_result
+from study.evaluation.test_evidence import TestEvidence, latency_ms
+from study.evaluation.test_result import TestResult
+from study.planning.plan import Plan
+from trainables.datasets.dataset import Dataset
+from trainables.datasets.sealed_test import open_test_split, openings
+from trainables.datasets.split import Split
+
+FOLDER = "measured"
+RESULT_FILE = "test.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What the test split said of one candidate."""
+
+    result: TestResult
+    evidence: TestEvidence
+
+
+def is_measured(plan: Plan, made: Sequence[CandidateModel]) -> bool:
+    """Whether the test split was opened for these candidates before."""
+    return _folder(plan, made).exists()
+
+
+def measure_once(plan: Plan, made: Sequence[CandidateModel]) -> tuple[Measurement, ...]:
+    """What the test split says of the candidates; it is opened, for all of them at once, only if it was not for the same ones before."""
+    folder = _folder(plan, made)
+    if not folder.exists():
+        _write(folder, _measure(plan, made))
+    return tuple(_read(folder / one.kind) for one in made)
+
+
+def _folder(plan: Plan, made: Sequence[CandidateModel]) -> Path:
+    return plan.folder / FOLDER / made[-1].name  # the last is made of all the others
+
+
+def _measure(plan: Plan, made: Sequence[CandidateModel]) -> dict[str, Measurement]:
+    """By kind."""
+    validation = Dataset.open(plan.dataset_folder).validation
+    test, is_clean_N = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
+    num_openings = len(openings(plan.dataset_folder))
+    return {one.kind: _measured(plan, one, validation, test, is_clean_N, num_openings) for one in made}
+
+
+def _measured(
+    plan: Plan, made: CandidateModel, validation: Split, test: Split, is_clean_N: NDArray[np.bool_], num_openings: int
+) -> Measurement:
+    probabilities_NK = made.classifier.probabilities_of_stored(test.images)
+    validation_NK = made.classifier.probabilities_of_stored(validation.images)
+    calibration = calibration_of(probabilities_NK, test.labels, validation_NK, validation.labels, temperature=made.temperature)
+    result = test_result(
+        probabilities_NK, test.labels, is_clean_N, plan.manifest.classes, calibration=calibration, num_openings=num_openings
+    )
+    evidence = TestEvidence(
+        dataset=plan.manifest.name,
+        dataset_digest=plan.manifest.digest,
+        classes=plan.manifest.classes,
+        labels_N=np.array(test.labels),
+        is_clean_N=is_clean_N,
+        probabilities_NK=probabilities_NK,
+        latency_ms=latency_ms(made.classifier, test.images[:1]),
+    )
+    return Measurement(result=result, evidence=evidence)
+
+
+def _write(folder: Path, measurements: dict[str, Measurement]) -> None:
+    """All or nothing."""
+    unfinished = folder.with_name(f"unfinished.{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for kind, measurement in measurements.items():
+        (unfinished / kind).mkdir(parents=True)
+        measurement.evidence.write(unfinished / kind)
+        tree = json.dumps(asdict(measurement.result), indent=2)
+        (unfinished / kind / RESULT_FILE).write_text(tree + "\n", encoding="utf-8")
+    unfinished.rename(folder)
+
+
+def _read(folder: Path) -> Measurement:
+    result = TypeAdapter(TestResult).validate_json((folder / RESULT_FILE).read_bytes())
+    return Measurement(result=result, evidence=TestEvidence.read(folder))

@@ -1,0 +1,1 @@
+"""Planning: a study file checked against spaces, datasets and earlier studies before anything is spent."""

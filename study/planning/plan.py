@@ -1,0 +1,229 @@
+"""The plan of a study: its file checked against spaces, datasets and MLflow, before anything is spent."""
+
+import importlib.util
+import os
+import random
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.connection import num_cores, num_gpus
+from search_spaces.dimensions import Choice, Dimension, Value
+from search_spaces.named import find_space
+from search_spaces.space import Point, SearchSpace
+from study.connections.database_url import check_answers
+from study.connections.mlflow_client import check_reachable
+from study.errors import SpecError
+from study.home import Home
+from study.planning.earlier_starts import EarlierStarts, find_earlier
+from study.recipes.point import build_recipe, check_names
+from study.search.pbt.explorer import population_remarks
+from study.search.sampling.sampler_remarks import sampler_remarks
+from study.search.sampling.start_points import StartPoint, start_points
+from study.study_file.study_spec import StudySpec
+from trainables.datasets.listing import find_dataset
+from trainables.datasets.manifest import Manifest
+from trainables.datasets.published import fetch_dataset, is_published
+from trainables.errors import RecipeError
+from trainables.models.catalogue import find_architecture
+from trainables.models.checkpoints import ensure_weights
+from trainables.recipe.model import Model
+
+NUM_CORNERS = 400
+"""Extreme configurations of the space that are checked."""
+FLOPS_PER_SECOND_OF_A_CORE = 40e9
+"""fp32 training of small CNNs on one core of an AVX2 server, measured; a rough guess elsewhere."""
+FLOPS_PER_MULTIPLY_ADD_TRAINED = 6
+"""A forward and a backward pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that a study needs to know before it starts."""
+
+    spec: StudySpec
+    space: SearchSpace
+    starts: tuple[StartPoint, ...]
+    """Those that the study file names, then those of earlier studies."""
+    earlier: EarlierStarts
+    manifest: Manifest
+    dataset_folder: Path
+    home: Home
+
+    @property
+    def folder(self) -> Path:
+        """The study's own folder."""
+        return self.home.studies / self.spec.study
+
+    @property
+    def num_images_trained(self) -> int:
+        """Images that pass through training if no trial stops early, and the best are confirmed."""
+        confirm = self.spec.confirm
+        num_trainings = self.spec.budget.trials + (0 if confirm is None else confirm.top * confirm.seeds)
+        return num_trainings * self.spec.budget.epochs * self.manifest.splits["train"].num_images
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of how this space is searched. Raises SpecError where the sampler, or a population, can do nothing."""
+        return (*sampler_remarks(self.spec, self.space), *population_remarks(self.spec, self.space, self.manifest))
+
+    def cpu_hours(self) -> float | None:
+        """Rough core hours on CPUs if no trial stops early; None where an architecture's cost is not known."""
+        costs = [self._multiply_adds(point) for point in _corners(self.space)]
+        if any(cost is None for cost in costs):
+            return None
+        mean = sum(cost or 0 for cost in costs) / len(costs)
+        return self.num_images_trained * mean * FLOPS_PER_MULTIPLY_ADD_TRAINED / FLOPS_PER_SECOND_OF_A_CORE / 3600
+
+    def pretrained(self) -> set[tuple[str, str]]:
+        """Pairs of architecture and weights that trials may start from, `none` left out."""
+        points = [*_corners(self.space), *(start.point for start in self.starts)]
+        models = [build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0).model for point in points]
+        return {(model.architecture, model.weights) for model in models if model.weights != "none"}
+
+    def _multiply_adds(self, point: Point) -> int | None:
+        recipe = build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0)
+        return find_architecture(recipe.model.architecture).multiply_adds(recipe.data.image_size, self.manifest.channels)
+
+
+def plan_study(spec: StudySpec, home: Home) -> Plan:
+    """Checks the spec against all that it names.
+
+    Raises SpecError, SpaceError, RecipeError, WeightsError, DatasetError or TrackingError; imports neither torch nor
+    ray, and mlflow only where earlier studies are asked for.
+    """
+    spec, folder = _with_dataset(spec, home)
+    space, manifest = study_space(spec), Manifest.read(folder)
+    starts = start_points(spec.start_from, space, spec.fix)
+    earlier = find_earlier(spec, space, manifest, starts, home)
+    plan = Plan(
+        spec=spec,
+        space=space,
+        starts=(*starts, *(found.start for found in earlier.used)),
+        earlier=earlier,
+        manifest=manifest,
+        dataset_folder=folder,
+        home=home,
+    )
+    _check_recipes(plan)
+    _check_files_of_weights(plan)
+    _check_starts_fit_budget(plan)
+    _check_fits_this_machine(plan)
+    _check_search(plan)
+    check_reachable(home.tracking_uri)
+    return plan
+
+
+def _with_dataset(spec: StudySpec, home: Home) -> tuple[StudySpec, Path]:
+    """The spec with its dataset's name, and the folder that holds it; one that is published is fetched into `home`."""
+    if not is_published(spec.dataset):
+        return spec, find_dataset(home.datasets, spec.dataset)
+    folder = fetch_dataset(spec.dataset, home.datasets)
+    return spec.model_copy(update={"dataset": folder.name}), folder
+
+
+def study_space(spec: StudySpec) -> SearchSpace:
+    """The space of a study: the named one as the spec extends, fixes and narrows it, in this order."""
+    space = _load_space(spec.search_space)
+    space = space.extend(tuple(dimension.dimension(name) for name, dimension in spec.extend.items()))
+    space = space.fix(spec.fix).narrow(spec.narrow)
+    check_names(space.names)
+    return space
+
+
+def _load_space(wanted: str) -> SearchSpace:
+    if ":" not in wanted:
+        return find_space(wanted)
+    file, name = wanted.rsplit(":", 1)
+    try:
+        description = importlib.util.spec_from_file_location("study_search_space", file)
+        assert description is not None
+        assert description.loader is not None
+        module = importlib.util.module_from_spec(description)
+        description.loader.exec_module(module)
+        space = getattr(module, name)
+    except Exception as error:
+        raise SpecError(f"search_space {wanted!r} cannot be loaded: {type(error).__name__}: {error}; write path/to/file.py:NAME") from error
+    if not isinstance(space, SearchSpace):
+        raise SpecError(f"search_space {wanted!r} must be a SearchSpace, got {type(space).__name__}")
+    return space
+
+
+def with_own_space(spec: StudySpec, folder: Path) -> StudySpec:
+    """The spec with a copy of the file of its search space in `folder`: the study goes on with it whatever becomes of the file."""
+    if ":" not in spec.search_space:
+        return spec
+    file, name = spec.search_space.rsplit(":", 1)
+    kept = shutil.copyfile(file, folder / "search_space.py")
+    return spec.model_copy(update={"search_space": f"{kept}:{name}"})
+
+
+def _check_recipes(plan: Plan) -> None:
+    """Every start point, and the extremes of the space, must make a recipe that a training can follow."""
+    for start in plan.starts:
+        _check_recipe(plan, start.point, f"start point {start.origin}")
+    for point in _corners(plan.space):
+        _check_recipe(plan, point, "the search space allows a configuration that no training can follow")
+
+
+def _check_recipe(plan: Plan, point: Point, what: str) -> None:
+    try:
+        build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=0)
+    except RecipeError as error:
+        raise SpecError(f"{what}: {error}") from None
+
+
+def _check_files_of_weights(plan: Plan) -> None:
+    for architecture, weights in plan.pretrained():
+        if weights != "imagenet" and not is_registered_model(weights):
+            ensure_weights(Model(architecture=architecture, weights=weights))
+
+
+def is_registered_model(weights: str) -> bool:
+    """Whether weights are named by MLflow's address of a registered model."""
+    return weights.startswith("models:/")
+
+
+def _check_starts_fit_budget(plan: Plan) -> None:
+    if len(plan.starts) > plan.spec.budget.trials:
+        raise SpecError(f"start_from names {len(plan.starts)} points but budget.trials is {plan.spec.budget.trials}; raise it or drop some")
+
+
+def _check_fits_this_machine(plan: Plan) -> None:
+    wanted = plan.spec.resources.cpus_per_trial
+    if "RAY_ADDRESS" not in os.environ and wanted > num_cores():
+        raise SpecError(f"resources.cpus_per_trial asks for {wanted} of {num_cores()} cores; lower it, or set RAY_ADDRESS to a cluster")
+    gpus = plan.spec.resources.gpus_per_trial
+    if "RAY_ADDRESS" not in os.environ and gpus != "auto" and gpus > num_gpus():
+        raise SpecError(
+            f"resources.gpus_per_trial asks for {gpus:g} of {num_gpus()} GPUs on this machine; take auto, or set RAY_ADDRESS to a cluster"
+        )
+
+
+def _check_search(plan: Plan) -> None:
+    plan.remarks  # noqa: B018  refuses a sampler that has nothing to do
+    if plan.spec.search_storage is not None:
+        check_answers(plan.spec.search_storage)
+
+
+def _corners(space: SearchSpace) -> list[Point]:
+    """Points made of ends of ranges and of options, a seeded draw of them: together they meet every value many times."""
+    draw = random.Random(0)
+    return [space.build_point(lambda dimension: draw.choice(_extremes(dimension))) for _ in range(NUM_CORNERS)]
+
+
+def _extremes(dimension: Dimension) -> tuple[Value, ...]:
+    return dimension.options if isinstance(dimension, Choice) else (dimension.low, dimension.high)
+
+
+def check_name_is_free(plan: Plan) -> None:
+    """Raises SpecError if a study of that name exists, StudyError if the database that shall hold it has one already."""
+    if plan.folder.exists():
+        name = plan.spec.study
+        raise SpecError(
+            f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; or choose another name"
+        )
+    if plan.spec.search_storage is not None:
+        from study.search.record.storage import check_name_is_free_in
+
+        check_name_is_free_in(plan.spec.search_storage, plan.spec.study)

@@ -1,0 +1,148 @@
+"""Measuring a registered version on labelled images that a person has, without storing them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.errors import SpecError
+from study.evaluation.intervals import metric_intervals
+from study.evaluation.scoring import class_results
+from study.evaluation.test_result import ClassResult, Interval
+from trainables.datasets.classes import relabelled
+from trainables.datasets.options import AddOptions
+from trainables.datasets.problems import Problem, Problems
+from trainables.datasets.sources.reading import read_source
+from trainables.datasets.sources.source import Source, SourceImage
+from trainables.datasets.split import SPLITS
+from trainables.datasets.suggestions import did_you_mean
+from trainables.ensemble import Ensemble
+from trainables.errors import DatasetError
+from trainables.evaluation import metrics_of
+from trainables.prediction import Classifier, as_stored
+
+# N images, H height, W width, C channels, K classes
+
+Progress = Callable[[str, int, int | None], None]
+IMAGES_AT_ONCE = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """What a version showed on a person's images."""
+
+    source: str
+    num_images: int
+    num_by_split: dict[str, int]
+    """Empty where the source has no splits."""
+    metrics: dict[str, Interval]
+    """By the names of `trainables.metrics.METRICS`."""
+    classes: tuple[ClassResult, ...]
+    """In the model's order."""
+    skipped: dict[str, int]
+    """By kind of problem: images that were left out."""
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Classes of the model of which there was no image."""
+        return tuple(row.name for row in self.classes if not row.num_images)
+
+
+def evaluate(
+    classifier: Classifier | Ensemble, path: Path, options: AddOptions, split: str | None, progress: Progress = lambda *_: None
+) -> Evaluated:
+    """Measures the classifier on the images at `path`, whose classes must be among the model's, by name; some may be absent.
+
+    Images are read, brought to the model's size and asked about some at a time. Raises DatasetError, or SpecError for an unknown split.
+    """
+    if split is not None and split not in SPLITS:
+        raise SpecError(f"--split must be one of {', '.join(SPLITS)}, got {split!r}")
+    source, problems = relabelled(read_source(path, path.name, options), options.relabel), Problems()
+    asked = _Asked(classifier, _columns(source.classes, classifier.card.classes), source.classes)
+    for batch in _batches(_of_split(source, split)):
+        asked.ask(batch, problems)
+        progress("measuring", asked.num_seen, source.num_images)
+    skipped = problems.settle(options.on_error)
+    if not asked.labels:
+        raise DatasetError(f"there are no labelled images {f'of the split {split} ' if split else ''}at {path}")
+    probabilities_NK, labels_N = np.concatenate(asked.probabilities), np.array(asked.labels, np.int64)
+    return Evaluated(
+        source=source.description,
+        num_images=len(labels_N),
+        num_by_split=asked.num_by_split,
+        metrics=metric_intervals(probabilities_NK, labels_N),
+        classes=class_results(metrics_of(probabilities_NK, labels_N), classifier.card.classes),
+        skipped=dict(skipped),
+    )
+
+
+class _Asked:
+    """What was asked so far, image by image."""
+
+    def __init__(self, classifier: Classifier | Ensemble, columns: dict[int, int], theirs: tuple[str, ...]) -> None:
+        self._classifier = classifier
+        self._columns = columns
+        self._theirs = theirs
+        self.num_seen = 0
+        self.num_by_split: dict[str, int] = {}
+        self.probabilities: list[NDArray[np.float32]] = []
+        self.labels: list[int] = []
+
+    def ask(self, batch: list[SourceImage], problems: Problems) -> None:
+        """Asks about some images; those that cannot be used are noted."""
+        self.num_seen += len(batch)
+        decoded = [(image, pixels) for image in batch if (pixels := self._pixels(image, problems)) is not None]
+        if not decoded:
+            return
+        self.probabilities.append(self._classifier.probabilities_of_stored(np.stack([pixels for _, pixels in decoded])))
+        for image, _ in decoded:
+            self.labels.append(self._columns[image.label])  # type: ignore[index]
+            if image.split is not None:
+                self.num_by_split[image.split] = self.num_by_split.get(image.split, 0) + 1
+
+    def _pixels(self, image: SourceImage, problems: Problems) -> NDArray[np.uint8] | None:
+        if image.load is None:
+            problems.note(Problem.MISSING_IMAGE, image.name)
+        elif image.label is None:
+            problems.note(Problem.MISSING_LABEL, image.name)
+        elif not 0 <= image.label < len(self._theirs):
+            problems.note(Problem.LABEL_OUTSIDE_CLASSES, f"{image.name}: label {image.label}")
+        elif image.label not in self._columns:
+            raise _unknown_classes([self._theirs[image.label]], self._classifier.card.classes)
+        else:
+            try:
+                return as_stored(image.load(), self._classifier.card)
+            except (DatasetError, OSError):
+                problems.note(Problem.UNREADABLE_IMAGE, image.name)
+        return None
+
+
+def _columns(theirs: tuple[str, ...], ours: tuple[str, ...]) -> dict[int, int]:
+    """The model's number of each class, by the number that the images have; those that the model does not know are left out.
+
+    Raises DatasetError where it knows none of them; an unknown one among others is refused once an image of it comes.
+    """
+    columns = {label: ours.index(name) for label, name in enumerate(theirs) if name in ours}
+    if not columns:
+        raise _unknown_classes(theirs, ours)
+    return columns
+
+
+def _unknown_classes(unknown: tuple[str, ...] | list[str], ours: tuple[str, ...]) -> DatasetError:
+    listed = ", ".join(map(repr, unknown[:5])) + (" …" if len(unknown) > 5 else "")
+    return DatasetError(
+        f"the model knows no class {listed}; it knows {', '.join(ours)}{did_you_mean(unknown[0], ours)}; "
+        "give the images its names with --classes (for numbers) or --relabel NEW=OLD,OLD"
+    )
+
+
+def _of_split(source: Source, split: str | None) -> Iterator[SourceImage]:
+    return (image for image in source.images if split is None or image.split == split)
+
+
+def _batches(images: Iterator[SourceImage]) -> Iterator[list[SourceImage]]:
+    while batch := list(islice(images, IMAGES_AT_ONCE)):
+        yield batch

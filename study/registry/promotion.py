@@ -1,0 +1,189 @@
+"""Promoting a version to champion, going back, and what was decided before."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from study import names
+from study.connections.model_registry import has_database, registry_of
+from study.errors import ConflictError, SpecError, UnknownModelError
+from study.home import Home
+from study.registry.aliases import mend_aliases
+from study.registry.comparable_evidence import comparable_evidence
+from study.registry.comparison import Comparison, compare
+from study.registry.decision_log import DecisionLog
+from study.registry.decisions import MAX_REASON, MAX_SENTENCE, Decision, champions, sentences, tables
+from study.registry.version_files import has_files
+from study.registry.versions import Version, list_versions
+from study.study_file.promotion_rules import Promotion
+from study.user import current_user
+
+DEFAULT_METRIC = "macro_f1"
+"""Of versions that an earlier version of this program registered, without telling what their study optimised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A decision, with the tables that it rests on."""
+
+    model: str
+    decision: Decision
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """All decisions on a model, the earliest first."""
+
+    model: str
+    decisions: tuple[Decision, ...]
+    tables: dict[str, dict[str, Any] | None]
+    """Those of each decision, by its key; None where it rests on none."""
+
+
+def promote(
+    home: Home, model: str, number: int | None = None, *, force: bool = False, reason: str | None = None, user: str | None = None
+) -> Decided:
+    """Makes a version, the candidate by default, the champion of its model if it keeps the rules it was registered with.
+
+    The decision, also one to refuse, goes into the log. With `force` a refusal is overruled, which needs a reason. Raises SpecError or
+    UnknownModelError for what cannot be, ConflictError if somebody else decided in the meantime.
+    """
+    _check_reason(reason, is_needed=force)
+    with registry_of(home) as client:
+        log, versions = _read(client, home, model)
+        challenger = _challenger(model, number, versions, log)
+        line = champions(log.decisions)
+        if line and line[-1] == challenger.number:
+            raise SpecError(f"{challenger.name} is the champion already; see its history: study history {model}")
+        comparison, evidence, is_fit = _weighed(client, home, challenger, line[-1] if line else None, versions)
+        decision = _decision(
+            kind="promoted" if is_fit or force else "refused",
+            champion_before=line[-1] if line else None,
+            version=challenger.number,
+            forced=force and not is_fit,
+            reason=reason,
+            evidence=evidence,
+            user=user,
+        )
+        _record(client, log, decision, None if comparison is None else tables(comparison))
+    return Decided(model=model, decision=decision, comparison=comparison)
+
+
+def rollback(home: Home, model: str, *, reason: str | None = None, user: str | None = None) -> Decided:
+    """Makes the champion before the present one champion again. Raises SpecError where there was none, ConflictError as `promote`."""
+    _check_reason(reason, is_needed=False)
+    with registry_of(home) as client:
+        log, versions = _read(client, home, model)
+        *earlier, now = champions(log.decisions) or (None,)
+        known = {version.number for version in versions}
+        back = next((number for number in reversed(earlier) if number in known), None)
+        if now is None or back is None:
+            before = f"version {now} is its first champion" if now else "it has no champion"
+            raise SpecError(f"{model} cannot go back: {before}; promote another version: study promote {model} VERSION")
+        lost = [number for number in earlier if number not in known]
+        evidence = (f"versions {', '.join(map(str, lost))} are gone from MLflow, and were passed over",) if lost else ()
+        decision = _decision(
+            kind="rolled back", champion_before=now, version=back, forced=False, reason=reason, evidence=evidence, user=user
+        )
+        _record(client, log, decision, None)
+    return Decided(model=model, decision=decision, comparison=None)
+
+
+def history(home: Home, model: str) -> History:
+    """All decisions on a model; needs MLflow's database alone, no files."""
+    with registry_of(home) as client:
+        log, _ = _read(client, home, model)
+        return History(model=model, decisions=log.decisions, tables={one.key: log.tables(one) for one in log.decisions})
+
+
+def standing_versions(home: Home, model: str | None) -> tuple[tuple[Version, bool], ...]:
+    """The versions of a model, or of all, with aliases as the log has them, and whether the files of each are at hand."""
+    if model is None and not has_database(home):
+        return ()
+    with registry_of(home) as client:
+        for name in {version.model for version in list_versions(client, model)}:
+            _read(client, home, name)
+        return tuple((version, has_files(client, home, version)) for version in list_versions(client, model))
+
+
+def _read(client: Any, home: Home, model: str) -> tuple[DecisionLog, tuple[Version, ...]]:
+    """The log, and the versions, once the aliases follow it."""
+    versions = list_versions(client, model)
+    if not versions:
+        raise UnknownModelError(f"model {model!r} has no versions; a study registers its best one: study run SPEC")
+    log = DecisionLog(client, home, model)
+    if mend_aliases(client, model, log.decisions, versions):
+        versions = list_versions(client, model)
+    return log, versions
+
+
+def _record(client: Any, log: DecisionLog, decision: Decision, of_evidence: dict[str, Any] | None) -> None:
+    """Adds the decision, and lets the aliases follow, also where somebody decides again while they are set."""
+    while True:
+        try:
+            log.append(decision, of_evidence)
+            break
+        except ConflictError:
+            # What came before may have been a refusal, after which all that was weighed still holds.
+            if (champions(log.decisions) or (None,))[-1] != decision.champion_before:
+                raise
+    num_followed = -1
+    while num_followed != len(log.decisions):
+        num_followed = len(log.decisions)
+        mend_aliases(client, log.model, log.decisions, list_versions(client, log.model))
+        log.read()
+
+
+def _challenger(model: str, number: int | None, versions: tuple[Version, ...], log: DecisionLog) -> Version:
+    if number is not None:
+        found = next((version for version in versions if version.number == number), None)
+        if found is None:
+            listed = ", ".join(str(version.number) for version in versions)
+            raise UnknownModelError(f"model {model!r} has no version {number}; it has {listed}")
+        return found
+    candidate = next((version for version in versions if names.CANDIDATE in version.aliases), None)
+    if candidate is None:
+        line = champions(log.decisions)
+        raise SpecError(
+            f"{model} has no candidate: its newest version, {versions[0].number}, was promoted before"
+            + (" and is the champion" if line and line[-1] == versions[0].number else "")
+            + f"; name a version: study promote {model} VERSION"
+        )
+    return candidate
+
+
+def _weighed(
+    client: Any, home: Home, challenger: Version, champion: int | None, versions: tuple[Version, ...]
+) -> tuple[Comparison | None, tuple[str, ...], bool]:
+    """What speaks for and against the challenger: tables, sentences, and whether it may be promoted."""
+    if champion is None:
+        return None, ("there was no champion to compare with", *_measured(challenger)), True
+    before = next((version for version in versions if version.number == champion), None)
+    if before is None:
+        return None, (f"the champion, version {champion}, is gone from MLflow, so there is nothing to compare with",), False
+    pair, source = comparable_evidence(client, home, before, challenger)
+    if pair is None:
+        return None, (source,), False
+    rules = Promotion.model_validate_json(challenger.tags.get(names.PROMOTION, "{}"))
+    comparison = compare(*pair, challenger.tags.get(names.OBJECTIVE, DEFAULT_METRIC), rules)
+    return comparison, (*sentences(comparison), source), not comparison.faults
+
+
+def _measured(version: Version) -> tuple[str, ...]:
+    interval = version.tags.get("test.accuracy_interval")
+    return (f"accuracy {version.tags['test.accuracy']} ({interval}) on the test split when it was registered",) if interval else ()
+
+
+def _decision(*, user: str | None, evidence: tuple[str, ...], **facts: Any) -> Decision:
+    short = tuple(text if len(text) <= MAX_SENTENCE else text[: MAX_SENTENCE - 1] + "…" for text in evidence)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Decision(key=uuid.uuid4().hex, time=now, user=user or current_user(), evidence=short, **facts)
+
+
+def _check_reason(reason: str | None, *, is_needed: bool) -> None:
+    if is_needed and not (reason or "").strip():
+        raise SpecError('--force overrules the evidence, and the history tells why: add --reason "…"')
+    if reason is not None and len(reason) > MAX_REASON:
+        raise SpecError(f"--reason takes at most {MAX_REASON} characters, got {len(reason)}")

@@ -1,0 +1,132 @@
+"""Registering: a classifier becomes the next version of its dataset's model."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+import trainables
+from study import names
+from study.connections.mlflow_client import addressed_to, tracking_errors
+from study.evaluation.test_evidence import TestEvidence
+from study.registry.model_card import description, with_program
+from study.registry.version_layout import CARD_FILE, CLASSIFIER, EVIDENCE, PROGRAM_FILE
+from study.study_file.promotion_rules import Promotion
+from trainables.ensemble import Ensemble
+from trainables.exporting import export_program
+from trainables.prediction import Classifier
+
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "timm", "torch", "torchvision")
+"""What a version needs to load and to predict, pinned to what made it."""
+MODEL_FILE = Path(__file__).with_name("served_model.py")
+_SETTINGS = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_UV_AUTO_DETECT": "false"}
+
+
+def register(
+    client: Any,
+    run_id: str,
+    classifier: Classifier | Ensemble,
+    example_HWC: NDArray[np.uint8],
+    *,
+    tags: Mapping[str, str],
+    card: str,
+    evidence: TestEvidence,
+    rules: Promotion,
+) -> int:
+    """Logs the classifier with a run, registers it under its dataset's name as the newest candidate, and returns the version's number.
+
+    With it go what it showed on the test split, its `card` in Markdown, the rules for its promotion, and, where it can be exported, a
+    program of `torch.export`.
+    """
+    name = names.model_name(classifier.card.dataset)
+    with tempfile.TemporaryDirectory() as scratch, tracking_errors(client.tracking_uri), addressed_to(client.tracking_uri), _quiet():
+        whole_card = with_program(card, export_program(classifier, Path(scratch, PROGRAM_FILE)))
+        _write(Path(scratch), classifier, whole_card, evidence)
+        info = _log(client, run_id, classifier, Path(scratch), example_HWC)
+        _ensure_model(client, name)
+        made = client.create_model_version(
+            name,
+            source=info.model_uri,
+            run_id=run_id,
+            tags={**tags, names.PROMOTION: rules.model_dump_json()},
+            description=description(whole_card),
+            model_id=info.model_id,
+        )
+        client.set_registered_model_alias(name, names.CANDIDATE, made.version)
+    return int(made.version)
+
+
+def _write(folder: Path, classifier: Classifier | Ensemble, card: str, evidence: TestEvidence) -> None:
+    classifier.save(folder / CLASSIFIER)
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    (folder / EVIDENCE).mkdir()
+    evidence.write(folder / EVIDENCE)
+
+
+def _ensure_model(client: Any, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _log(client: Any, run_id: str, classifier: Classifier | Ensemble, folder: Path, example_HWC: NDArray[np.uint8]) -> Any:
+    import mlflow.pyfunc
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, Schema
+
+    # Left to itself, MLflow puts the files of a run's model into the experiment `Default`, and those into the current folder.
+    logged = client.create_logged_model(client.get_run(run_id).info.experiment_id, name="model", source_run_id=run_id)
+    outputs = [ColSpec("string", "label"), *(ColSpec("float", class_name) for class_name in classifier.card.classes)]
+    return Model.log(
+        artifact_path=None,
+        model_id=logged.model_id,
+        flavor=mlflow.pyfunc,
+        run_id=run_id,
+        python_model=str(MODEL_FILE),
+        artifacts={part.stem: str(part) for part in sorted(folder.iterdir())},
+        code_paths=[next(iter(trainables.__path__))],
+        pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+        signature=ModelSignature(inputs=Schema([ColSpec(AnyType(), "image")]), outputs=Schema(outputs)),
+        input_example=pd.DataFrame({"image": [_base64_png(example_HWC)]}),
+    )
+
+
+def _base64_png(image_HWC: NDArray[np.uint8]) -> str:
+    import base64
+
+    content = BytesIO()
+    Image.fromarray(image_HWC.squeeze(2) if image_HWC.shape[2] == 1 else image_HWC).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps off the terminal what MLflow says of a pip that uv does not install, and its bars for files that it copies, and keeps it from
+    taking the current folder's pyproject.toml and uv.lock for the model's."""
+    logger, before = logging.getLogger("mlflow"), {name: os.environ.get(name) for name in _SETTINGS}
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    os.environ.update(_SETTINGS)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

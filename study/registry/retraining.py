@@ -1,0 +1,182 @@
+"""Training a registered version again, from what was recorded of it, in this process alone."""
+
+import dataclasses
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from study import names
+from study.connections.model_registry import registry_of
+from study.errors import SpecError
+from study.home import Home
+from study.planning.plan import is_registered_model
+from study.registry.version_files import fetch_weights
+from study.registry.versions import Version
+from trainables.datasets.dataset import Dataset
+from trainables.datasets.listing import find_dataset, read_manifest
+from trainables.device import device_name, find_device
+from trainables.ensemble import Ensemble
+from trainables.epoch import Epoch
+from trainables.evaluation import metrics_of
+from trainables.metrics import METRICS
+from trainables.prediction import Card, Classifier
+from trainables.recipe.tree import Recipe
+from trainables.training import Training
+
+DEFAULT_METRIC = "macro_f1"
+Watch = Callable[[int, int, Epoch, int, float], None]
+"""Told which network of how many is trained, its epoch, of how many, and the metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduced:
+    """What training a version again came to."""
+
+    metric: str
+    recorded: float
+    """On the validation split, when it was registered; of an ensemble, what its registered weights give there now."""
+    obtained: float
+    tolerance: float
+    """How far they may lie apart."""
+    because: str
+    """Why by so much."""
+    num_networks: int
+    seconds: float
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the two lie within tolerance."""
+        return abs(self.obtained - self.recorded) <= self.tolerance
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Circumstances:
+    """Of the training that was recorded, as far as they are known."""
+
+    device: str | None
+    torch: str | None
+    threads: int | None
+    micro_batch: int | None
+    """Images at once through the network, where memory did not hold a batch."""
+
+
+def reproduce(home: Home, version: Version, classifier: Classifier | Ensemble, watch: Watch) -> Reproduced:
+    """Trains each network of a version again and compares the metric that its study optimised, on the validation split.
+
+    Raises SpecError where the dataset is not the one it was trained on, and what training raises.
+    """
+    dataset = _dataset(home, version, classifier.card)
+    metric, before = version.tags.get(names.OBJECTIVE, DEFAULT_METRIC), _circumstances(home, version)
+    torch.set_num_threads(before.threads or torch.get_num_threads())
+    members = classifier.members if isinstance(classifier, Ensemble) else (classifier,)
+    start, made, best = time.monotonic(), [], math.nan
+    for number, member in enumerate(members, start=1):
+
+        def told(epoch: Epoch, num_epochs: int, value: float, number: int = number) -> None:
+            watch(number, len(members), epoch, num_epochs, value)
+
+        again, best = _trained(home, member.card, dataset, metric, before.micro_batch, told)
+        made.append(again)
+    recorded = version.tags.get(names.OBJECTIVE_VALUE)
+    is_told = recorded is not None and len(members) == 1
+    tolerance, because = _tolerance(metric, before, len(dataset.validation))
+    return Reproduced(
+        metric=metric,
+        recorded=float(recorded) if is_told and recorded is not None else _measured(classifier, dataset, metric),
+        obtained=best if is_told else _measured(Ensemble(made), dataset, metric),
+        tolerance=tolerance,
+        because=because,
+        num_networks=len(members),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _dataset(home: Home, version: Version, card: Card) -> Dataset:
+    folder = find_dataset(home.datasets, card.dataset)
+    manifest = read_manifest(folder)
+    if manifest.digest != card.dataset_digest:
+        raise SpecError(
+            f"{version.name} was trained on {card.dataset} with digest {card.dataset_digest[:12]}, and the dataset here has "
+            f"{manifest.digest[:12]}; add the same images with the same options in a STUDY_HOME that has the model's MLflow "
+            "(MLFLOW_TRACKING_URI), then try again there"
+        )
+    return Dataset.open(folder)
+
+
+def _circumstances(home: Home, version: Version) -> _Circumstances:
+    from mlflow.exceptions import MlflowException
+
+    tags: dict[str, str] = {}
+    # A run may have been deleted whose version is there.
+    with registry_of(home) as client, suppress(MlflowException):
+        tags = client.get_run(version.run_id).data.tags if version.run_id else {}
+    threads, micro_batch = version.tags.get(names.THREADS), tags.get(names.MICRO_BATCH)
+    return _Circumstances(
+        device=tags.get(names.DEVICE),
+        torch=tags.get(names.version_tag("torch")),
+        threads=None if threads is None else int(threads),
+        micro_batch=None if micro_batch is None else int(micro_batch),
+    )
+
+
+def _trained(
+    home: Home, card: Card, dataset: Dataset, metric: str, micro_batch: int | None, told: Callable[[Epoch, int, float], None]
+) -> tuple[Classifier, float]:
+    """The classifier of the best epoch, and the metric there, after all recipes that trained the weights one after the other."""
+    sign = 1 if METRICS[metric] == "maximise" else -1
+    best, weights = -math.inf, None
+    with tempfile.TemporaryDirectory() as scratch:
+        state = Path(scratch)
+        for last_epoch, recipe in (*card.earlier, (card.recipe.num_epochs, card.recipe)):
+            training = Training(_with_weights(home, recipe), dataset, device=find_device(), micro_batch=micro_batch)
+            if any(state.iterdir()):
+                training.load(state, with_other_values=True)
+            for epoch in training:
+                value = getattr(epoch.metrics, metric)
+                told(epoch, card.recipe.num_epochs, value)
+                if recipe is card.recipe and sign * value > best:
+                    best, weights = sign * value, training.weights()
+                if epoch.number == last_epoch:
+                    break
+            training.save(state)
+    assert weights is not None, "a recipe has epochs"
+    classifier = Classifier(card, weights)
+    return classifier.calibrated(dataset.validation) if card.recipe.evaluation.calibration == "temperature" else classifier, sign * best
+
+
+def _with_weights(home: Home, recipe: Recipe) -> Recipe:
+    if not is_registered_model(recipe.model.weights):
+        return recipe
+    file = fetch_weights(recipe.model.weights, home)
+    return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, weights=str(file)))
+
+
+def _measured(classifier: Classifier | Ensemble, dataset: Dataset, metric: str) -> float:
+    split = dataset.validation
+    return float(getattr(metrics_of(classifier.probabilities_of_stored(split.images), np.array(split.labels)), metric))
+
+
+def _tolerance(metric: str, before: _Circumstances, num_images: int) -> tuple[float, str]:
+    """How far a metric may be off: not at all where nothing has changed, else by what two trainings of one recipe may."""
+    here = device_name(find_device())
+    changed = [
+        f"{what} was {then}, and is {now}"
+        for what, then, now in (("the device", before.device, here), ("torch", before.torch, version_of("torch")))
+        if then is not None and then != now
+    ]
+    if before.device is not None and not changed:
+        return 1e-9, "exactly, as device, threads and torch are those of then"
+    why = "; ".join(changed) or "it is not known on which device it was trained"
+    if metric == "log_loss":
+        return 0.1, f"by 0.1, as {why}"
+    # Two standard errors of a share of that many images, at the worst; its difference under another rounding is less.
+    tolerance = 1 / math.sqrt(num_images)
+    return tolerance, f"by {tolerance:.4f} (two standard errors of a share of {num_images:,} images), as {why}"

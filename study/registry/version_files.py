@@ -1,0 +1,103 @@
+"""Fetching the files of a registered version: from this machine's disk, also where STUDY_HOME was moved, or over the network."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from study.connections.mlflow_client import addressed_to
+from study.connections.model_registry import registry_of
+from study.errors import MissingFilesError, SpecError, StudyError
+from study.home import Home
+from study.registry.version_layout import CLASSIFIER
+from study.registry.versions import Version, find_version
+
+WEIGHTS_FILE = "weights.pt"
+"""As `trainables.prediction` names it; not imported from there, which would import torch."""
+
+
+def fetch(client: Any, home: Home, version: Version, part: str) -> Path:
+    """The file or folder `part` of `study.registry.version_layout` of a version, on this machine, not to be changed.
+
+    Raises MissingFilesError where it is not to be had.
+    """
+    location = client.get_model_version_download_uri(version.model, str(version.number))
+    folder = _local_folder(location)
+    if folder is None:
+        return _downloaded(home, version, part)
+    for place in (folder, *_moved(folder, home)):
+        if (place / "artifacts" / part).exists():
+            return place / "artifacts" / part
+    if folder.exists():
+        raise MissingFilesError(f"{version.name} holds no {part}: a study of an earlier version of this program registered it")
+    raise MissingFilesError(
+        f"the files of {version.name} are neither at {folder} nor below {home.artifacts}; if its STUDY_HOME was moved, "
+        "bring the folder artifacts/ along; if it was made on another machine, use that one, or an MLflow server"
+    )
+
+
+def fetch_weights(model: str, home: Home) -> Path:
+    """The weights of a registered model (`models:/NAME/VERSION`, `models:/NAME@ALIAS`), copied into STUDY_HOME, where a cluster sees them.
+
+    Of an ensemble, those of its first member. Raises SpecError if there is no such model, or if no study made it.
+    """
+    try:
+        with registry_of(home) as client:
+            version = find_version(client, model)
+            folder = fetch(client, home, version, CLASSIFIER)
+    except StudyError as error:
+        raise SpecError(f"weights {model!r} cannot be had: {error}") from error
+    found = min(folder.rglob(WEIGHTS_FILE), default=None)
+    if found is None:
+        raise SpecError(f"weights {model!r} must be a model that a study registered; this one holds no {WEIGHTS_FILE}")
+    target = _cached(home, version) / WEIGHTS_FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copyfile(found, target))
+
+
+def has_files(client: Any, home: Home, version: Version) -> bool:
+    """Whether the version's files are at hand; those that are not on this machine's disk are taken to be."""
+    folder = _local_folder(client.get_model_version_download_uri(version.model, str(version.number)))
+    return folder is None or any(place.exists() for place in (folder, *_moved(folder, home)))
+
+
+def _local_folder(location: str) -> Path | None:
+    """The folder that an address names; None for one that is not on this machine's disk."""
+    parts = urlsplit(location)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return None if parts.scheme else Path(location)
+
+
+def _moved(folder: Path, home: Home) -> tuple[Path, ...]:
+    """Where the folder may be if it was below the `artifacts/` of a STUDY_HOME that was moved here: MLflow keeps absolute addresses."""
+    ends = [folder.parts[index + 1 :] for index, part in enumerate(folder.parts) if part == home.artifacts.name]
+    return tuple(home.artifacts.joinpath(*end) for end in ends if end)
+
+
+def _downloaded(home: Home, version: Version, part: str) -> Path:
+    """Kept, as the files of a version never change."""
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    target = _cached(home, version) / part
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.fetched_models) as unfinished:
+        try:
+            with addressed_to(home.tracking_uri):
+                found = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/artifacts/{part}", dst_path=unfinished))
+        except (MlflowException, OSError) as error:
+            raise MissingFilesError(f"{part} of {version.name} cannot be fetched: {error}") from error
+        if not found.exists() or (found.is_dir() and not any(found.iterdir())):
+            raise MissingFilesError(f"{version.name} holds no {part}: a study of an earlier version of this program registered it")
+        if not target.exists():
+            found.rename(target)
+    return target
+
+
+def _cached(home: Home, version: Version) -> Path:
+    """The last part of the source is a name that no other version has, also where a database was made anew."""
+    return home.fetched_models / f"{version.model}-{version.number}-{version.source.rstrip('/').rpartition('/')[2]}"

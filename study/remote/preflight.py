@@ -1,0 +1,59 @@
+"""What must hold on the cluster before a study begins there, so that one message says what is wrong and nothing is left behind."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cluster.connection import connected
+from cluster.nodes import nodes
+from study.disk_space import check_disk_space
+from study.errors import StudyError, TrackingError
+from study.execution.capacity import check_fits
+from study.home import Home
+from study.planning.plan import check_name_is_free, plan_study
+from study.study_file.study_spec import StudySpec
+
+START_MLFLOW = (
+    "start one that all nodes reach, such as `mlflow server --host HEAD --backend-store-uri postgresql://…`, and set MLFLOW_TRACKING_URI"
+)
+
+
+def check_arrival(spec: StudySpec, *, is_new: bool) -> Home:
+    """Checks the study against what the cluster has: its STUDY_HOME, which is returned, its MLflow, its datasets, its GPUs.
+
+    Raises StudyError, ClusterError, or what `plan_study` raises; changes nothing.
+    """
+    home = check_home()
+    check_tracking_is_a_server(os.environ.get("MLFLOW_TRACKING_URI"))
+    plan = plan_study(spec, home)
+    if is_new:
+        check_name_is_free(plan)
+    _check_resources(spec)
+    return home
+
+
+def check_tracking_is_a_server(tracking_uri: str | None) -> None:
+    """Raises TrackingError unless the address can be reached from other machines, as far as its form tells."""
+    if not tracking_uri or urlsplit(tracking_uri).scheme.split("+")[0] in ("sqlite", "file", ""):
+        raise TrackingError(
+            f"a cluster needs an MLflow server, as its nodes cannot share a file; MLFLOW_TRACKING_URI is {tracking_uri or 'not set'}: "
+            f"{START_MLFLOW}"
+        )
+
+
+def check_home() -> Home:
+    """The cluster's STUDY_HOME. Raises StudyError if it is not named, cannot be written, or is full."""
+    named = os.environ.get("STUDY_HOME")
+    if not named or not Path(named).is_absolute():
+        raise StudyError(
+            f"STUDY_HOME is {named or 'not set'} on the cluster; it must name a folder that all nodes share: "
+            "submit with --home /shared/folder, or set it where Ray is started"
+        )
+    home = Home.current()
+    check_disk_space(home)
+    return home
+
+
+def _check_resources(spec: StudySpec) -> None:
+    with connected():
+        check_fits(spec.resources, nodes())

@@ -1,1 +1,0 @@
-"""Reports: what the terminal shows, as tables for a person or as JSON."""

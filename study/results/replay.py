@@ -1,0 +1,184 @@
+"""A study's recorded curves under another rule of early stopping: what it would have saved, and what it would have lost."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from study.errors import SpecError
+from study.home import Home
+from study.results.study_result import StudyResult, find_study
+from study.search.record.trial import Trial
+from study.stopping.early_stopping import EarlyStopping, build_rules
+from study.stopping.groups import group_at
+from study.stopping.simulation import Curve, Ending, simulate
+from study.study_file.study_spec import StudySpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppedTrial:
+    """A trial that the rule would have stopped, or let wait to the end."""
+
+    trial: int
+    epoch: int
+    """Its last."""
+    num_recorded: int
+    """Epochs that it really had."""
+    value: float | None
+    """The objective at its best epoch up to there; None where it was no number."""
+    lost: float
+    """What its recorded value is better than that; at least 0."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Winner:
+    """The trial that is best by validation."""
+
+    trial: int
+    value: float
+    rank: int
+    """By what was recorded, from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """A study as it would have gone. A trial that really ended early has no curve after that: its end counts as its end here, too."""
+
+    study: str
+    metric: str
+    early_stopping: EarlyStopping
+    slots: int
+    """Trials at once."""
+    num_trials: int
+    """Those with at least one recorded epoch."""
+    num_cut_short: int
+    """Of them, those that the rule would have let go on where their recorded curves end before they are complete."""
+    epochs_recorded: int
+    epochs_spent: int
+    seconds_recorded: float
+    """Of training and validating, all trials together."""
+    seconds_spent: float
+    """The same by the rule, where each of a trial's epochs takes as long as its others."""
+    stopped: tuple[StoppedTrial, ...]
+    """By number."""
+    recorded_winner: Winner | None
+    winner: Winner | None
+
+    @property
+    def epochs_saved(self) -> int:
+        """Of those recorded."""
+        return self.epochs_recorded - self.epochs_spent
+
+    @property
+    def is_winner_lost(self) -> bool:
+        """Whether another trial would have won."""
+        return self.recorded_winner is not None and (self.winner is None or self.winner.trial != self.recorded_winner.trial)
+
+    @property
+    def regret(self) -> float | None:
+        """How much better the recorded winner's value is than that of the trial that would have won."""
+        if self.recorded_winner is None or self.winner is None:
+            return None
+        return abs(self.recorded_winner.value - self.winner.value)
+
+
+def replay_named(
+    home: Home, name: str, *, rule: str, first_rung: float | None = None, reduction: int | None = None, slots: int = 1
+) -> Replay:
+    """The study of that name under another rule; what is not given is as in its study file.
+
+    Raises UnknownStudyError or SpecError.
+    """
+    result = find_study(home, name)
+    _check_replayable(result, rule)
+    given = {"rule": rule, "first_rung": first_rung, "reduction": reduction}
+    wanted = {key: value for key, value in given.items() if value is not None}
+    written = result.spec.to_dict()
+    early_stopping = {**written["early_stopping"], "brackets": None, **wanted}
+    return replay_study(result, StudySpec.parse({**written, "early_stopping": early_stopping}).early_stopping, slots=slots)
+
+
+def _check_replayable(result: StudyResult, rule: str) -> None:
+    if result.spec.early_stopping.rule == "pbt":
+        raise SpecError(
+            f"study {result.spec.study!r} ran under pbt, whose trials go on from others' checkpoints: a curve of it tells what several "
+            "configurations came to one after another, and cannot be replayed; replay a study that ran under another rule"
+        )
+    if rule == "pbt":
+        raise SpecError(
+            "pbt cannot be replayed: it trains copies of trials on with other values, of which no study has recorded a curve; "
+            "choose asha, promotion, hyperband, median or none"
+        )
+
+
+def replay_study(result: StudyResult, early_stopping: EarlyStopping, *, slots: int = 1) -> Replay:
+    """The trials of a study in the order of their numbers, `slots` at once, under `early_stopping`."""
+    maximise = result.spec.objective.maximise
+    curves = {trial.number: _curve(trial, result.spec.budget.epochs) for trial in result.trials if trial.values}
+    endings = simulate(list(curves.values()), build_rules(early_stopping, maximise), slots)
+    trials = [trial for trial in result.trials if trial.number in curves]
+    ranks = {trial.number: rank for rank, trial in enumerate(result.leaderboard, start=1)}
+    best = result.best
+    winner = _winner(trials, endings, maximise)
+    return Replay(
+        study=result.spec.study,
+        metric=result.spec.objective.metric,
+        early_stopping=early_stopping,
+        slots=slots,
+        num_trials=len(trials),
+        num_cut_short=sum(trial.state != "complete" and endings[trial.number].decision.action == "continue" for trial in trials),
+        epochs_recorded=sum(len(trial.values) for trial in trials),
+        epochs_spent=sum(_num_epochs(trial, endings) for trial in trials),
+        seconds_recorded=sum(trial.seconds for trial in trials),
+        seconds_spent=sum(_num_epochs(trial, endings) * curves[trial.number].epoch_seconds for trial in trials),
+        stopped=tuple(
+            _stopped(trial, endings[trial.number], maximise) for trial in trials if endings[trial.number].decision.action != "continue"
+        ),
+        recorded_winner=None
+        if best is None or best.value is None
+        else Winner(trial=best.number, value=best.value, rank=ranks[best.number]),
+        winner=None if winner is None else Winner(trial=winner[0], value=winner[1], rank=ranks[winner[0]]),
+    )
+
+
+def _curve(trial: Trial, num_epochs: int) -> Curve:
+    return Curve(
+        trial=trial.number,
+        values=trial.values,
+        num_epochs=num_epochs,
+        group_at=lambda epoch: group_at(trial.point, epoch, num_epochs),
+        epoch_seconds=trial.seconds / len(trial.values),
+    )
+
+
+def _num_epochs(trial: Trial, endings: Mapping[int, Ending]) -> int:
+    return sum(epoch <= endings[trial.number].epoch for epoch in trial.values)
+
+
+def _stopped(trial: Trial, ending: Ending, maximise: bool) -> StoppedTrial:
+    value = _best_value(trial, ending.epoch, maximise)
+    return StoppedTrial(
+        trial=trial.number,
+        epoch=ending.epoch,
+        num_recorded=len(trial.values),
+        value=value,
+        lost=0.0 if value is None or trial.value is None else abs(trial.value - value),
+        reason=ending.decision.reason,
+    )
+
+
+def _winner(trials: list[Trial], endings: Mapping[int, Ending], maximise: bool) -> tuple[int, float] | None:
+    """Number and value of the best, complete trials before those stopped early, as the record chooses it."""
+    sign = 1 if maximise else -1
+    ranked = []
+    for trial in trials:
+        value = _best_value(trial, endings[trial.number].epoch, maximise)
+        if value is not None and trial.is_feasible and trial.state in ("complete", "pruned"):
+            is_complete = trial.state == "complete" and endings[trial.number].decision.action == "continue"
+            ranked.append(((is_complete, sign * value, -trial.number), trial.number, value))
+    return max(ranked)[1:] if ranked else None
+
+
+def _best_value(trial: Trial, up_to: int, maximise: bool) -> float | None:
+    values = [value for epoch, value in trial.values.items() if epoch <= up_to and math.isfinite(value)]
+    return (max if maximise else min)(values) if values else None

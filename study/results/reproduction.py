@@ -1,0 +1,102 @@
+"""What the reproduction of a named recipe came to, kept in its study's folder."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from search_spaces.named_recipe import NamedRecipe
+from study.study_file.study_spec import StudySpec
+
+REPRODUCTION_FILE = "reproduction.json"
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """A named recipe trained with some seeds, each measured on the sealed test split."""
+
+    recipe: str
+    metric: str
+    stated: float | None
+    """What the source says; None where it says nothing."""
+    values: tuple[float, ...]
+    """The metric on the test split, by seed."""
+    validation: tuple[float, ...]
+    """The same on the validation split, at each seed's best epoch."""
+    num_images: int
+    """Of the test split."""
+    epochs: tuple[int, ...]
+    """Trained, by seed."""
+    scaled_down: tuple[str, ...]
+    """In what the training was less, or other, than the recipe."""
+    not_rebuilt: str | None
+    """What keeps the source's own measurement from being rebuilt."""
+    seconds: float
+    """Of training and validating, all seeds together."""
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return fmean(self.values)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Ends of the 95 % interval: of the mean over seeds (Student's t), or for one seed of an accuracy (Wilson score)."""
+        from scipy.stats import binomtest, t
+
+        if len(self.values) > 1:
+            half = float(t.ppf((1 + CONFIDENCE) / 2, len(self.values) - 1)) * stdev(self.values) / math.sqrt(len(self.values))
+            return self.mean - half, self.mean + half
+        if self.metric != "accuracy":
+            return None
+        ends = binomtest(round(self.mean * self.num_images), self.num_images).proportion_ci(CONFIDENCE, method="wilson")
+        return float(ends.low), float(ends.high)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the interval covers or exceeds what the source states."""
+        if self.stated is None:
+            return "no number stated"
+        low, high = self.interval or (self.mean, self.mean)
+        outcome = "exceeded" if low > self.stated else "reproduced" if high >= self.stated else "below"
+        return f"{outcome}, scaled down" if self.scaled_down else outcome
+
+    def write(self, folder: Path) -> None:
+        """Puts the reproduction into its study's folder."""
+        (folder / REPRODUCTION_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Reproduction | None":
+        """The reproduction in a study's folder; None where there is none."""
+        file = folder / REPRODUCTION_FILE
+        if not file.exists():
+            return None
+        tree = json.loads(file.read_text(encoding="utf-8"))
+        lists = ("values", "validation", "epochs", "scaled_down")
+        return cls(**{**tree, **{name: tuple(tree[name]) for name in lists}})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproductions:
+    """What became of several recipes."""
+
+    done: tuple[Reproduction, ...]
+    not_run: Mapping[str, str] = field(default_factory=dict)
+    """Why, by recipe."""
+
+
+def scaled_down(spec: StudySpec, recipe: NamedRecipe) -> tuple[str, ...]:
+    """In what the study's training is less, or other, than the recipe: one phrase for each."""
+    phrases: dict[str, Callable[[Any], str]] = {
+        "train_images": lambda value: f"{value:,} images",
+        "image_size": lambda value: f"{value} px",
+        "weights": lambda value: f"weights {Path(str(value)).name}",
+    }
+    changed = [phrase(spec.fix[name]) for name, phrase in phrases.items() if spec.fix.get(name) != recipe.point.get(name)]
+    if spec.budget.epochs != recipe.epochs:
+        changed.append(f"{spec.budget.epochs} of {recipe.epochs} epochs")
+    return tuple(changed)

@@ -1,0 +1,177 @@
+"""The result of a study: what its record and its final measurement say, for a program, a notebook or the terminal."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from study.errors import UnknownStudyError
+from study.evaluation.confirmation import Confirmation
+from study.evaluation.final_result import Final
+from study.home import Home
+from study.results.cost import Cost
+from study.results.reproduction import Reproduction
+from study.search.record.lineage import lineage_rows, replaced
+from study.search.record.pareto import pareto_front
+from study.search.record.storage import SPEC_FILE
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Trial
+from study.study_file.edits import edits, steered_budget
+from study.study_file.study_spec import StudySpec
+
+_OF_MANY = ("point", "metrics", "measures", "objectives", "lineage")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """A study as far as it has come."""
+
+    spec: StudySpec
+    folder: Path
+    trials: tuple[Trial, ...]
+    """By number."""
+    leaderboard: tuple[Trial, ...]
+    """Those that reported a value, the best first."""
+    best: Trial | None
+    """By the first objective on validation, complete trials before those stopped early; none that misses a constraint."""
+    pareto: tuple[Trial, ...]
+    """With several objectives, the complete trials of which no other is better in all; empty with one."""
+    confirmation: Mapping[str, Trial]
+    """Further trainings of the best configurations, by name; empty where none began."""
+    final: Final | None
+    """Test result and registered version; None until the study has come to its end."""
+    reproduction: Reproduction | None
+    """What a study that reproduces a recipe came to."""
+    run_id: str | None
+    """Its MLflow run."""
+    seconds: float
+    """Wall-clock time of the search."""
+    receipt: Cost
+    """What it cost."""
+    is_extended: bool
+    """Whether it was given more since it came to its end, or to that of its search."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "StudyResult":
+        """The study in `folder`, running or ended."""
+        record = StudyRecord.open(folder)
+        facts = record.facts
+        spec, trials = StudySpec.read(folder / SPEC_FILE), record.trials
+        return cls(
+            spec=spec,
+            folder=folder,
+            trials=trials,
+            leaderboard=record.leaderboard(),
+            best=record.best(),
+            pareto=pareto_front(trials, spec.objectives) if len(spec.objectives) > 1 else (),
+            confirmation=_trainings(folder),
+            final=Final.read(folder),
+            reproduction=Reproduction.read(folder),
+            run_id=facts.get("run_id"),
+            seconds=facts.get("seconds", 0.0),
+            receipt=Cost.of(record, spec.budget.epochs, folder),
+            is_extended="num_edits_at_end" in facts and any(edit.kind == "extend" for edit in edits(folder)[facts["num_edits_at_end"] :]),
+        )
+
+    @property
+    def state(self) -> str:
+        """`finished`, or how many of the budget's trials have ended."""
+        if self.has_ended:
+            return "finished"
+        if self.confirmation and self.final is None:
+            ended = sum(training.has_ended for training in self.confirmation.values())
+            return f"{ended} of {len(self.confirmation)} trainings that confirm the best ended"
+        num_trials = steered_budget(self.spec.budget, edits(self.folder)).trials
+        gone = replaced(self.trials)
+        return f"{sum(trial.has_ended and trial.number not in gone for trial in self.trials)} of {num_trials} trials ended"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the test split has been opened for it, and nothing was asked since: nothing is left to do."""
+        return (self.final is not None or self.reproduction is not None) and not self.is_extended
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "study": self.spec.study,
+            "dataset": self.spec.dataset,
+            "state": self.state,
+            "objective": self.spec.objective.metric,
+            "objectives": [objective.metric for objective in self.spec.objectives],
+            "constraints": list(self.spec.constraints),
+            "seconds": self.seconds,
+            "cost": self.receipt.sums,
+            "run_id": self.run_id,
+            "best": None if self.best is None else self.best.number,
+            "pareto": [trial.number for trial in self.pareto],
+            "final": None if self.final is None else asdict(self.final),
+            "confirmation": [_training_row(name, training) for name, training in self.confirmation.items()],
+            "reproduction": None if self.reproduction is None else asdict(self.reproduction),
+            "leaderboard": [trial_row(trial) for trial in self.leaderboard],
+            "failed": [{"trial": trial.number, "reason": trial.reason} for trial in self.trials if trial.state == "failed"],
+            "infeasible": [{"trial": trial.number, "reason": trial.reason} for trial in self.trials if trial.state == "infeasible"],
+        }
+
+    def to_frame(self) -> Any:
+        """The leaderboard as a pandas DataFrame, one column for each dimension."""
+        import pandas as pd
+
+        rows = [trial_row(trial) for trial in self.leaderboard]
+        return pd.DataFrame(
+            [
+                {**{key: value for key, value in row.items() if key not in _OF_MANY}, **row["metrics"], **row["measures"], **row["point"]}
+                for row in rows
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame().to_html(index=False))
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """One line of a leaderboard, as plain values."""
+    return {
+        "trial": trial.number,
+        "state": trial.state,
+        "value": trial.value,
+        "best_epoch": trial.best_epoch,
+        "epochs": len(trial.values),
+        "seconds": round(trial.seconds, 2),
+        "origin": trial.origin,
+        "continues": None if trial.continues is None else trial.continues.trial,
+        "reason": trial.reason,
+        "run_id": trial.run_id,
+        "feasible": trial.is_feasible,
+        "objectives": dict(trial.objectives),
+        "metrics": dict(trial.metrics),
+        "measures": dict(trial.measures),
+        "point": dict(trial.point),
+        "lineage": [] if trial.continues is None else lineage_rows(trial),
+    }
+
+
+def _trainings(folder: Path) -> dict[str, Trial]:
+    confirmation = Confirmation.read(folder)
+    return {} if confirmation is None else {confirmation.name(trial.number): trial for trial in confirmation.record.trials}
+
+
+def _training_row(name: str, training: Trial) -> dict[str, Any]:
+    """A further training, as plain values; its configuration is its trial's."""
+    row = trial_row(training)
+    return {
+        "training": name,
+        **{key: row[key] for key in ("state", "value", "best_epoch", "epochs", "seconds", "reason", "run_id", "metrics")},
+    }
+
+
+def list_studies(home: Home) -> tuple[StudyResult, ...]:
+    """All studies of a home, by name."""
+    return tuple(StudyResult.read(file.parent) for file in sorted(home.studies.glob(f"*/{SPEC_FILE}")))
+
+
+def find_study(home: Home, name: str) -> StudyResult:
+    """The study of that name. Raises UnknownStudyError."""
+    known = sorted(file.parent.name for file in home.studies.glob(f"*/{SPEC_FILE}"))
+    if name not in known:
+        raise UnknownStudyError(f"unknown study {name!r}; known: {', '.join(known) or 'none'}")
+    return StudyResult.read(home.studies / name)

@@ -1,0 +1,1 @@
+"""Population-based training: trials that go on from other trials' checkpoints with changed values."""

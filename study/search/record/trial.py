@@ -1,0 +1,89 @@
+"""One trial, as the record knows it, what its process reports of an epoch, and what a process is given to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from search_spaces.space import Point
+from study.search.record.continuation import Continues
+
+State = Literal["waiting", "running", "paused", "complete", "pruned", "infeasible", "failed"]
+"""A paused trial waits at a rung; an infeasible one cannot be trained at all, for want of memory say, which the sampler learns."""
+End = Literal["complete", "pruned", "infeasible", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What is known of one trial."""
+
+    number: int
+    state: State
+    point: Point
+    origin: str | None
+    """The named recipe or point of the study file that it starts from, or the trial that it continues; None where the sampler drew it."""
+    continues: Continues | None = None
+    """Where it began, if it went on from another trial's checkpoint: its point alone did not make its weights then."""
+    values: Mapping[int, float]
+    """The first objective by epoch."""
+    best_epoch: int | None
+    value: float | None
+    """The first objective at its best epoch."""
+    metrics: Mapping[str, float]
+    """All validation metrics at the best epoch."""
+    measures: Mapping[str, float]
+    """What was measured beside the metrics, by the names of `study.study_file.measures`."""
+    objectives: Mapping[str, float | None]
+    """Every objective of the study by name, in order; None while it is not known."""
+    violations: Mapping[str, float]
+    """How far each constraint of which something is known is missed; at most 0 where it is kept."""
+    seconds: float
+    """Spent training and validating."""
+    run_id: str | None
+    """Its MLflow run."""
+    reason: str | None
+    """Why it failed or was stopped."""
+    retries: tuple[str, ...]
+    """Why it was begun again, once for each time."""
+    facts: Mapping[str, Any]
+    """What else was noted of it: JSON values."""
+    ended: float | None
+    """When it ended, in seconds since 1970."""
+
+    @property
+    def last_epoch(self) -> int:
+        """How far its weights have come: with the epochs before its own, where it continues another trial."""
+        return max(self.values, default=0 if self.continues is None else self.continues.epoch)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state in ("complete", "pruned", "infeasible", "failed")
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether it can be trained and misses no constraint, as far as is known."""
+        return self.state != "infeasible" and all(violation <= 0 for violation in self.violations.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One epoch of a trial, as its process tells it."""
+
+    epoch: int
+    value: float
+    metrics: Mapping[str, float]
+    seconds: float
+    """Of this epoch."""
+    run_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Next:
+    """A trial to start, or to go on with from its checkpoint."""
+
+    number: int
+    point: Point
+    attempt: int
+    """How often it began before in this execution."""
+    continues: Continues | None
+    """Where it begins, if that is another trial's checkpoint."""

@@ -1,0 +1,1 @@
+"""Samplers: which configuration comes next."""

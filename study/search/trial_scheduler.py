@@ -1,0 +1,253 @@
+"""The course of a search: which trial starts or goes on next, and what becomes of one that reported, broke or was lost."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from search_spaces.space import Point, SearchSpace
+from study.names import trial_name
+from study.search.limits import Limits
+from study.search.pbt.generations import Generations
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Next, Trial
+from study.search.reporting import record_epoch
+from study.search.sampling.start_points import start_points
+from study.stopping.decision import CONTINUE, Decision, Generation
+from study.stopping.groups import group_at
+from study.stopping.rule_set import RuleSet
+from study.study_file.edits import Edit, edits, is_stopped, killed, pinned, steered_budget
+
+
+class TrialScheduler:
+    """Decides by the record alone, so that a study that was killed goes on as one that was not. Knows nothing of Ray.
+
+    Trials that the record holds as running when the course begins were cut off by the death of an earlier driver: they come first,
+    under their own numbers. Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        record: StudyRecord,
+        space: SearchSpace,
+        seed: int,
+        epochs: int,
+        rule: RuleSet,
+        limits: Limits,
+        folder: Path,
+        retries: int,
+        steering: Callable[[], tuple[Edit, ...]] | None = None,
+        generations: Generations | None = None,
+        on_change: Callable[[int], None] = lambda number: None,
+    ) -> None:
+        """`steering` gives what was asked of the study; unless given, all that its folder holds. `generations` are those of a rule that
+        has a population. `on_change` is told of each trial that begins or ends without its own process's word.
+        """
+        self._record = record
+        self._space = space
+        self._seed = seed
+        self._epochs = epochs
+        self._rule = rule
+        self._limits = limits
+        self._asked = steering or partial(edits, folder)
+        self._retries = retries
+        self._generations = generations
+        self._on_change = on_change
+        self._budget = limits.budget  # as the study file has it
+        self._waiting: list[int] = []
+        self._paused: set[int] = set()
+        self._running: set[int] = set()
+        self._attempts: dict[int, int] = {}
+        self._points: dict[int, Point] = {}
+        self._edits: tuple[Edit, ...] = self._asked()
+        self._num_edits_taken: int = record.facts.get("num_edits_taken", 0)
+        self._enqueued = {trial.facts["edit"] for trial in record.trials if "edit" in trial.facts}
+        limits.budget = steered_budget(limits.budget, self._edits[: self._num_edits_taken])
+        for trial in record.trials:
+            if trial.state != "waiting":
+                self._points[trial.number] = trial.point
+                rule.replay(trial.number, trial.values, epochs, partial(self._group, trial.number))
+            if trial.state == "paused":
+                self._paused.add(trial.number)
+        if generations is not None and generations.last is not None:
+            self._bring_about(generations, generations.last)
+            self._waiting.clear()
+        for trial in record.trials:
+            if trial.state == "running" and self._is_still_going(trial):
+                self._waiting.append(trial.number)
+        self.steer()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody asked the study to stop."""
+        return is_stopped(self._edits)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing runs and nothing more will start."""
+        return not self._running and (self.is_stopped or not self._may_go_on())
+
+    def steer(self) -> None:
+        """Takes in what was asked of the study since the last time."""
+        self._edits = self._asked()
+        if len(self._edits) == self._num_edits_taken:
+            return
+        self._limits.budget = steered_budget(self._budget, self._edits)
+        for number, edit in enumerate(self._edits):
+            # The driver may have died between a trial's coming into the record and the note that its edit was taken.
+            if number >= self._num_edits_taken and edit.kind == "enqueue" and number not in self._enqueued:
+                (start,) = start_points([edit.origin or dict(edit.point)], self._space, {})
+                self._record.enqueue(self._space, start.point, edit.origin or f"enqueued by {edit.user}", edit=number)
+        self._num_edits_taken = len(self._edits)
+        self._record.note(num_edits_taken=self._num_edits_taken)
+
+    def next_trial(self) -> Next | None:
+        """The trial that a free slot takes; None while there is none."""
+        self.steer()
+        if self.is_stopped or not self._may_go_on():
+            return None
+        if self._generations is not None and (generation := self._next_generation()) is not None:
+            self._generations.note(generation)
+            self._bring_about(self._generations, generation)
+        promoted = self._promotable()
+        if promoted is not None:
+            self._paused.discard(promoted)
+            self._record.unpause(promoted)
+            return self._going(promoted)
+        if self._waiting:
+            return self._going(self._waiting.pop(0))
+        if not self._limits.allow_another():
+            return None
+        asked = self._record.ask(self._space, self._seed, pinned(self._edits))
+        if asked is None:
+            return None
+        number, self._points[asked[0]] = asked
+        self._limits.num_started += 1
+        return self._going(number)
+
+    def judge(self, number: int, result: Mapping[str, Any]) -> bool:
+        """Records what a trial's process told, and says whether the trial goes on there."""
+        outcome = result["outcome"]
+        if outcome == "broken":
+            self.break_off(number, result["reason"])
+            return False
+        if outcome in ("failed", "infeasible"):
+            self._end(number, outcome, result["reason"])
+            return False
+        decision = self._report(number, result)
+        self.steer()
+        if outcome == "complete":
+            self._end(number, "complete")
+            return False
+        if number in (by := killed(self._edits)):
+            self._end(number, "pruned", f"killed by {by[number]}")
+        elif (reason := self._limits.reason_to_end()) is not None:
+            self._end(number, "pruned", reason)
+        else:
+            self._obey(number, decision)
+        if self.is_stopped:
+            self._running.discard(number)  # the record has it as running: the next execution goes on with it
+        return number in self._running
+
+    def break_off(self, number: int, reason: str, *, counts: bool = True) -> None:
+        """A trial's process died or broke: the trial goes on from its checkpoint, unless that happened too often.
+
+        `counts` is False where the trial is not to blame, as its node was lost.
+        """
+        if number in self._paused:
+            return  # it has left its process, with a checkpoint
+        self._running.discard(number)
+        if counts and self._record.note_retry(number, reason) > self._retries:
+            self._end(number, "failed", f"{reason} (after {self._retries} retries)" if self._retries else reason)
+        else:
+            self._waiting.append(number)
+
+    def conclude(self) -> None:
+        """Ends the trials that still wait when the budget is spent; those of a study that was stopped go on waiting."""
+        if self.is_stopped or self._may_go_on():
+            return
+        reason = self._limits.reason_to_end() or "the study's trials are spent"
+        for number in sorted([*self._paused, *self._waiting]):
+            self._end(number, "pruned", f"waited at epoch {self._record.trial(number).last_epoch} when {reason}")
+            self._on_change(number)
+        self._paused.clear()
+        self._waiting.clear()
+
+    def _may_go_on(self) -> bool:
+        if self._limits.reason_to_end() is not None:
+            return False
+        return bool(self._waiting) or self._may_ask() or self._promotable() is not None or self._next_generation() is not None
+
+    def _is_still_going(self, trial: Trial) -> bool:
+        """Judges the last recorded epoch of a trial that was cut off: the driver may have died before it could obey the decision."""
+        if self._generations is not None and self._generations.let_go_on(trial.number, trial.last_epoch):
+            return True
+        if trial.values and (last := max(trial.values)) < self._epochs:
+            self._obey(
+                trial.number, self._rule.on_epoch(trial.number, last, self._epochs, trial.values[last], self._group(trial.number, last))
+            )
+        return self._record.trial(trial.number).state == "running"
+
+    def _promotable(self) -> int | None:
+        return self._rule.trial_to_unpause(self._paused, is_closing=self._is_quiet())
+
+    def _next_generation(self) -> Generation | None:
+        if self._generations is None or not self._paused or not self._is_quiet():
+            return None
+        return self._generations.next(self._rule, self._paused, killed(self._edits))
+
+    def _bring_about(self, generations: Generations, generation: Generation) -> None:
+        """Lets a generation begin, or what a driver that died left of it: what has begun, or ended, stays as it is."""
+        children = generations.children(generation, pinned(self._edits))
+        changed = [child.number for child in children]
+        for place, child in zip(generation.parents, children, strict=True):
+            self._points[child.number] = child.point
+            self._paused.discard(place)
+            if not self._record.trial(place).has_ended:
+                self._end(place, "pruned", f"replaced by {trial_name(child.number)} at epoch {generation.epoch}")
+                changed.append(place)
+        kept = generations.let_go(generation, self._paused)
+        self._paused -= kept
+        self._waiting = sorted([*self._waiting, *kept, *(child.number for child in children)])
+        for number in changed:
+            self._on_change(number)
+
+    def _is_quiet(self) -> bool:
+        """Whether no trial runs or is about to, and none can start."""
+        return not (self._running or self._waiting or self._may_ask())
+
+    def _may_ask(self) -> bool:
+        return self._limits.allow_another() and not self._record.is_exhausted(self._space, pinned(self._edits))
+
+    def _going(self, number: int) -> Next:
+        attempt = self._attempts.get(number, 0)
+        self._attempts[number] = attempt + 1
+        self._running.add(number)
+        continues = self._record.trial(number).continues
+        return Next(number=number, point=self._points[number], attempt=attempt, continues=continues)
+
+    def _report(self, number: int, result: Mapping[str, Any]) -> Decision:
+        """Records an epoch and asks the rule, which must know of every epoch; one that was told before has been judged."""
+        if not record_epoch(self._record, number, result):
+            return CONTINUE
+        self._limits.count_epoch(result["seconds"])
+        epoch: int = result["epoch"]
+        return self._rule.on_epoch(number, epoch, self._epochs, result["value"], self._group(number, epoch))
+
+    def _obey(self, number: int, decision: Decision) -> None:
+        if decision.action == "pause":
+            self._running.discard(number)
+            self._paused.add(number)
+            self._record.pause(number)
+        elif decision.action == "stop":
+            self._end(number, "pruned", decision.reason)
+
+    def _group(self, number: int, epoch: int) -> str:
+        return group_at(self._points[number], epoch, self._epochs)
+
+    def _end(self, number: int, state: Any, reason: str | None = None) -> None:
+        self._running.discard(number)
+        self._record.finish(number, state, reason)
+        self._limits.count_end(self._record.trial(number))
+        self._record.note(seconds=self._limits.seconds)

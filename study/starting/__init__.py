@@ -1,1 +1,0 @@
-"""Starting: the configurations that a study tries before the sampler's own."""

@@ -1,0 +1,1 @@
+"""Early stopping: rules that compare trials by their recorded epochs."""

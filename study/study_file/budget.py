@@ -1,0 +1,48 @@
+"""What a study may spend: on its search, and on training the best configurations again."""
+
+from pydantic import Field
+
+from study.errors import SpecError
+from study.stopping.early_stopping import EarlyStopping
+from study.written import Written
+
+
+class Budget(Written):
+    """What a study may spend; it ends with the first of these that is spent."""
+
+    trials: int = Field(20, ge=1, le=1_000_000)
+    epochs: int = Field(10, ge=1, le=100_000)
+    """Epochs of a trial that is not stopped early."""
+    hours: float | None = Field(None, gt=0)
+    """Wall-clock limit of the search; trials that run when it ends are stopped."""
+    gpu_hours: float | None = Field(None, gt=0)
+    """Of training and validating, all trials together, times the GPUs of each."""
+    total_epochs: int | None = Field(None, ge=1)
+    """Of all trials together."""
+    target: float | None = None
+    """A value of the objective that is good enough: once a complete trial has it, the study ends."""
+    no_improvement: int | None = Field(None, ge=1)
+    """Trials in a row without a better one, after which the study ends."""
+
+
+class Confirm(Written):
+    """After the search, the best configurations by validation are trained again, and chosen by the mean over these trainings.
+
+    The trainings come in addition to the budget: neither `trials` nor `hours` nor `gpu_hours` counts them.
+    """
+
+    top: int = Field(3, ge=1, le=100)
+    """Configurations, the best first, by the first objective."""
+    seeds: int = Field(3, ge=2, le=100)
+    """Trainings of each, all epochs long, each with a seed of its own; one alone would say nothing of the noise."""
+
+
+def check_confirmable(confirm: Confirm, budget: Budget, early_stopping: EarlyStopping) -> None:
+    """Raises SpecError where there is less to confirm than asked, or nothing that could be trained again."""
+    if confirm.top > budget.trials:
+        raise SpecError(f"confirm.top is {confirm.top} but budget.trials is {budget.trials}; lower it, or let the search try more")
+    if early_stopping.rule == "pbt":
+        raise SpecError(
+            "confirm cannot follow early_stopping 'pbt': its trials go on from others' checkpoints with changed values, "
+            "so no configuration alone trains them again; leave confirm away, or choose asha, promotion, hyperband, median or none"
+        )

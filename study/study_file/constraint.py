@@ -1,0 +1,51 @@
+"""A bound that a study's configurations must keep."""
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from study.errors import SpecError
+from study.study_file.measures import MEASURES
+from trainables.metrics import METRICS
+
+_FORM = re.compile(r"\s*(?P<name>\w+)\s*(?P<relation><=|>=)\s*(?P<bound>\S+)\s*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraint:
+    """`name <= bound` or `name >= bound`, of a metric at the best epoch or of a measure."""
+
+    name: str
+    relation: Literal["<=", ">="]
+    bound: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Constraint":
+        """The constraint that a person wrote. Raises SpecError."""
+        found = _FORM.fullmatch(text)
+        bound = None if found is None else _number(found["bound"])
+        if found is None or bound is None:
+            raise SpecError(f"a constraint reads NAME <= NUMBER or NAME >= NUMBER, such as 'parameters_million <= 5'; got {text!r}")
+        known = (*MEASURES, *METRICS)
+        if found["name"] not in known:
+            close = difflib.get_close_matches(found["name"], known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise SpecError(f"the constraint {text!r} names {found['name']!r}; known: {', '.join(known)}{hint}")
+        return cls(name=found["name"], relation="<=" if found["relation"] == "<=" else ">=", bound=bound)
+
+    def violation(self, value: float) -> float:
+        """How far `value` lies beyond the bound; at most 0 where it keeps it."""
+        return value - self.bound if self.relation == "<=" else self.bound - value
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.relation} {self.bound!r}"
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

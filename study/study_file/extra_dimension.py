@@ -1,0 +1,45 @@
+"""A dimension written in a study file."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from search_spaces.dimensions import Choice, Condition, Dimension, Float, Int, Value, none_of, one_of
+from study.errors import SpecError
+from study.written import Written
+
+Scalar = bool | int | float | str
+
+
+class ExtraDimension(Written):
+    """A dimension written in a study file: exactly one of `float`, `int`, `choice`."""
+
+    float_: tuple[float, float] | None = Field(None, alias="float")
+    int_: tuple[int, int] | None = Field(None, alias="int")
+    choice: tuple[Scalar, ...] | None = None
+    log: bool = False
+    unit: str | None = None
+    when: dict[str, Scalar | tuple[Scalar, ...] | dict[Literal["not"], Scalar | tuple[Scalar, ...]]] = Field(default_factory=dict)
+
+    def dimension(self, name: str) -> Dimension:
+        """The dimension it describes. Raises SpecError or SpaceError if it contradicts itself."""
+        given = [kind for kind, value in (("float", self.float_), ("int", self.int_), ("choice", self.choice)) if value is not None]
+        if len(given) != 1:
+            raise SpecError(f"extend.{name} needs exactly one of float, int, choice; got {', '.join(given) or 'none'}")
+        when = {other: _condition(value) for other, value in self.when.items()}
+        if self.float_ is not None:
+            return Float(name=name, low=self.float_[0], high=self.float_[1], log=self.log, unit=self.unit, when=when)
+        if self.int_ is not None:
+            return Int(name=name, low=self.int_[0], high=self.int_[1], log=self.log, unit=self.unit, when=when)
+        assert self.choice is not None
+        return Choice(name=name, options=self.choice, unit=self.unit, when=when)
+
+
+def _condition(value: Any) -> Condition:
+    if isinstance(value, dict):
+        return none_of(*_many(value["not"]))
+    return one_of(*_many(value))
+
+
+def _many(value: Any) -> tuple[Value, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)

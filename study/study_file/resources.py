@@ -1,0 +1,37 @@
+"""What one trial takes."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from study.errors import SpecError
+from study.written import Written
+
+LEAST_SHARE = 0.01
+"""Of a GPU."""
+
+
+class Resources(Written):
+    """What one trial takes."""
+
+    cpus_per_trial: int = Field(1, ge=1, le=1024)
+    gpus_per_trial: float | Literal["auto"] = Field("auto")
+    """`auto`: where there are GPUs, as many trials share each as measured to fit, and none elsewhere; a fraction, at least 0.01, of a
+    GPU; or a whole number of GPUs of one machine, which share every batch."""
+    max_concurrent: int | None = Field(None, ge=1)
+    retries: int = Field(2, ge=0, le=100)
+    """How often a trial goes on from its last checkpoint after its process died or broke; a lost node does not count."""
+
+    def model_post_init(self, _: Any) -> None:
+        gpus = self.gpus_per_trial
+        if gpus == "auto":
+            return
+        if not (gpus == 0 or LEAST_SHARE <= gpus <= 1 or (gpus > 1 and gpus.is_integer())):
+            raise SpecError(
+                f"resources.gpus_per_trial must be auto, 0, a share of a GPU from {LEAST_SHARE} to 1, or whole GPUs, got {gpus:g}"
+            )
+        if gpus > 1 and self.cpus_per_trial < gpus:
+            raise SpecError(
+                f"resources.cpus_per_trial must be at least gpus_per_trial, as each GPU has a process of its own, "
+                f"got {self.cpus_per_trial} for {gpus:g}"
+            )

@@ -1,0 +1,45 @@
+"""Start points that are looked for in earlier studies, as a study file asks for them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from study.errors import SpecError
+from study.study_file.extra_dimension import Scalar
+from study.written import Written
+
+KEY = "best"
+"""Tells such a mapping from a point: no dimension has this name."""
+
+
+class EarlierBest(Written):
+    """The best configurations of earlier studies: of the most similar dataset first, and of one dataset the best first."""
+
+    best: int = Field(ge=1, le=100)
+    """How many configurations."""
+    of: tuple[str, ...] = ()
+    """Only studies on datasets of these names; of any dataset where none is named."""
+    studies: tuple[str, ...] = ()
+    """Only studies of these names."""
+
+    def __str__(self) -> str:
+        named = (("of", self.of), ("of the studies", self.studies))
+        return f"best {self.best}" + "".join(f" {word} {', '.join(names)}" for word, names in named if names)
+
+
+def _read(item: Any) -> Any:
+    if not isinstance(item, Mapping) or KEY not in item:
+        return item
+    tree = {name: (value,) if name in ("of", "studies") and isinstance(value, str) else value for name, value in item.items()}
+    try:
+        return EarlierBest.model_validate(tree)
+    except ValidationError:
+        raise SpecError(
+            f"start_from takes the best of earlier studies as {{best: 3}}, from 1 to 100, optionally with of: DATASET and "
+            f"studies: [NAME, ...], got {dict(item)}"
+        ) from None
+
+
+Start = Annotated[str | EarlierBest | dict[str, Scalar], BeforeValidator(_read)]
+"""A named recipe, the best of earlier studies, or a point."""

@@ -1,0 +1,50 @@
+"""A training's pictures in MLflow, drawn when they are sent: by the trial's process beside its next trial, or by whoever sends its log."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from study.tracking.figures import confusion_matrix, learning_curves, reliability_diagram
+from study.tracking.log_records import Drawn, Measured
+from study.tracking.run_log import RunLog
+from trainables.datasets.dataset import Dataset
+from trainables.datasets.mistake_sheet import mistake_sheet
+from trainables.inspection import Inspection
+
+
+def log_pictures(client: Any, run_id: str, log: RunLog, drawn: Drawn) -> None:
+    """Learning curves of all epochs in the log; confusion, reliability and mistakes of the best one.
+
+    What cannot be drawn is told on stderr.
+    """
+    curves = _drawn(lambda: learning_curves(epochs_of(log)))
+    if curves is not None:
+        client.log_figure(run_id, curves, "learning_curves.png")
+    if not log.inspection_file.exists():
+        return
+    inspection = Inspection.load(log.inspection_file)
+    for name, draw in (
+        ("confusion_matrix.png", lambda: confusion_matrix(inspection, drawn.classes)),
+        ("reliability.png", lambda: reliability_diagram(inspection)),
+    ):
+        figure = _drawn(draw)
+        if figure is not None:
+            client.log_figure(run_id, figure, name)
+    sheet = _drawn(lambda: mistake_sheet(Dataset.open(Path(drawn.dataset_folder)).validation, inspection, drawn.classes))
+    if sheet is not None:
+        client.log_image(run_id, sheet, artifact_file="most_confidently_wrong.png")
+
+
+def epochs_of(log: RunLog) -> list[Measured]:
+    """Every epoch of a trial once, by number, whichever process trained it."""
+    epochs = {record.step: record for record in reversed(log.records) if isinstance(record, Measured)}
+    return [epochs[step] for step in sorted(epochs)]
+
+
+def _drawn(draw: Callable[[], Any]) -> Any:
+    try:
+        return draw()
+    except Exception as error:
+        print(f"a picture of a training could not be drawn: {type(error).__name__}: {error}", file=sys.stderr)
+        return None
