@@ -7,7 +7,8 @@ StudyError
 ├── MissingFilesError (LookupError)     what MLflow knows of a version is here, its files are not
 ├── ConflictError (RuntimeError)        somebody else decided on the champion at the same time
 ├── TrackingError (ConnectionError)     MLflow cannot be used
-└── FailedStudyError (RuntimeError)     every trial failed
+├── FailedStudyError (RuntimeError)     every trial failed
+└── StopRequestedError (RuntimeError)   somebody asked the study to stop, and it did
 """
 
 
@@ -41,3 +42,7 @@ class TrackingError(StudyError, ConnectionError):
 
 class FailedStudyError(StudyError, RuntimeError):
     """Every trial failed, so there is nothing to register."""
+
+
+class StopRequestedError(StudyError, RuntimeError):
+    """Somebody asked the study to stop, and it did: nothing is lost, and `study resume` goes on with it."""

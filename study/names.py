@@ -114,9 +114,9 @@ def confirmation_tags(trial: int, seed: int) -> dict[str, str]:
     return {CONFIRMS: str(trial), FURTHER_SEED: str(seed)}
 
 
-def placement_tags(gpus_per_trial: float, reason: str | None) -> dict[str, str]:
+def gpu_share_tags(gpus_per_trial: float, reason: str | None) -> dict[str, str]:
     """Say on a study's run what each trial gets of the GPUs, and why."""
-    return {"study.gpus_per_trial": f"{gpus_per_trial:g}", **({"study.placement": reason} if reason else {})}
+    return {"study.gpus_per_trial": f"{gpus_per_trial:g}", **({"study.gpu_share": reason} if reason else {})}
 
 
 def version_tag(package: str) -> str:

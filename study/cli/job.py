@@ -14,6 +14,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from cluster.connection import connected
+from study.errors import StopRequestedError
 from study.remote.remote_option import ADDRESS_VARIABLE
 from study.remote.replies import reply
 
@@ -73,7 +74,7 @@ def _drive(study: Callable[[], None]) -> None:
         with connected():
             study()
         print("finished")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StopRequestedError):
         print("stopped; nothing measured is lost")
 
 

@@ -10,8 +10,9 @@ import typer
 
 from study.cli.commands.clusters import on_clusters, resume_elsewhere
 from study.cli.commands.datasets import data
-from study.cli.commands.edits import steering
+from study.cli.commands.edits import edit_commands
 from study.cli.commands.models import registry
+from study.errors import StopRequestedError
 from study.remote.remote_option import Address, ClusterHome, also_elsewhere, job_server
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(data, name="data", rich_help_panel="Data and recipes")
-for commands in (steering, registry, on_clusters):
+for commands in (edit_commands, registry, on_clusters):
     app.add_typer(commands)
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a ready study.")]
@@ -35,7 +36,7 @@ def main() -> None:
     """Runs a command; what a person did wrong is one message on stderr and exit code 2, without a traceback."""
     try:
         app()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StopRequestedError):
         sys.exit(130)
     except Exception as error:
         message = message_of(error)
@@ -220,7 +221,7 @@ def _resumable(name: str) -> Iterator[None]:
     """Says how to go on when a study is interrupted."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StopRequestedError):
         print(f"interrupted; nothing measured is lost. Go on with: study resume {name}", file=sys.stderr)
         raise
 

@@ -23,11 +23,11 @@ def finalise(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: Study
 
     May be interrupted anywhere: what was measured is not measured again, and what was registered not registered again.
     """
-    rows, made = _chosen(plan, winner, confirmed)
-    what = " and ".join(one.name for one in made)
-    progress.say(f"registering {what}" if is_measured(plan, made) else f"measuring {what} on the sealed test split and registering")
-    measured = measure_once(plan, made)
-    candidates = tuple(_registered(plan, run, one, measurement) for one, measurement in zip(made, measured, strict=True))
+    rows, models = _chosen(plan, winner, confirmed)
+    what = " and ".join(one.name for one in models)
+    progress.say(f"registering {what}" if is_measured(plan, models) else f"measuring {what} on the sealed test split and registering")
+    measured = measure_once(plan, models)
+    candidates = tuple(_registered(plan, run, one, measurement) for one, measurement in zip(models, measured, strict=True))
     final = Final(candidates=candidates, confirmed=rows)
     log_final(run.client, run.run_id, final)
     final.write(plan.folder)
@@ -43,54 +43,54 @@ def _chosen(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...]) -> tuple[tu
     return rows, confirmed_candidates(plan, confirmation, chosen[0])
 
 
-def _registered(plan: Plan, run: StudyRun, made: CandidateModel, measured: Measurement) -> Candidate:
-    run_id = made.run_id or run.run_id
-    version = _find_version(plan, run, run_id, made) or register(
+def _registered(plan: Plan, run: StudyRun, model: CandidateModel, measured: Measurement) -> Candidate:
+    run_id = model.run_id or run.run_id
+    version = _find_version(plan, run, run_id, model) or register(
         run.client,
         run_id,
-        made.classifier,
+        model.classifier,
         Dataset.open(plan.dataset_folder).validation.images[0],
-        tags=_tags(plan, made, measured),
-        card=model_card(_origin(plan, run, made), plan.manifest, made.classifier, measured.result),
+        tags=_tags(plan, model, measured),
+        card=model_card(_origin(plan, run, model), plan.manifest, model.classifier, measured.result),
         evidence=measured.evidence,
         rules=plan.spec.promotion,
     )
-    model = names.model_name(plan.spec.dataset)
-    return Candidate(kind=made.kind, trial=made.trial, seeds=made.seeds, test=measured.result, model=model, version=version)
+    registered = names.model_name(plan.spec.dataset)
+    return Candidate(kind=model.kind, trial=model.trial, seeds=model.seeds, test=measured.result, model=registered, version=version)
 
 
-def _find_version(plan: Plan, run: StudyRun, run_id: str, made: CandidateModel) -> int | None:
+def _find_version(plan: Plan, run: StudyRun, run_id: str, model: CandidateModel) -> int | None:
     """The version that an earlier execution registered before it was interrupted."""
     with tracking_errors(run.client.tracking_uri):
         found = run.client.search_model_versions(f"name = '{names.model_name(plan.spec.dataset)}' and run_id = '{run_id}'")
-    versions = [int(version.version) for version in found if version.tags.get(names.MADE_OF) == made.name]
+    versions = [int(version.version) for version in found if version.tags.get(names.MADE_OF) == model.name]
     return max(versions, default=None)
 
 
-def _origin(plan: Plan, run: StudyRun, made: CandidateModel) -> Origin:
+def _origin(plan: Plan, run: StudyRun, model: CandidateModel) -> Origin:
     return Origin(
         study=plan.spec.study,
-        trial=made.trial,
-        seeds=made.seeds,
+        trial=model.trial,
+        seeds=model.seeds,
         parent_run_id=run.run_id,
-        run_id=made.run_id or run.run_id,
+        run_id=model.run_id or run.run_id,
         metric=plan.spec.objective.metric,
-        value=made.value,
+        value=model.value,
     )
 
 
-def _tags(plan: Plan, made: CandidateModel, measured: Measurement) -> dict[str, str]:
+def _tags(plan: Plan, model: CandidateModel, measured: Measurement) -> dict[str, str]:
     accuracy, metric = measured.result.metrics["accuracy"], plan.spec.objective.metric
     return {
         names.STUDY: plan.spec.study,
-        names.TRIAL: str(made.trial),
-        names.KIND: made.kind,
-        names.MADE_OF: made.name,
+        names.TRIAL: str(model.trial),
+        names.KIND: model.kind,
+        names.MADE_OF: model.name,
         names.DATASET_DIGEST: plan.manifest.digest,
         names.OBJECTIVE: metric,
         names.THREADS: str(plan.spec.resources.cpus_per_trial),
         "test.accuracy": f"{accuracy.value:.4f}",
         "test.accuracy_interval": f"{accuracy.low:.4f} to {accuracy.high:.4f}",
-        **({} if made.lineage is None else {names.LINEAGE: made.lineage}),
-        **({} if made.value is None else {f"validation.{metric}": f"{made.value:.4f}", names.OBJECTIVE_VALUE: repr(made.value)}),
+        **({} if model.lineage is None else {names.LINEAGE: model.lineage}),
+        **({} if model.value is None else {f"validation.{metric}": f"{model.value:.4f}", names.OBJECTIVE_VALUE: repr(model.value)}),
     }

@@ -1,43 +1,43 @@
-"""Confirming: the best configurations of a search are trained again with further seeds, by the same machinery, before one is chosen."""
+"""Further seeds: the best configurations of a search are trained again, by the same machinery, before one is chosen."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from study.driver.progress import Progress
-from study.evaluation.confirmation import Confirmation, to_confirm
+from study.evaluation.confirmation import Confirmation, configurations_to_confirm
 from study.planning.plan import Plan
+from study.planning.study_context import StudyContext
 from study.search.record.checkpoints import delete_checkpoints
 from study.search.record.kept_weights import delete_weights
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
-from study.search.trial_protocol import Assignment
 from study.stopping.early_stopping import EarlyStopping
 from study.study_file.budget import Budget, Confirm
-from study.study_file.edits import Edit, edits
+from study.study_file.edits import Edit, read_edits
 from study.tracking.study_run import StudyRun
 
 
-def confirm(
-    plan: Plan, wanted: Confirm, record: StudyRecord, run: StudyRun, assignment: Assignment, progress: Progress
+def train_further_seeds(
+    plan: Plan, wanted: Confirm, record: StudyRecord, run: StudyRun, context: StudyContext, progress: Progress
 ) -> tuple[Trial, ...]:
     """Trains what the confirmation still lacks, and returns the configurations that it is about, the best by the search first.
 
     Trainings that ended are never repeated, be it after an interruption or after the study was extended. The budget's hours do not
-    count here. Raises KeyboardInterrupt where the study was interrupted or asked to stop.
+    count here. Raises StopRequestedError or KeyboardInterrupt, as `tune_study` does.
     """
-    trials = to_confirm(record, wanted.top)
+    trials = configurations_to_confirm(record, wanted.top)
     confirmation = Confirmation.create(plan.folder, plan.spec.objective)
     confirmation.want(record, trials, wanted.seeds, plan.space)
     left = [trial for trial in confirmation.record.trials if not trial.has_ended]
     if left:
         progress.say(f"confirming the best {len(trials)} with {wanted.seeds} further seeds each: {len(left)} trainings")
-        _train(plan, confirmation, run, assignment, progress)
+        _train(plan, confirmation, run, context, progress)
     _delete_weights_of_others(confirmation, trials)
     return trials
 
 
-def _train(plan: Plan, confirmation: Confirmation, run: StudyRun, assignment: Assignment, progress: Progress) -> None:
+def _train(plan: Plan, confirmation: Confirmation, run: StudyRun, context: StudyContext, progress: Progress) -> None:
     from study.execution.tuning import tune_study
 
     record = confirmation.record
@@ -47,15 +47,13 @@ def _train(plan: Plan, confirmation: Confirmation, run: StudyRun, assignment: As
             "early_stopping": EarlyStopping(rule="none", protect_top=0),
         }
     )
-    assignment = replace(assignment, study_folder=str(confirmation.folder), confirmations=confirmation.wanted, is_resumed=True)
+    context = replace(context, study_folder=str(confirmation.folder), confirmations=confirmation.wanted, is_resumed=True)
     with progress.watching(spec, record, confirmation.name) as on_change:
         changed = partial(_changed, confirmation, run, on_change)
         try:
-            is_spent = tune_study(spec, plan.space, record, assignment, changed, lambda: _stops(plan))
+            tune_study(spec, plan.space, record, context, partial(_stops, plan), changed)
         finally:
             run.close_trials(record, confirmation.run_tags)
-    if not is_spent:
-        raise KeyboardInterrupt
 
 
 def _changed(confirmation: Confirmation, run: StudyRun, on_change: Callable[[int], None], number: int) -> None:
@@ -67,8 +65,8 @@ def _changed(confirmation: Confirmation, run: StudyRun, on_change: Callable[[int
 
 
 def _stops(plan: Plan) -> tuple[Edit, ...]:
-    """All that a confirmation takes of what was asked of the study: the rest is about its search."""
-    return tuple(edit for edit in edits(plan.folder) if edit.kind in ("stop", "resume"))
+    """The edits that count while the best configurations are trained again; the others are about the search."""
+    return tuple(edit for edit in read_edits(plan.folder) if edit.kind in ("stop", "resume"))
 
 
 def _delete_weights_of_others(confirmation: Confirmation, trials: tuple[Trial, ...]) -> None:

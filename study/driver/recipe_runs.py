@@ -13,7 +13,7 @@ from search_spaces.named import find_recipe, named_recipes
 from search_spaces.named_recipe import NamedRecipe
 from study.driver.progress import Progress
 from study.driver.running import resume_study, run_study
-from study.errors import SpecError, StudyError
+from study.errors import SpecError, StopRequestedError, StudyError
 from study.home import Home
 from study.results.reproduction import Reproduction, Reproductions
 from study.results.study_result import SPEC_FILE
@@ -40,7 +40,7 @@ def reproduce(patterns: Iterable[str], scale: Scale, *, home: Home | None = None
     of several goes to MLflow, too.
 
     Raises UnknownNameError for a pattern that names none, and for a single recipe all that `run_study` raises; of several, those
-    that cannot run are told in the result.
+    that cannot run stand in the result with their reasons.
     """
     home, progress = home or Home.current(), progress or Progress()
     recipes = matching(patterns)
@@ -52,16 +52,16 @@ def reproduce(patterns: Iterable[str], scale: Scale, *, home: Home | None = None
             try:
                 done.append(_reproduce(recipe, spec, home, progress))
             except (StudyError, TrainableError) as error:
-                if len(recipes) == 1:
+                if len(recipes) == 1 or isinstance(error, StopRequestedError):
                     raise
                 progress.say(f"[red]{recipe.name} cannot run:[/] {error}")
                 not_run[recipe.name] = str(error)
-    made = Reproductions(done=tuple(done), not_run=not_run)
+    reproductions = Reproductions(done=tuple(done), not_run=not_run)
     if len(recipes) > 1:
         from study.tracking.reproduction_table import log_table
 
-        log_table(home, made)
-    return made
+        log_table(home, reproductions)
+    return reproductions
 
 
 def matching(patterns: Iterable[str]) -> list[NamedRecipe]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,20 @@ from study.connections.mlflow_client import connect, prepare_experiment, trackin
 from study.disk_space import check_disk_space
 from study.driver.pretrained_weights import locate_weights
 from study.driver.progress import Progress
-from study.errors import FailedStudyError, SpecError, TrackingError
+from study.errors import FailedStudyError, SpecError, StopRequestedError, TrackingError
 from study.execution.capacity import connected_where_named
-from study.execution.trial_settings import assign
+from study.execution.preparation import prepare_trials
 from study.home import Home
 from study.names import BEST_TRIAL, REASON, STATE
 from study.planning.earlier_starts import earlier_sentences
 from study.planning.plan import Plan, check_name_is_free, plan_study, with_own_space
+from study.planning.study_context import StudyContext
 from study.provenance import provenance_tags
 from study.results.study_result import SPEC_FILE, StudyResult, find_study, trial_row
 from study.search.record.checkpoints import delete_checkpoints
 from study.search.record.kept_weights import NUM_KEPT, delete_weights
 from study.search.record.study_record import StudyRecord, Trial
-from study.search.trial_protocol import Assignment
-from study.study_file.edits import Edit, ask, edits, is_stopped, steered_budget
+from study.study_file.edits import Edit, append_edit, extended_budget, is_stopped, read_edits
 from study.study_file.study_spec import StudySpec
 from study.tracking.flushing import send_leftovers
 from study.tracking.study_run import StudyRun
@@ -43,12 +44,12 @@ def run_study(
     priority: int = 0,
     on_begin: Callable[[], None] | None = None,
 ) -> StudyResult:
-    """Runs a study from a spec, a mapping of its keys, or the path of a study file, and returns what it came to.
+    """Runs a study from a spec, a mapping of its keys, or the path of a study file, and returns its result.
 
     Everything is kept in `home` (`STUDY_HOME`) and in MLflow. On a cluster that several studies share, those of higher `priority` come
     first. `on_begin` is called once the study exists and nothing of it runs yet. Raises SpecError, SpaceError, DatasetError,
-    TrackingError or ClusterError before anything is spent, FailedStudyError if every trial failed. KeyboardInterrupt leaves a study
-    that `resume_study` goes on with.
+    TrackingError or ClusterError before anything is spent, FailedStudyError if every trial failed. StopRequestedError
+    (somebody stopped it) and KeyboardInterrupt leave a study that `resume_study` goes on with.
     """
     plan = plan_study(_spec(spec), home or Home.current())
     check_name_is_free(plan)
@@ -77,8 +78,8 @@ def resume_study(
     if found.has_ended:
         send_leftovers(home, found.folder, (progress or Progress()).say)
         return found
-    if is_stopped(edits(found.folder)):
-        ask(found.folder, Edit(kind="resume"))
+    if is_stopped(read_edits(found.folder)):
+        append_edit(found.folder, Edit(kind="resume"))
     plan = plan_study(found.spec, home)
     record = StudyRecord.open(plan.folder)
     _check_dataset_is_the_same(plan, record)
@@ -131,23 +132,23 @@ def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progre
         with connected():
             run = opening.result()
             with _true_status(run, record):
-                assignment = assign(plan, record, run, weights, progress.say, is_resumed=is_resumed)
+                context = prepare_trials(plan, record, run, weights, progress.say, is_resumed=is_resumed)
                 progress.say("starting the first trials; their processes load their libraries once")
-                with progress.watching(_steered(plan), record) as on_change:
-                    _search(plan, record, run, assignment, on_change)
+                with progress.watching(_with_extended_budget(plan), record) as on_change:
+                    _search(plan, record, run, context, on_change)
                 winner = _winner(record)
                 if plan.spec.reproduces is not None:
                     progress.say("measuring every seed on the sealed test split")
                     _conclude_reproduction(plan, record, run)
                 else:
-                    _conclude(plan, record, run, winner, _confirmed(plan, record, run, assignment, progress), progress)
+                    _conclude(plan, record, run, winner, _confirmed(plan, record, run, context, progress), progress)
                 record.note(num_edits_at_end=record.facts.get("num_edits_taken", 0))
     return StudyResult.read(plan.folder)
 
 
-def _steered(plan: Plan) -> StudySpec:
+def _with_extended_budget(plan: Plan) -> StudySpec:
     """The spec with the budget that it was extended to by now."""
-    return plan.spec.model_copy(update={"budget": steered_budget(plan.spec.budget, edits(plan.folder))})
+    return plan.spec.model_copy(update={"budget": extended_budget(plan.spec.budget, read_edits(plan.folder))})
 
 
 def _open_run(plan: Plan, record: StudyRecord, progress: Progress) -> StudyRun:
@@ -158,7 +159,7 @@ def _open_run(plan: Plan, record: StudyRecord, progress: Progress) -> StudyRun:
     return StudyRun.open(client, experiment_id, plan, record, provenance_tags(), progress.say)
 
 
-def _search(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignment, on_change: Callable[[int], None]) -> None:
+def _search(plan: Plan, record: StudyRecord, run: StudyRun, context: StudyContext, on_change: Callable[[int], None]) -> None:
     from study.execution.tuning import tune_study
 
     def changed(number: int) -> None:
@@ -170,11 +171,11 @@ def _search(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignme
             delete_checkpoints(plan.folder, [number])
         on_change(number)
 
-    is_spent = tune_study(plan.spec, plan.space, record, assignment, changed)
-    # A trial's process may have written its state after the trial's end was known.
-    delete_checkpoints(plan.folder, [trial.number for trial in record.trials if trial.has_ended])
-    if not is_spent:
-        raise KeyboardInterrupt  # Ray Tune took the signal, or somebody asked to stop; the test split must stay shut
+    try:
+        tune_study(plan.spec, plan.space, record, context, partial(read_edits, plan.folder), changed)
+    finally:
+        # A trial's process may have written its state after the trial's end was known.
+        delete_checkpoints(plan.folder, [trial.number for trial in record.trials if trial.has_ended])
 
 
 def _keep_best_weights(plan: Plan, record: StudyRecord) -> None:
@@ -191,16 +192,16 @@ def _winner(record: StudyRecord) -> Trial:
     if winner is None:
         reasons = Counter(trial.reason or "no reason recorded" for trial in record.trials)
         listed = "; ".join(f"{count} times: {reason}" for reason, count in reasons.most_common(3))
-        raise FailedStudyError(f"no trial of {len(record.trials)} came to a result ({listed}); nothing was registered")
+        raise FailedStudyError(f"none of the {len(record.trials)} trials has a result ({listed}); nothing was registered")
     return winner
 
 
-def _confirmed(plan: Plan, record: StudyRecord, run: StudyRun, assignment: Assignment, progress: Progress) -> tuple[Trial, ...]:
+def _confirmed(plan: Plan, record: StudyRecord, run: StudyRun, context: StudyContext, progress: Progress) -> tuple[Trial, ...]:
     """The configurations that were trained again; none where the study file does not ask for it."""
-    from study.driver.further_seeds import confirm
+    from study.driver.further_seeds import train_further_seeds
 
     wanted = plan.spec.confirm
-    return () if wanted is None else confirm(plan, wanted, record, run, assignment, progress)
+    return () if wanted is None else train_further_seeds(plan, wanted, record, run, context, progress)
 
 
 def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial, confirmed: tuple[Trial, ...], progress: Progress) -> None:
@@ -230,7 +231,7 @@ def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        is_interrupted = isinstance(error, KeyboardInterrupt | TrackingError)
+        is_interrupted = isinstance(error, KeyboardInterrupt | StopRequestedError | TrackingError)
         tags = {STATE: "interrupted"} if is_interrupted else {STATE: "failed", REASON: str(error) or type(error).__name__}
         for close in (lambda: run.close_trials(record), lambda: run.end("KILLED" if is_interrupted else "FAILED", [], tags, {})):
             try:

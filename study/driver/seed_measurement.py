@@ -16,7 +16,7 @@ from trainables.metrics import Metrics
 
 
 def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:
-    """Opens the test split once, measures every complete trial on it, and writes what the recipe came to."""
+    """Opens the test split once, measures every complete trial on it, and writes the result of the recipe."""
     assert plan.spec.reproduces is not None, "the study reproduces a recipe"
     recipe = find_recipe(plan.spec.reproduces)
     trials = [trial for trial in record.trials if trial.state == "complete"]

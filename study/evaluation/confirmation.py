@@ -75,7 +75,7 @@ class Confirmation:
         return names.confirmation_tags(*self.wanted[number])
 
 
-def to_confirm(record: StudyRecord, num: int) -> tuple[Trial, ...]:
+def configurations_to_confirm(record: StudyRecord, num: int) -> tuple[Trial, ...]:
     """The best configurations of a search, each once: of its complete trials, or where none is complete of those stopped early.
 
     None that misses a constraint. With several objectives they are the best by the first, as the registered model is.

@@ -1,4 +1,4 @@
-"""Whether a cluster can hold a trial: asked before anything is written."""
+"""Whether a cluster can hold a trial, which is checked before anything is written."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -30,13 +30,13 @@ def check_fits(wanted: Resources, have: Sequence[Node]) -> None:
     if any(node.num_slots(cpus, gpus) for node in have):
         return
     enough_gpus = [node for node in have if node.num_gpus >= gpus]
-    kind, asked, most = (
+    kind, number, most = (
         ("cpu", float(cpus), max(node.num_cpus for node in enough_gpus))
         if enough_gpus
         else ("gpu", gpus, max((node.num_gpus for node in have), default=0.0))
     )
     beside = f" beside {gpus:g} of a GPU" if kind == "cpu" and gpus else ""
     raise SpecError(
-        f"resources.{kind}s_per_trial asks for {asked:g} on one machine, but none of the cluster has more than {most:g}{beside}; "
+        f"resources.{kind}s_per_trial asks for {number:g} on one machine, but none of the cluster has more than {most:g}{beside}; "
         "lower it, or connect to another cluster"
     )

@@ -28,7 +28,7 @@ def failure_cause(trial: RayTrial) -> Exception | None:
 def is_lost_node(error: Exception | None) -> bool:
     """Whether the machine went away, taken back or broken, and not the process alone.
 
-    A machine that is there tells at once that a process of its own died, so a process of which nothing is known after the wait of
+    A machine that is there reports a dead process immediately, so a process of which nothing is known after the wait of
     `failure_cause` went with its machine, or with the network to it.
     """
     if isinstance(error, NodeDiedError | ActorUnavailableError):

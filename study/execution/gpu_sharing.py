@@ -8,46 +8,70 @@ from typing import Any
 from ray.exceptions import RayError
 
 from cluster.nodes import Node, nodes
-from cluster.packing import Packing, pack
+from cluster.packing import OVERHEAD_BYTES, Packing, pack
 from study.errors import StudyError
 from study.execution.capacity import check_fits
 from study.execution.memory_probe import Probed, probe_on_gpus
 from study.execution.peak_memory import configuration_text, heaviest_recipes, num_architectures
-from study.execution.placement import Placement
 from study.planning.plan import Plan
 from study.search.record.study_record import StudyRecord
 from trainables.probing import DeviceMemory, Probe
 from trainables.recipe.tree import Recipe
 
+_FACT = "gpu_share"
 
-def place(plan: Plan, record: StudyRecord, say: Callable[[str], object]) -> Placement:
-    """The placement of a study on the connected cluster: the one that its record has, as long as the GPUs are of the same kinds.
+
+@dataclass(frozen=True, kw_only=True)
+class GpuShare:
+    """Decided once for a study, so that its trials compare: what one trial gets, and why."""
+
+    gpus_per_trial: float
+    overhead_bytes: int = OVERHEAD_BYTES
+    """What a trial's process takes of a GPU besides its tensors."""
+    reason: str | None = None
+    """A sentence for a person; None where the study file said it all."""
+    gpu_kinds: tuple[str | None, ...] = ()
+    """Those that were there."""
+    measured: tuple[dict[str, Any], ...] = ()
+    """By configuration and kind of GPU."""
+
+    @classmethod
+    def noted(cls, record: StudyRecord) -> "GpuShare | None":
+        """The one that a study's record has; None before its first."""
+        tree = record.facts.get(_FACT)
+        return None if tree is None else cls(**{**tree, "gpu_kinds": tuple(tree["gpu_kinds"]), "measured": tuple(tree["measured"])})
+
+    def note(self, record: StudyRecord) -> None:
+        """Keeps it in a study's record."""
+        record.note(**{_FACT: asdict(self)})
+
+
+def decide_gpu_share(plan: Plan, record: StudyRecord, say: Callable[[str], object]) -> GpuShare:
+    """What each trial gets of the connected cluster's GPUs: as the record has it, as long as the GPUs are of the same kinds.
 
     Raises SpecError if no machine of the cluster can hold a trial, StudyError if torch cannot use a GPU that is there.
     """
     wanted, have = plan.spec.resources, nodes()
     check_fits(wanted, have)
     if wanted.gpus_per_trial != "auto":
-        return Placement(gpus_per_trial=wanted.gpus_per_trial)
+        return GpuShare(gpus_per_trial=wanted.gpus_per_trial)
     with_gpus = [node for node in have if node.num_slots(wanted.cpus_per_trial, 1)]
     kinds = tuple(sorted({node.gpu_kind for node in with_gpus}, key=str))
-    known = Placement.noted(record)
+    known = GpuShare.noted(record)
     if known is not None and known.gpu_kinds == kinds:
-        placement = known
+        share = known
     elif kinds:
-        placement = _measured(plan, with_gpus, kinds, say)
+        share = _measured(plan, with_gpus, kinds, say)
     else:
-        placement = Placement(
-            gpus_per_trial=0.0, reason=None if known is None else "no GPU is there any more: trials go on with CPUs alone"
-        )
-    if placement is not known:
-        placement.note(record)
-    if placement.reason is not None:
-        say(placement.reason)
-    return placement
+        share = GpuShare(gpus_per_trial=0.0, reason=None if known is None else "no GPU is there any more: trials go on with CPUs alone")
+    if share is not known:
+        share.note(record)
+    if share.reason is not None:
+        say(share.reason)
+    return share
 
 
-def _measured(plan: Plan, with_gpus: Sequence[Node], kinds: tuple[str | None, ...], say: Callable[[str], object]) -> Placement:
+def _measured(plan: Plan, with_gpus: Sequence[Node], kinds: tuple[str | None, ...], say: Callable[[str], object]) -> GpuShare:
     recipes, cpus = heaviest_recipes(plan), plan.spec.resources.cpus_per_trial
     say(_what_is_measured(plan, recipes, kinds))
     try:
@@ -56,18 +80,18 @@ def _measured(plan: Plan, with_gpus: Sequence[Node], kinds: tuple[str | None, ..
         if isinstance(error, StudyError):  # a task's error is one of Ray's and one of its cause's kind
             raise StudyError(str(error.args[0] if error.args else error)) from error
         lines = str(error).strip().splitlines()
-        return Placement(gpus_per_trial=1.0, gpu_kinds=kinds, reason=f"one trial on each GPU, as measuring failed: {lines[-1]}")
-    return decided(recipes, dict(zip(kinds, probed, strict=True)), with_gpus, cpus, _most_at_once(plan, with_gpus))
+        return GpuShare(gpus_per_trial=1.0, gpu_kinds=kinds, reason=f"one trial on each GPU, as measuring failed: {lines[-1]}")
+    return largest_share(recipes, dict(zip(kinds, probed, strict=True)), with_gpus, cpus, _most_at_once(plan, with_gpus))
 
 
-def decided(
+def largest_share(
     recipes: Sequence[Recipe], probed: Mapping[str | None, Probed], with_gpus: Sequence[Node], cpus: int, most_at_once: int
-) -> Placement:
-    """The placement that follows from what was measured of the recipes on each kind of GPU: the kind that holds fewest trials decides."""
+) -> GpuShare:
+    """The share that follows from what was measured of the recipes on each kind of GPU: the kind that holds fewest trials decides."""
     kinds = tuple(probed)
     memories = {kind: one.memory for kind, one in probed.items() if one.memory is not None}
     if len(memories) < len(kinds):
-        return Placement(gpus_per_trial=1.0, gpu_kinds=kinds, reason="one trial for each GPU that Ray counts; torch sees none to measure")
+        return GpuShare(gpus_per_trial=1.0, gpu_kinds=kinds, reason="one trial for each GPU that Ray counts; torch sees none to measure")
     overhead_bytes = max(memory.overhead for memory in memories.values())
     choices = [
         _Choice.of(
@@ -81,18 +105,18 @@ def decided(
         for kind, memory in memories.items()
     ]
     smallest = min(choices, key=lambda choice: choice.packing.num_trials)
-    return Placement(
+    return GpuShare(
         gpus_per_trial=smallest.packing.gpus_per_trial,
         overhead_bytes=overhead_bytes,
         reason=smallest.sentence(is_one_of_several=len(kinds) > 1),
         gpu_kinds=kinds,
-        measured=tuple(_told(recipe, kind, one, i) for kind, one in probed.items() for i, recipe in enumerate(recipes)),
+        measured=tuple(_measurement(recipe, kind, one, i) for kind, one in probed.items() for i, recipe in enumerate(recipes)),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Choice:
-    """What one kind of GPU asks for."""
+    """What follows for one kind of GPU."""
 
     packing: Packing
     kind: str | None
@@ -153,5 +177,5 @@ def _what_is_measured(plan: Plan, recipes: Sequence[Recipe], kinds: tuple[str | 
     return f"measuring on {where} what trials take, by the largest images and batches of each architecture ({len(recipes)}){those}"
 
 
-def _told(recipe: Recipe, kind: str | None, probed: Probed, index: int) -> dict[str, Any]:
+def _measurement(recipe: Recipe, kind: str | None, probed: Probed, index: int) -> dict[str, Any]:
     return {"configuration": configuration_text(recipe), "gpu": kind, **asdict(probed.probes[index])}

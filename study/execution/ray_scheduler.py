@@ -1,4 +1,4 @@
-"""Ray Tune's scheduler over the course of the study: what becomes of a trial that reported, or whose process died."""
+"""Ray Tune's scheduler over the study's own: what becomes of a trial that reported, or whose process died."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,34 +7,36 @@ from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler
 
 from study.execution.failures import failure_cause, first_line, is_lost_node
+from study.search.record.trial_protocol import TrialConfig, TrialReport
 from study.search.trial_scheduler import TrialScheduler
 
 
 class RayScheduler(FIFOScheduler):
-    """Hands every epoch to the course, and stops the trials that should not go on where they are."""
+    """Hands every report to the study's scheduler, and stops the trials that should not continue where they are."""
 
-    def __init__(self, course: TrialScheduler, on_change: Callable[[int], None], has_room: Callable[[], bool]) -> None:
+    def __init__(self, scheduler: TrialScheduler, on_change: Callable[[int], None], has_room: Callable[[], bool]) -> None:
         """`has_room` says whether another trial may start in place of one that ends."""
         super().__init__()
-        self._course = course
+        self._scheduler = scheduler
         self._on_change = on_change
         self._has_room = has_room
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         """CONTINUE, or STOP for a trial that ended, pauses or broke."""
-        number: int = trial.config["trial"]
-        goes_on = self._course.judge(number, result)
+        number = TrialConfig.from_config(trial.config).number
+        continues = self._scheduler.on_trial_result(number, TrialReport.from_result(result))
         self._on_change(number)
-        if not goes_on:
+        if not continues:
             # Ray Tune keeps the process for the next trial, and its CPUs and GPUs from other studies. Checked with Ray 2.60.
             tune_controller._tune_controller._reuse_actors = self._has_room()
-        return str(self.CONTINUE if goes_on else self.STOP)
+        return str(self.CONTINUE if continues else self.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: RayTrial) -> None:
         """A process died, or a trial could not start."""
-        number: int = trial.config["trial"]
+        number = TrialConfig.from_config(trial.config).number
         error = failure_cause(trial)
-        self._course.break_off(number, f"its process died: {first_line(error)}", counts=not is_lost_node(error))
+        reason = f"its process died: {first_line(error)}"
+        self._scheduler.on_trial_error(number, reason, counts=not is_lost_node(error))
         self._on_change(number)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,20 +1,19 @@
-"""Ray Tune's searcher over the course of the study: which trial takes a free slot."""
+"""Ray Tune's searcher over the study's scheduler: which trial takes a free slot."""
 
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from study.execution.slots import Slots
-from study.search.trial_protocol import trial_config
 from study.search.trial_scheduler import TrialScheduler
 
 
 class RaySearcher(Searcher):
     """Asks for trials as slots become free, so that each draw knows all that was measured before it."""
 
-    def __init__(self, course: TrialScheduler, slots: Slots) -> None:
+    def __init__(self, scheduler: TrialScheduler, slots: Slots) -> None:
         super().__init__()
-        self._course = course
+        self._scheduler = scheduler
         self._slots = slots
         self._numbers: dict[str, int] = {}
         self._wants_more = True
@@ -22,28 +21,28 @@ class RaySearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's configuration; None while there is none, FINISHED when nothing runs and nothing more will start."""
         if len(self._numbers) >= self._num_slots():
-            self._course.steer()  # who waits for a slot may be asked to stop
+            self._scheduler.take_edits()  # a study that waits for a slot may be stopped, too
             return self._none()
-        chosen = self._course.next_trial()
-        self._wants_more = chosen is not None
-        if chosen is None:
+        config = self._scheduler.next_trial()
+        self._wants_more = config is not None
+        if config is None:
             return self._none()
-        self._numbers[trial_id] = chosen.number
-        return trial_config(chosen)
+        self._numbers[trial_id] = config.number
+        return config.to_config()
 
     def has_room_after_an_end(self) -> bool:
         """Whether another trial may start when one of those that run has ended."""
         return len(self._numbers) - 1 < self._num_slots()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Frees the slot. What became of the trial was told to the course with its last result, or by the scheduler."""
+        """Frees the slot. The study's scheduler knows the trial's end from its last report, or from Ray Tune's scheduler."""
         self._numbers.pop(trial_id, None)
 
     def _num_slots(self) -> int:
         return self._slots.count(len(self._numbers), wants_more=self._wants_more)
 
     def _none(self) -> str | None:
-        return Searcher.FINISHED if not self._numbers and self._course.is_over else None
+        return Searcher.FINISHED if not self._numbers and self._scheduler.is_over else None
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the state is in the record."""

@@ -10,8 +10,8 @@ from cluster.nodes import num_slots as fitting
 from cluster.queue import Place, queued
 from cluster.shares import Demand
 from study.errors import StudyError
+from study.planning.study_context import StudyContext
 from study.search.record.study_record import StudyRecord
-from study.search.trial_protocol import Assignment
 from study.study_file.resources import Resources
 
 USER_CAP_VARIABLE = "STUDY_USER_CAP"
@@ -36,15 +36,15 @@ class Slots:
 
 
 @contextmanager
-def slots(wanted: Resources, assignment: Assignment, record: StudyRecord) -> Iterator[Slots]:
+def slots(wanted: Resources, context: StudyContext, record: StudyRecord) -> Iterator[Slots]:
     """The study's slots for as long as the block runs. Raises StudyError if STUDY_USER_CAP is no share."""
-    cpus, gpus, most = assignment.cpus, assignment.gpus, wanted.max_concurrent
+    cpus, gpus, most = context.cpus, context.gpus, wanted.max_concurrent
     if not is_shared():
         yield Slots(cpus, gpus, most, None)
         return
     facts = record.facts
     demand = Demand(
-        study=assignment.study,
+        study=context.study,
         user=facts.get("user", ""),
         priority=facts.get("priority", 0),
         wants=_fit(cpus, gpus, most),
@@ -61,13 +61,13 @@ def _fit(cpus: float, gpus: float, most: int | None) -> int:
 
 
 def _user_cap() -> float | None:
-    told = os.environ.get(USER_CAP_VARIABLE)
-    if not told:
+    given = os.environ.get(USER_CAP_VARIABLE)
+    if not given:
         return None
     try:
-        share = float(told)
+        share = float(given)
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise StudyError(f"{USER_CAP_VARIABLE} is the share of the cluster that one user may hold, above 0 and at most 1, got {told!r}")
+        raise StudyError(f"{USER_CAP_VARIABLE} is the share of the cluster that one user may hold, above 0 and at most 1, got {given!r}")
     return share

@@ -15,7 +15,7 @@ class MachineUse:
         self.since_last()
 
     def since_last(self) -> dict[str, float]:
-        """Processors since the last call, memory and the trial's own GPU as they are now; what a driver does not tell is left out."""
+        """Processors since the last call, memory and the trial's own GPU as they are now; what a GPU driver does not report is left out."""
         memory = psutil.virtual_memory()
         use = {
             "cpu_utilization_percentage": psutil.cpu_percent(None),
@@ -35,11 +35,11 @@ class MachineUse:
             "gpu_0_memory_usage_percentage": 100 * (total - free) / total,
             "trial_gpu_memory_peak_megabytes": torch.cuda.max_memory_allocated(self._device) / _MEGABYTE,
         }
-        asked = {"gpu_0_utilization_percentage": torch.cuda.utilization, "gpu_0_power_usage_watts": _watts}
-        for name, ask in asked.items():
+        readings = {"gpu_0_utilization_percentage": torch.cuda.utilization, "gpu_0_power_usage_watts": _watts}
+        for name, read in readings.items():
             try:
-                use[name] = float(ask(self._device))
-            except (ImportError, RuntimeError):  # not every driver tells
+                use[name] = float(read(self._device))
+            except (ImportError, RuntimeError):  # not every driver reports it
                 continue
         return use
 

@@ -14,10 +14,12 @@ from cluster.packing import fence
 from study import names
 from study.execution.system_metrics import MachineUse
 from study.execution.trial_device import trial_device, trial_devices
+from study.planning.study_context import StudyContext
 from study.recipes.point import build_recipe
-from study.search.record.checkpoints import Kept, load_checkpoint, read_kept, save_checkpoint, write_kept
+from study.search.record.checkpoints import CheckpointNotes, load_checkpoint, read_notes, save_checkpoint, write_notes
 from study.search.record.kept_weights import save_weights
-from study.search.trial_protocol import Assignment
+from study.search.record.trial import EpochReport
+from study.search.record.trial_protocol import TrialConfig, TrialReport
 from study.tracking.outbox import Outbox
 from study.tracking.trial_run import TrialRun
 from trainables.datasets.dataset import Dataset
@@ -46,7 +48,7 @@ class TrialActor(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Readies the process, then the first trial."""
-        self._assignment = Assignment.from_config(config)
+        self._assignment = StudyContext.from_config(config)
         self._devices = trial_devices(self._assignment.gpus)
         use_threads(self._assignment.cpus // len(self._devices))
         _stay_in_share(self._assignment)
@@ -54,9 +56,9 @@ class TrialActor(tune.Trainable):
         self._dataset: Dataset | None = None
         self._is_spoiled = False
         self._training: Training | None = None
-        self._told_again: Epoch | None = None
-        """What a trial that goes on tells first."""
-        self._kept = Kept()
+        self._epoch_to_repeat: Epoch | None = None
+        """The first report of a trial that goes on: the last epoch before it was cut off, which may never have arrived."""
+        self._notes = CheckpointNotes()
         self._saved_at = 0.0
         self._saved_epoch = 0
         self._machine = MachineUse(self._devices[0])
@@ -66,20 +68,23 @@ class TrialActor(tune.Trainable):
         """Takes the next trial; False if this process should not."""
         self._run.leave()  # a trial that was stopped learns it here
         self._save()
-        if self._is_spoiled or Assignment.from_config(new_config) != self._assignment:
+        if self._is_spoiled or StudyContext.from_config(new_config) != self._assignment:
             return False
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """One epoch, as Ray Tune's result; `outcome` says whether it was the last, or that the trial failed."""
+        """One epoch, or the trial's failure, as Ray Tune's result."""
+        return self._next_report().to_result()
+
+    def _next_report(self) -> TrialReport:
         while True:
             try:
                 if self._training is None:
                     self._training = self._start()
-                epoch = self._told_again or next(iter(self._training))
-                self._told_again = None
-                return self._result(self._training, epoch)
+                epoch = self._epoch_to_repeat or next(iter(self._training))
+                self._epoch_to_repeat = None
+                return self._epoch_report(self._training, epoch)
             except MemoryExhaustedError as error:
                 if not self._take_smaller_parts():
                     return self._failure(error, "infeasible")
@@ -87,59 +92,57 @@ class TrialActor(tune.Trainable):
                 return self._failure(error, "failed")
             except Exception as error:
                 self._is_spoiled = True
-                return self._failure(error, "broken")
+                return self._failure(error, "waiting")
 
     def cleanup(self) -> None:
-        """Writes the state of a trial that was cut off, and lets MLflow have what it takes at once."""
+        """Writes the state of a trial that was cut off, and sends MLflow what it accepts within seconds."""
         self._save()
         self._run.leave()
         self._outbox.drain(GOODBYE_SECONDS)
 
     def _begin(self, config: Mapping[str, Any]) -> None:
-        self._number: int = config["trial"]
-        self._point: dict[str, Any] = dict(config["point"])
-        self._continues: dict[str, int] | None = config["continues"]
+        self._trial = TrialConfig.from_config(config)
         self._is_open = False
         self._is_unmeasured = True
-        is_first = config["attempt"] == 0 and not self._assignment.is_resumed
-        self._run = TrialRun(self._outbox, self._assignment, self._number, is_first=is_first)
+        is_first = self._trial.attempt == 0 and not self._assignment.is_resumed
+        self._run = TrialRun(self._outbox, self._assignment, self._trial.number, is_first=is_first)
         self._training = None  # frees its memory before the next one takes its own
-        self._told_again = None
-        self._kept = read_kept(self._folder, self._number)
+        self._epoch_to_repeat = None
+        self._notes = read_notes(self._folder, self._trial.number)
 
     def _start(self) -> Training:
-        assignment = self._assignment
+        context = self._assignment
         if self._dataset is None:
-            self._dataset = Dataset.open(_stored(assignment))
+            self._dataset = Dataset.open(_stored(context))
         manifest = self._dataset.manifest
-        named = self._point.get("weights", "none")
-        point = {**self._point, "weights": assignment.weights.get(named, named)}
-        recipe = build_recipe(point, dataset=manifest, epochs=assignment.epochs, seed=assignment.trial_seed(self._number))
+        named = str(self._trial.point.get("weights", "none"))
+        point = {**self._trial.point, "weights": context.weights.get(named, named)}
+        recipe = build_recipe(point, dataset=manifest, epochs=context.epochs, seed=context.trial_seed(self._trial.number))
         device, *others = self._devices
         if not self._is_open:
             self._run.open()
             each = f"{len(self._devices)} x " if others else ""
-            self._run.describe(self._point, recipe, manifest, each + device_name(device))
-            if self._continues is not None:
-                self._run.note(names.continuing_tags(**self._continues))
+            self._run.describe(self._trial.point, recipe, manifest, each + device_name(device))
+            if self._trial.parent is not None:
+                self._run.note(names.continuing_tags(self._trial.parent, self._trial.parent_epoch))
             self._is_open = True
         with told_apart(device):
-            training = Training(recipe, self._dataset, device=device, micro_batch=self._kept.micro_batch, others=others)
+            training = Training(recipe, self._dataset, device=device, micro_batch=self._notes.micro_batch, others=others)
         self._load(training)
-        last = self._kept.last_epoch
+        last = self._notes.last_epoch
         if last is not None and last["number"] == training.num_epochs_done:
-            self._told_again = Epoch.from_dict(last)
+            self._epoch_to_repeat = Epoch.from_dict(last)
         self._saved_at = time.monotonic()
         return training
 
     def _load(self, training: Training) -> None:
         """Goes to the trial's checkpoint, if it has one. Raises TrainableError where it should have its parent's, and has not."""
-        begun = self._continues
-        if not load_checkpoint(self._folder, self._number, training, with_other_values=begun is not None):
-            self._kept = Kept(micro_batch=self._kept.micro_batch)
-        if begun is not None and training.num_epochs_done < begun["epoch"]:
+        parent, parent_epoch = self._trial.parent, self._trial.parent_epoch
+        if not load_checkpoint(self._folder, self._trial.number, training, with_other_values=parent is not None):
+            self._notes = CheckpointNotes(micro_batch=self._notes.micro_batch)
+        if parent is not None and training.num_epochs_done < parent_epoch:
             raise TrainableError(
-                f"the checkpoint of {names.trial_name(begun['trial'])} at epoch {begun['epoch']}, from which this trial goes on, is gone"
+                f"the checkpoint of {names.trial_name(parent)} at epoch {parent_epoch}, from which this trial goes on, is gone"
             )
         self._saved_epoch = training.num_epochs_done
 
@@ -147,10 +150,10 @@ class TrialActor(tune.Trainable):
         """Drops the training for one of half the micro-batch, which goes on from the checkpoint; False if it cannot be halved."""
         if self._training is None or self._training.micro_batch == 1:
             return False  # not even the network and the images fit, or a single image does not
-        self._kept = replace(self._kept, micro_batch=self._training.micro_batch // 2)
-        write_kept(self._folder, self._number, self._kept)
+        self._notes = replace(self._notes, micro_batch=self._training.micro_batch // 2)
+        write_notes(self._folder, self._trial.number, self._notes)
         self._training = None
-        self._run.note({names.MICRO_BATCH: str(self._kept.micro_batch)})
+        self._run.note({names.MICRO_BATCH: str(self._notes.micro_batch)})
         return True
 
     def _save(self) -> None:
@@ -160,67 +163,69 @@ class TrialActor(tune.Trainable):
         """
         training = self._training
         if training is not None and not training.has_ended and training.num_epochs_done > self._saved_epoch:
-            save_checkpoint(self._folder, self._number, training, self._kept)
+            save_checkpoint(self._folder, self._trial.number, training, self._notes)
             self._saved_at, self._saved_epoch = time.monotonic(), training.num_epochs_done
 
     @property
     def _folder(self) -> Path:
         return Path(self._assignment.study_folder)
 
-    def _result(self, training: Training, epoch: Epoch) -> dict[str, Any]:
+    def _epoch_report(self, training: Training, epoch: Epoch) -> TrialReport:
         value = float(getattr(epoch.metrics, self._assignment.metric))
-        best = self._kept.best
+        best = self._notes.best
         if best is None or (value > best if self._assignment.maximise else value < best):
             best = value
-            save_weights(self._folder, self._number, training)
+            save_weights(self._folder, self._trial.number, training)
             self._run.inspect(training.inspection())
-        self._kept = replace(self._kept, best=best, last_epoch=epoch.to_dict())
+        self._notes = replace(self._notes, best=best, last_epoch=epoch.to_dict())
         self._run.log_epoch(epoch, best, self._machine.since_last())
         is_last = training.has_ended
         if time.monotonic() - self._saved_at >= self._assignment.seconds_between_checkpoints:
             self._save()
         if is_last:
             self._run.complete()
-        return {
-            "outcome": "complete" if is_last else "going_on",
-            "epoch": epoch.number,
-            "value": value,
-            "metrics": {name: getattr(epoch.metrics, name) for name in METRICS},
-            "seconds": epoch.train_seconds + epoch.validation_seconds,
-            "run_id": self._run.run_id,
-            "micro_batch": training.micro_batch,
-            "measures": self._measures(training) if self._is_unmeasured else {},
-        }
+        return TrialReport(
+            state="complete" if is_last else "running",
+            epoch=EpochReport(
+                epoch=epoch.number,
+                value=value,
+                metrics={name: getattr(epoch.metrics, name) for name in METRICS},
+                seconds=epoch.train_seconds + epoch.validation_seconds,
+                run_id=self._run.run_id,
+            ),
+            micro_batch=training.micro_batch,
+            measures=self._measures(training) if self._is_unmeasured else {},
+        )
 
     def _measures(self, training: Training) -> dict[str, float]:
-        """What does not change over a trial: told once."""
+        """What does not change over a trial: reported once."""
         self._is_unmeasured = False
         measures = {"parameters_million": training.num_parameters / 1e6}
         if self._assignment.measures_latency:
             measures["latency_ms"] = training.latency_seconds() * 1e3
         return measures
 
-    def _failure(self, error: Exception, outcome: Literal["failed", "infeasible", "broken"]) -> dict[str, Any]:
+    def _failure(self, error: Exception, state: Literal["failed", "infeasible", "waiting"]) -> TrialReport:
         reason = str(error) if isinstance(error, TrainableError) else f"{type(error).__name__}: {error}"
         details = "".join(traceback.format_exception(error))
-        if outcome == "broken":
+        if state == "waiting":
             self._run.note_failure(details)
         else:
-            self._run.fail(reason, details, outcome)
+            self._run.fail(reason, details, state)
         self._training = None
-        return {"outcome": outcome, "reason": reason, "run_id": self._run.run_id}
+        return TrialReport(state=state, reason=reason)
 
 
-def _stay_in_share(assignment: Assignment) -> None:
+def _stay_in_share(context: StudyContext) -> None:
     """Fences off the process's part of a GPU that it shares: another's trial must not run out of memory by this one's doing."""
     device = trial_device()
-    if device.type == "cuda" and assignment.gpus < 1:
+    if device.type == "cuda" and context.gpus < 1:
         _, total_bytes = torch.cuda.mem_get_info(device)
-        fence_off(device, fence(assignment.gpus, total_bytes, assignment.gpu_overhead_bytes))
+        fence_off(device, fence(context.gpus, total_bytes, context.gpu_overhead_bytes))
 
 
-def _stored(assignment: Assignment) -> Path:
+def _stored(context: StudyContext) -> Path:
     """The dataset's folder: this machine's own copy of one that is published, where others would wait for shared storage."""
-    if assignment.dataset_address is None:
-        return Path(assignment.dataset_folder)
-    return cached_dataset(assignment.dataset_address, read_manifest(Path(assignment.dataset_folder)).digest)
+    if context.dataset_address is None:
+        return Path(context.dataset_folder)
+    return cached_dataset(context.dataset_address, read_manifest(Path(context.dataset_folder)).digest)

@@ -25,7 +25,7 @@ def trial_device() -> torch.device:
 
 
 def trial_devices(num_gpus: float) -> list[torch.device]:
-    """The devices of a trial that was given so many GPUs: one for each whole one, and one for a part of one or none."""
+    """The devices of a trial that has this number of GPUs: one for each whole GPU, one for a part of a GPU or none."""
     first, num_devices = trial_device(), max(int(num_gpus), 1)
     if num_devices == 1 or first.type == "cpu":
         return [first] * num_devices

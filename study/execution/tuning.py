@@ -4,21 +4,26 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from search_spaces.space import SearchSpace
+from study.errors import StopRequestedError
 from study.execution.slots import Slots, slots
 from study.names import trial_name
+from study.planning.study_context import StudyContext
 from study.search.limits import Limits
 from study.search.pbt.explorer import Explorer
 from study.search.pbt.generations import Generations
 from study.search.record.study_record import StudyRecord
-from study.search.trial_protocol import Assignment
 from study.search.trial_scheduler import TrialScheduler
 from study.stopping.early_stopping import build_rules
 from study.study_file.edits import Edit
 from study.study_file.study_spec import StudySpec
 from trainables.datasets.manifest import Manifest
+
+if TYPE_CHECKING:  # Ray takes seconds to import
+    from ray import tune
+    from ray.tune.experiment import Trial as RayTrial
 
 RAY_FOLDER = "ray"
 """Where Ray Tune keeps its own notes, inside the study's folder, while it runs."""
@@ -28,26 +33,68 @@ def tune_study(
     spec: StudySpec,
     space: SearchSpace,
     record: StudyRecord,
-    assignment: Assignment,
+    context: StudyContext,
+    edits: Callable[[], tuple[Edit, ...]],
     on_change: Callable[[int], None],
-    steering: Callable[[], tuple[Edit, ...]] | None = None,
-) -> bool:
-    """Runs trials until the budget is spent (True), or until Ctrl-C (False). `steering` is as `TrialScheduler` has it.
+) -> None:
+    """Runs trials until the budget is spent. Their reports go into `record`.
 
-    What they report goes into `record`; `on_change` gets the number of each trial that reported, or began or ended without doing so.
+    `edits` reads the edits that count here. `on_change` is called with the number of each trial that reported, or began or ended
+    without a report. Raises StopRequestedError where somebody stopped the study, KeyboardInterrupt after Ctrl-C.
     """
-    record.note(gpus_per_trial=assignment.gpus)
-    course = _course(spec, space, record, assignment, steering, on_change)
-    if not course.is_over:  # Ray Tune takes seconds to say that there is nothing to do
-        with slots(spec.resources, assignment, record) as room:
-            _tune(course, room, assignment, on_change)
-    shutil.rmtree(Path(assignment.study_folder) / RAY_FOLDER, ignore_errors=True)  # all that counts is in the record
-    if course.is_over:
-        course.conclude()
-    return course.is_over and not course.is_stopped
+    record.note(gpus_per_trial=context.gpus)
+    scheduler = _scheduler(spec, space, record, context, edits, on_change)
+    if not scheduler.is_over:  # Ray Tune takes seconds to say that there is nothing to do
+        with slots(spec.resources, context, record) as free_slots:
+            _tuner(scheduler, free_slots, context, on_change).fit()
+    shutil.rmtree(Path(context.study_folder) / RAY_FOLDER, ignore_errors=True)  # all that counts is in the record
+    if scheduler.is_stopped:
+        raise StopRequestedError(f"study {spec.study!r} was asked to stop")
+    if not scheduler.is_over:
+        raise KeyboardInterrupt  # Ray Tune took the signal
+    scheduler.conclude()
 
 
-def _tune(course: TrialScheduler, room: Slots, assignment: Assignment, on_change: Callable[[int], None]) -> None:
+def _scheduler(
+    spec: StudySpec,
+    space: SearchSpace,
+    record: StudyRecord,
+    context: StudyContext,
+    edits: Callable[[], tuple[Edit, ...]],
+    on_change: Callable[[int], None],
+) -> TrialScheduler:
+    maximise = spec.objective.maximise
+    scheduler = TrialScheduler(
+        record=record,
+        space=space,
+        seed=spec.seed,
+        epochs=spec.budget.epochs,
+        rules=build_rules(spec.early_stopping, maximise=maximise),
+        limits=Limits.of(spec.budget, record, maximise=maximise, gpus_per_trial=context.gpus),
+        edits=edits,
+        retries=spec.resources.retries,
+        generations=_generations(spec, space, record, context),
+        on_change=on_change,
+    )
+    scheduler.restore()
+    return scheduler
+
+
+def _generations(spec: StudySpec, space: SearchSpace, record: StudyRecord, context: StudyContext) -> Generations | None:
+    if spec.early_stopping.rule != "pbt":
+        return None
+    manifest = Manifest.read(Path(context.dataset_folder))
+    explorer = Explorer(
+        space=space,
+        manifest=manifest,
+        epochs=spec.budget.epochs,
+        seed=spec.seed,
+        resample=spec.early_stopping.resample,
+    )
+    return Generations(record, explorer, Path(context.study_folder))
+
+
+def _tuner(scheduler: TrialScheduler, free_slots: Slots, context: StudyContext, on_change: Callable[[int], None]) -> "tune.Tuner":
     from ray import tune
 
     from study.execution.ray_scheduler import RayScheduler
@@ -55,13 +102,13 @@ def _tune(course: TrialScheduler, room: Slots, assignment: Assignment, on_change
     from study.execution.trial_actor import TrialActor
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    searcher = RaySearcher(course, room)
-    tuner = tune.Tuner(
-        tune.with_resources(TrialActor, {"cpu": assignment.cpus, "gpu": assignment.gpus}),
-        param_space=assignment.to_config(),
+    searcher = RaySearcher(scheduler, free_slots)
+    return tune.Tuner(
+        tune.with_resources(TrialActor, {"cpu": context.cpus, "gpu": context.gpus}),
+        param_space=context.to_config(),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=RayScheduler(course, on_change, searcher.has_room_after_an_end),
+            scheduler=RayScheduler(scheduler, on_change, searcher.has_room_after_an_end),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_name,
@@ -69,51 +116,16 @@ def _tune(course: TrialScheduler, room: Slots, assignment: Assignment, on_change
         ),
         run_config=tune.RunConfig(
             name=RAY_FOLDER,
-            storage_path=str(Path(assignment.study_folder)),
+            storage_path=str(Path(context.study_folder)),
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    tuner.fit()
 
 
-def _course(
-    spec: StudySpec,
-    space: SearchSpace,
-    record: StudyRecord,
-    assignment: Assignment,
-    steering: Callable[[], tuple[Edit, ...]] | None,
-    on_change: Callable[[int], None],
-) -> TrialScheduler:
-    maximise = spec.objective.maximise
-    limits = Limits.of(spec.budget, record, maximise=maximise, gpus_per_trial=assignment.gpus)
-    rule = build_rules(spec.early_stopping, maximise=maximise)
-    return TrialScheduler(
-        record=record,
-        space=space,
-        seed=spec.seed,
-        epochs=spec.budget.epochs,
-        rule=rule,
-        limits=limits,
-        folder=Path(assignment.study_folder),
-        retries=spec.resources.retries,
-        steering=steering,
-        generations=_generations(spec, space, record, assignment),
-        on_change=on_change,
-    )
-
-
-def _generations(spec: StudySpec, space: SearchSpace, record: StudyRecord, assignment: Assignment) -> Generations | None:
-    if spec.early_stopping.rule != "pbt":
-        return None
-    manifest = Manifest.read(Path(assignment.dataset_folder))
-    explorer = Explorer(space=space, manifest=manifest, epochs=spec.budget.epochs, seed=spec.seed, resample=spec.early_stopping.resample)
-    return Generations(record, explorer, Path(assignment.study_folder))
-
-
-def _name(trial: Any) -> str:
+def _name(trial: "RayTrial") -> str:
     return trial_name(trial.config["trial"])
 
 
-def _folder(trial: Any) -> str:
+def _folder(trial: "RayTrial") -> str:
     return f"{_name(trial)}-{trial.config['attempt']}"

@@ -16,7 +16,7 @@ from study.search.record.pareto import pareto_front
 from study.search.record.storage import SPEC_FILE
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
-from study.study_file.edits import edits, steered_budget
+from study.study_file.edits import extended_budget, read_edits
 from study.study_file.study_spec import StudySpec
 
 _OF_MANY = ("point", "metrics", "measures", "objectives", "lineage")
@@ -70,7 +70,8 @@ class StudyResult:
             run_id=facts.get("run_id"),
             seconds=facts.get("seconds", 0.0),
             receipt=Cost.of(record, spec.budget.epochs, folder),
-            is_extended="num_edits_at_end" in facts and any(edit.kind == "extend" for edit in edits(folder)[facts["num_edits_at_end"] :]),
+            is_extended="num_edits_at_end" in facts
+            and any(edit.kind == "extend" for edit in read_edits(folder)[facts["num_edits_at_end"] :]),
         )
 
     @property
@@ -81,7 +82,7 @@ class StudyResult:
         if self.confirmation and self.final is None:
             ended = sum(training.has_ended for training in self.confirmation.values())
             return f"{ended} of {len(self.confirmation)} trainings that confirm the best ended"
-        num_trials = steered_budget(self.spec.budget, edits(self.folder)).trials
+        num_trials = extended_budget(self.spec.budget, read_edits(self.folder)).trials
         gone = replaced(self.trials)
         return f"{sum(trial.has_ended and trial.number not in gone for trial in self.trials)} of {num_trials} trials ended"
 

@@ -1,29 +1,26 @@
-"""The course of a search: which trial starts or goes on next, and what becomes of one that reported, broke or was lost."""
+"""The scheduler of a search: which trial starts or continues next, and what becomes of one that reported, broke or was lost."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from search_spaces.space import Point, SearchSpace
 from study.names import trial_name
 from study.search.limits import Limits
 from study.search.pbt.generations import Generations
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Next, Trial
-from study.search.reporting import record_epoch
+from study.search.record.trial import End, EpochReport, Trial
+from study.search.record.trial_protocol import TrialConfig, TrialReport
 from study.search.sampling.start_points import start_points
 from study.stopping.decision import CONTINUE, Decision, Generation
 from study.stopping.groups import group_at
 from study.stopping.rule_set import RuleSet
-from study.study_file.edits import Edit, edits, is_stopped, killed, pinned, steered_budget
+from study.study_file.edits import Edit, extended_budget, is_stopped, killed, pinned
 
 
 class TrialScheduler:
     """Decides by the record alone, so that a study that was killed goes on as one that was not. Knows nothing of Ray.
 
-    Trials that the record holds as running when the course begins were cut off by the death of an earlier driver: they come first,
-    under their own numbers. Not for several threads at once.
+    `restore` comes first. Not for several threads at the same time.
     """
 
     def __init__(
@@ -33,50 +30,60 @@ class TrialScheduler:
         space: SearchSpace,
         seed: int,
         epochs: int,
-        rule: RuleSet,
+        rules: RuleSet,
         limits: Limits,
-        folder: Path,
+        edits: Callable[[], tuple[Edit, ...]],
         retries: int,
-        steering: Callable[[], tuple[Edit, ...]] | None = None,
         generations: Generations | None = None,
         on_change: Callable[[int], None] = lambda number: None,
     ) -> None:
-        """`steering` gives what was asked of the study; unless given, all that its folder holds. `generations` are those of a rule that
-        has a population. `on_change` is told of each trial that begins or ends without its own process's word.
+        """`edits` reads all edits of the study. `generations` are those of a rule that has a population.
+
+        `on_change` is called with the number of each trial that begins or ends without a report of its own process.
         """
         self._record = record
         self._space = space
         self._seed = seed
         self._epochs = epochs
-        self._rule = rule
+        self._rules = rules
         self._limits = limits
-        self._asked = steering or partial(edits, folder)
+        self._budget = limits.budget  # as the study file has it
+        self._read_edits = edits
         self._retries = retries
         self._generations = generations
         self._on_change = on_change
-        self._budget = limits.budget  # as the study file has it
+        self._edits: tuple[Edit, ...] = ()
+        self._num_edits_taken = 0
+        self._enqueued_edits: set[int] = set()
         self._waiting: list[int] = []
         self._paused: set[int] = set()
         self._running: set[int] = set()
         self._attempts: dict[int, int] = {}
         self._points: dict[int, Point] = {}
-        self._edits: tuple[Edit, ...] = self._asked()
-        self._num_edits_taken: int = record.facts.get("num_edits_taken", 0)
-        self._enqueued = {trial.facts["edit"] for trial in record.trials if "edit" in trial.facts}
-        limits.budget = steered_budget(limits.budget, self._edits[: self._num_edits_taken])
-        for trial in record.trials:
+
+    def restore(self) -> None:
+        """Takes up the search where the record has it, and the edits that came since.
+
+        Trials that the record holds as running were cut off by the death of an earlier driver: they come first, under their own
+        numbers.
+        """
+        self._edits = self._read_edits()
+        self._num_edits_taken = self._record.facts.get("num_edits_taken", 0)
+        self._enqueued_edits = {trial.facts["edit"] for trial in self._record.trials if "edit" in trial.facts}
+        self._limits.budget = extended_budget(self._budget, self._edits[: self._num_edits_taken])
+        for trial in self._record.trials:
             if trial.state != "waiting":
                 self._points[trial.number] = trial.point
-                rule.replay(trial.number, trial.values, epochs, partial(self._group, trial.number))
+                self._rules.replay(trial.number, trial.values, self._epochs, partial(self._group, trial.number))
             if trial.state == "paused":
                 self._paused.add(trial.number)
-        if generations is not None and generations.last is not None:
-            self._bring_about(generations, generations.last)
+        if self._generations is not None and self._generations.last is not None:
+            self._bring_about(self._generations, self._generations.last)
             self._waiting.clear()
-        for trial in record.trials:
-            if trial.state == "running" and self._is_still_going(trial):
+        for trial in self._record.trials:
+            if trial.state == "running" and self._continues_after_restart(trial):
                 self._waiting.append(trial.number)
-        self.steer()
+        self.take_edits()
 
     @property
     def is_stopped(self) -> bool:
@@ -88,56 +95,55 @@ class TrialScheduler:
         """Whether nothing runs and nothing more will start."""
         return not self._running and (self.is_stopped or not self._may_go_on())
 
-    def steer(self) -> None:
-        """Takes in what was asked of the study since the last time."""
-        self._edits = self._asked()
+    def take_edits(self) -> None:
+        """Takes in the edits of the study since the last time."""
+        self._edits = self._read_edits()
         if len(self._edits) == self._num_edits_taken:
             return
-        self._limits.budget = steered_budget(self._budget, self._edits)
+        self._limits.budget = extended_budget(self._budget, self._edits)
         for number, edit in enumerate(self._edits):
             # The driver may have died between a trial's coming into the record and the note that its edit was taken.
-            if number >= self._num_edits_taken and edit.kind == "enqueue" and number not in self._enqueued:
+            if number >= self._num_edits_taken and edit.kind == "enqueue" and number not in self._enqueued_edits:
                 (start,) = start_points([edit.origin or dict(edit.point)], self._space, {})
                 self._record.enqueue(self._space, start.point, edit.origin or f"enqueued by {edit.user}", edit=number)
         self._num_edits_taken = len(self._edits)
         self._record.note(num_edits_taken=self._num_edits_taken)
 
-    def next_trial(self) -> Next | None:
+    def next_trial(self) -> TrialConfig | None:
         """The trial that a free slot takes; None while there is none."""
-        self.steer()
+        self.take_edits()
         if self.is_stopped or not self._may_go_on():
             return None
         if self._generations is not None and (generation := self._next_generation()) is not None:
             self._generations.note(generation)
             self._bring_about(self._generations, generation)
-        promoted = self._promotable()
-        if promoted is not None:
-            self._paused.discard(promoted)
-            self._record.unpause(promoted)
-            return self._going(promoted)
+        unpaused = self._trial_to_unpause()
+        if unpaused is not None:
+            self._paused.discard(unpaused)
+            self._record.unpause(unpaused)
+            return self._hand_out(unpaused)
         if self._waiting:
-            return self._going(self._waiting.pop(0))
+            return self._hand_out(self._waiting.pop(0))
         if not self._limits.allow_another():
             return None
-        asked = self._record.ask(self._space, self._seed, pinned(self._edits))
-        if asked is None:
+        drawn = self._record.ask(self._space, self._seed, pinned(self._edits))
+        if drawn is None:
             return None
-        number, self._points[asked[0]] = asked
+        number, self._points[drawn[0]] = drawn
         self._limits.num_started += 1
-        return self._going(number)
+        return self._hand_out(number)
 
-    def judge(self, number: int, result: Mapping[str, Any]) -> bool:
-        """Records what a trial's process told, and says whether the trial goes on there."""
-        outcome = result["outcome"]
-        if outcome == "broken":
-            self.break_off(number, result["reason"])
+    def on_trial_result(self, number: int, report: TrialReport) -> bool:
+        """Records what a trial's process reported, and says whether the trial continues there."""
+        if report.state == "waiting":
+            self.on_trial_error(number, report.reason or "")
             return False
-        if outcome in ("failed", "infeasible"):
-            self._end(number, outcome, result["reason"])
+        if report.state in ("failed", "infeasible"):
+            self._end(number, report.state, report.reason)
             return False
-        decision = self._report(number, result)
-        self.steer()
-        if outcome == "complete":
+        decision = self._take_report(number, report)
+        self.take_edits()
+        if report.state == "complete":
             self._end(number, "complete")
             return False
         if number in (by := killed(self._edits)):
@@ -145,12 +151,12 @@ class TrialScheduler:
         elif (reason := self._limits.reason_to_end()) is not None:
             self._end(number, "pruned", reason)
         else:
-            self._obey(number, decision)
+            self._apply(number, decision)
         if self.is_stopped:
             self._running.discard(number)  # the record has it as running: the next execution goes on with it
         return number in self._running
 
-    def break_off(self, number: int, reason: str, *, counts: bool = True) -> None:
+    def on_trial_error(self, number: int, reason: str, *, counts: bool = True) -> None:
         """A trial's process died or broke: the trial goes on from its checkpoint, unless that happened too often.
 
         `counts` is False where the trial is not to blame, as its node was lost.
@@ -177,25 +183,23 @@ class TrialScheduler:
     def _may_go_on(self) -> bool:
         if self._limits.reason_to_end() is not None:
             return False
-        return bool(self._waiting) or self._may_ask() or self._promotable() is not None or self._next_generation() is not None
+        return bool(self._waiting) or self._may_ask() or self._trial_to_unpause() is not None or self._next_generation() is not None
 
-    def _is_still_going(self, trial: Trial) -> bool:
-        """Judges the last recorded epoch of a trial that was cut off: the driver may have died before it could obey the decision."""
+    def _continues_after_restart(self, trial: Trial) -> bool:
+        """Decides on the last recorded epoch of a trial that was cut off: its driver may have died before it could act on it."""
         if self._generations is not None and self._generations.let_go_on(trial.number, trial.last_epoch):
             return True
         if trial.values and (last := max(trial.values)) < self._epochs:
-            self._obey(
-                trial.number, self._rule.on_epoch(trial.number, last, self._epochs, trial.values[last], self._group(trial.number, last))
-            )
+            self._apply(trial.number, self._decide(trial.number, last, trial.values[last]))
         return self._record.trial(trial.number).state == "running"
 
-    def _promotable(self) -> int | None:
-        return self._rule.trial_to_unpause(self._paused, is_closing=self._is_quiet())
+    def _trial_to_unpause(self) -> int | None:
+        return self._rules.trial_to_unpause(self._paused, is_closing=self._is_quiet())
 
     def _next_generation(self) -> Generation | None:
         if self._generations is None or not self._paused or not self._is_quiet():
             return None
-        return self._generations.next(self._rule, self._paused, killed(self._edits))
+        return self._generations.next(self._rules, self._paused, killed(self._edits))
 
     def _bring_about(self, generations: Generations, generation: Generation) -> None:
         """Lets a generation begin, or what a driver that died left of it: what has begun, or ended, stays as it is."""
@@ -220,22 +224,40 @@ class TrialScheduler:
     def _may_ask(self) -> bool:
         return self._limits.allow_another() and not self._record.is_exhausted(self._space, pinned(self._edits))
 
-    def _going(self, number: int) -> Next:
+    def _hand_out(self, number: int) -> TrialConfig:
         attempt = self._attempts.get(number, 0)
         self._attempts[number] = attempt + 1
         self._running.add(number)
-        continues = self._record.trial(number).continues
-        return Next(number=number, point=self._points[number], attempt=attempt, continues=continues)
+        begun = self._record.trial(number).continues
+        return TrialConfig(
+            number=number,
+            point=self._points[number],
+            attempt=attempt,
+            parent=None if begun is None else begun.trial,
+            parent_epoch=0 if begun is None else begun.epoch,
+        )
 
-    def _report(self, number: int, result: Mapping[str, Any]) -> Decision:
-        """Records an epoch and asks the rule, which must know of every epoch; one that was told before has been judged."""
-        if not record_epoch(self._record, number, result):
+    def _take_report(self, number: int, report: TrialReport) -> Decision:
+        """Records an epoch and asks the rules, which must know of every epoch; one that is recorded already was decided on."""
+        assert report.epoch is not None, "a trial that runs or is complete reports an epoch"
+        epoch = report.epoch
+        if epoch.epoch in self._record.trial(number).values:
             return CONTINUE
-        self._limits.count_epoch(result["seconds"])
-        epoch: int = result["epoch"]
-        return self._rule.on_epoch(number, epoch, self._epochs, result["value"], self._group(number, epoch))
+        self._note_report(number, epoch, report)
+        self._limits.count_epoch(epoch.seconds)
+        return self._decide(number, epoch.epoch, epoch.value)
 
-    def _obey(self, number: int, decision: Decision) -> None:
+    def _note_report(self, number: int, epoch: EpochReport, report: TrialReport) -> None:
+        self._record.report(number, epoch)
+        if report.measures:
+            self._record.note_measures(number, report.measures)
+        if report.micro_batch != self._record.trial(number).facts.get("micro_batch"):
+            self._record.note_trial(number, micro_batch=report.micro_batch)
+
+    def _decide(self, number: int, epoch: int, value: float) -> Decision:
+        return self._rules.on_epoch(number, epoch, self._epochs, value, self._group(number, epoch))
+
+    def _apply(self, number: int, decision: Decision) -> None:
         if decision.action == "pause":
             self._running.discard(number)
             self._paused.add(number)
@@ -246,7 +268,7 @@ class TrialScheduler:
     def _group(self, number: int, epoch: int) -> str:
         return group_at(self._points[number], epoch, self._epochs)
 
-    def _end(self, number: int, state: Any, reason: str | None = None) -> None:
+    def _end(self, number: int, state: End, reason: str | None = None) -> None:
         self._running.discard(number)
         self._record.finish(number, state, reason)
         self._limits.count_end(self._record.trial(number))

@@ -12,7 +12,7 @@ from study.stopping.trial_progress import TrialProgress
 class AshaPause(Rule):
     """Every trial waits at each of its rungs; it goes on once it is among the best 1/reduction of those that reached the rung.
 
-    Whether a trial was promoted is told by its not being paused any more; nothing else is remembered of it.
+    A trial that is not paused any more was promoted; nothing else is remembered of it.
     """
 
     def __init__(self, *, first_rung: float, reduction: int) -> None:
@@ -21,7 +21,7 @@ class AshaPause(Rule):
         self._latest: dict[int, int] = {}
         """Index of the highest rung that each trial has reached."""
         self._waiting: dict[tuple[int, str], list[tuple[float, int]]] = {}
-        """Heaps of those that may wait at a rung, as in `Rung.ranked`; what does not wait there any more leaves when it comes up."""
+        """Heaps of trials that may wait at a rung, as in `Rung.ranked`; a trial that waits there no longer leaves when it comes up."""
 
     def record(self, progress: TrialProgress) -> None:
         """See Rule."""

@@ -1,4 +1,4 @@
-"""Early stopping as a study file writes it, and the rules that it builds: here a rule is listed, in a file of its own it is made."""
+"""Early stopping as a study file writes it, and the rules that it builds. Each rule stands in a file of its own, and is listed here."""
 
 from typing import Any, Literal, assert_never
 
@@ -22,7 +22,7 @@ class EarlyStopping(Written):
 
     rule: Literal["asha", "asha_pause", "hyperband", "median", "pbt", "none"] = "asha"
     """`asha` stops at each rung all but the best share; `asha_pause` pauses all there and goes on with the best share (less spent
-    where few run at once); `hyperband` has brackets of `asha`, later ones with later first rungs; `median` stops what falls below it;
+    where few run at a time); `hyperband` has brackets of `asha`, later ones with later first rungs; `median` stops what falls below it;
     `pbt` is population-based training: the budget's trials are the population."""
     first_rung: float = Field(0.2, gt=0, lt=1)
     """Share of its own epochs up to which a trial is not compared. In 300 studies of 40 trials, drawn from 200 curves of 20 epochs: 0.1
@@ -43,6 +43,11 @@ class EarlyStopping(Written):
     """So many trials with the best values of the study are never stopped: the first to come have few to be compared with."""
     plateau: int | None = Field(None, ge=1)
     """Epochs without a better value that end a trial; counted anew where it begins to train more than its head."""
+
+    @property
+    def pauses_trials(self) -> bool:
+        """Whether trials wait with their checkpoints: then each epoch needs one."""
+        return self.rule in ("asha_pause", "pbt")
 
     def model_post_init(self, _: Any) -> None:
         most = most_brackets(self.first_rung, self.reduction)

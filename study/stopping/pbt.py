@@ -14,7 +14,7 @@ class Pbt(Rule):
     """Every trial waits at each interval of its schedule. Once all have come, those in the lowest quantile give their places away.
 
     The paper compares a trial with the others as soon as it has come. Here all have the same epoch when they are compared: what becomes
-    of them does not depend on how many run at once, or how fast. What is compared is the value of that epoch, not the best so far: it
+    of them does not depend on how many run at a time, or how fast. What is compared is the value of that epoch, not the best so far: it
     belongs to the weights that would be copied. The best gives its checkpoint for the place of the worst, the second best for that of
     the second worst, and so on, where the paper draws lots.
     """
@@ -52,7 +52,7 @@ class Pbt(Rule):
 
 
 def num_replaced(num_trials: int, quantile: float) -> int:
-    """How many of so many trials the quantile has, rounded down."""
+    """Trials of `num_trials` that lie in the quantile, rounded down."""
     return math.floor(num_trials * quantile + ROUNDING)
 
 

@@ -6,7 +6,7 @@ from study.stopping.trial_progress import TrialProgress
 
 
 class Plateau(Rule):
-    """Stops a trial after so many epochs without a better value; the count begins anew where the trial begins to train more layers."""
+    """Stops a trial after `num_epochs` epochs without a better value; the count begins anew where the trial begins to train more layers."""
 
     def __init__(self, num_epochs: int) -> None:
         self._num_epochs = num_epochs

@@ -73,7 +73,7 @@ class Rungs:
         return [index for index, share in enumerate(self._shares) if rung_epoch(share, progress.num_epochs) == progress.epoch]
 
     def add(self, progress: TrialProgress) -> list[int]:
-        """Puts a trial onto the rungs that it has reached, and tells their indices."""
+        """Puts a trial onto the rungs that it has reached, and returns their indices."""
         reached = self.reached(progress)
         for index in reached:
             self._rungs[index].setdefault(progress.group, Rung()).add(progress.trial, progress.best)

@@ -35,7 +35,7 @@ class Ending:
 
 
 def simulate(curves: Sequence[Curve], rule: RuleSet, num_slots: int) -> dict[int, Ending]:
-    """How far each trial comes by the rule, where `num_slots` run at once and start in the order of the curves.
+    """How far each trial comes by the rule, where `num_slots` run at a time and start in the order of the curves.
 
     A free slot takes a trial that the rule promotes before a new one. A trial whose curve ends takes no epochs any more.
     """

@@ -1,4 +1,4 @@
-"""Steering: what people ask of a study while it runs or rests, one line for each edit, never changed afterwards."""
+"""Edits: what people change about a study while it runs or rests, one line for each edit, never changed afterwards."""
 
 import json
 import time
@@ -13,14 +13,14 @@ from search_spaces.space import SearchSpace
 from study.study_file.budget import Budget
 from study.user import current_user
 
-STEERING_FILE = "steering.jsonl"
+EDITS_FILE = "edits.jsonl"
 
 Kind = Literal["stop", "resume", "extend", "pin", "enqueue", "kill"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """One thing that one person asked."""
+    """One change that one person asked for."""
 
     kind: Kind
     user: str = field(default_factory=current_user)
@@ -38,21 +38,21 @@ class Edit:
     """`kill`: the trial to end."""
 
 
-def ask(folder: Path, edit: Edit) -> None:
-    """Appends an edit to the steering of the study in `folder`; a running study sees it with its next epoch."""
-    with (folder / STEERING_FILE).open("a", encoding="utf-8") as file:
+def append_edit(folder: Path, edit: Edit) -> None:
+    """Appends an edit to those of the study in `folder`; a running study sees it with its next epoch."""
+    with (folder / EDITS_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(edit)) + "\n")
 
 
-def edits(folder: Path) -> tuple[Edit, ...]:
+def read_edits(folder: Path) -> tuple[Edit, ...]:
     """All edits of the study in `folder`, in the order they were asked."""
-    return tuple(_edit(json.loads(line)) for line in asked_text(folder).splitlines())
+    return tuple(_edit(json.loads(line)) for line in edits_text(folder).splitlines())
 
 
-def asked_text(folder: Path) -> str:
+def edits_text(folder: Path) -> str:
     """The same as it stands in the file, one line for each."""
     try:
-        text = (folder / STEERING_FILE).read_text(encoding="utf-8")
+        text = (folder / EDITS_FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
     return text[: text.rfind("\n") + 1]  # the last line may be half-written by somebody who asks right now
@@ -66,27 +66,27 @@ def check_pins(space: SearchSpace, values: Mapping[str, Value]) -> None:
             raise SpaceError(f"{name} must lie in {', or '.join(map(str, variants))}, got {value!r}")
 
 
-def is_stopped(asked: Iterable[Edit]) -> bool:
+def is_stopped(edits: Iterable[Edit]) -> bool:
     """Whether the last word on stopping is to stop."""
-    last = [edit.kind for edit in asked if edit.kind in ("stop", "resume")][-1:]
+    last = [edit.kind for edit in edits if edit.kind in ("stop", "resume")][-1:]
     return last == ["stop"]
 
 
-def steered_budget(budget: Budget, asked: Iterable[Edit]) -> Budget:
+def extended_budget(budget: Budget, edits: Iterable[Edit]) -> Budget:
     """The budget with all that it was extended by."""
-    asked = list(asked)
-    hours = None if budget.hours is None else budget.hours + sum(edit.hours for edit in asked)
-    return budget.model_copy(update={"trials": budget.trials + sum(edit.trials for edit in asked), "hours": hours})
+    edits = list(edits)
+    hours = None if budget.hours is None else budget.hours + sum(edit.hours for edit in edits)
+    return budget.model_copy(update={"trials": budget.trials + sum(edit.trials for edit in edits), "hours": hours})
 
 
-def pinned(asked: Iterable[Edit]) -> dict[str, Value]:
+def pinned(edits: Iterable[Edit]) -> dict[str, Value]:
     """The values that hold from now on, the latest word on each."""
-    return {name: value for edit in asked if edit.kind == "pin" for name, value in edit.point.items()}
+    return {name: value for edit in edits if edit.kind == "pin" for name, value in edit.point.items()}
 
 
-def killed(asked: Iterable[Edit]) -> dict[int, str]:
+def killed(edits: Iterable[Edit]) -> dict[int, str]:
     """Who asked for the end of which trial."""
-    return {edit.trial: edit.user for edit in asked if edit.kind == "kill" and edit.trial is not None}
+    return {edit.trial: edit.user for edit in edits if edit.kind == "kill" and edit.trial is not None}
 
 
 def _edit(tree: dict[str, Any]) -> Edit:

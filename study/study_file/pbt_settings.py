@@ -6,9 +6,6 @@ from study.stopping.pbt import interval_epochs, num_replaced
 from study.study_file.budget import Budget
 from study.study_file.sampler import Sampler
 
-_DRAWS = ("tpe", "random", "quasi_random")
-"""Samplers that draw well while nothing has ended, as is so when a population begins."""
-
 
 def check_population(stopping: EarlyStopping, budget: Budget, sampler: Sampler, num_objectives: int) -> None:
     """Raises SpecError where early stopping is by `pbt` and the rest of the study leaves it nothing to do, or contradicts it."""
@@ -16,7 +13,7 @@ def check_population(stopping: EarlyStopping, budget: Budget, sampler: Sampler, 
         return
     if num_objectives > 1:
         raise SpecError(f"early_stopping pbt copies the best by one objective, got {num_objectives}; keep one, or choose asha")
-    if sampler.rule not in _DRAWS:
+    if not sampler.abilities.draws_populations:
         raise SpecError(
             f"early_stopping pbt draws its whole population before a trial has ended, and then leaves what was drawn; sampler "
             f"{sampler.rule!r} can do nothing there: use quasi_random, random or tpe"

@@ -63,8 +63,9 @@ class StudySpec(Written):
     def model_post_init(self, _: Any) -> None:
         check_objectives(self.objectives)
         self.bounds  # noqa: B018  refuses those that say nothing
-        if self.sampler.rule == "cma_es" and len(self.objectives) > 1:
-            raise SpecError(f"sampler cma_es takes one objective, got {len(self.objectives)}; use tpe, nsga2 or gp")
+        most = self.sampler.abilities.max_objectives
+        if most is not None and len(self.objectives) > most:
+            raise SpecError(f"sampler {self.sampler.rule} takes one objective, got {len(self.objectives)}; use tpe, nsga2 or gp")
         if self.search_storage is not None:
             check_form(self.search_storage)
         check_population(self.early_stopping, self.budget, self.sampler, len(self.objectives))

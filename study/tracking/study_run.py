@@ -13,7 +13,7 @@ from study.planning.earlier_starts import STARTS_FILE
 from study.planning.plan import Plan
 from study.results.cost import Cost
 from study.search.record.study_record import StudyRecord, Trial
-from study.study_file.edits import STEERING_FILE, asked_text
+from study.study_file.edits import EDITS_FILE, edits_text
 from study.tracking.dataset_input import dataset_used
 from study.tracking.delivery import Delivery
 from study.tracking.flushing import OUTBOX_FOLDER, PATIENCE_SECONDS, catch_up, delete, remove_if_empty
@@ -83,10 +83,10 @@ class StudyRun:
 
     def log_edits(self) -> None:
         """Puts what people asked of the study on its run, as a whole, soon; nothing if nobody asked anything since the last time."""
-        asked = asked_text(self._plan.folder)
+        asked = edits_text(self._plan.folder)
         if asked != self._asked and not self._is_over:
             self._asked = asked
-            self._delivery.log.append(Text(path=STEERING_FILE, content=asked))
+            self._delivery.log.append(Text(path=EDITS_FILE, content=asked))
             self._outbox.wake()
 
     def close_soon(self, trial: Trial, name: str | None = None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from study import names
-from study.search.trial_protocol import Assignment
+from study.planning.study_context import StudyContext
 from study.tracking.dataset_input import dataset_used
 from study.tracking.log_records import Described, Drawn, Ended, Measured, Opened, Record, Text
 from study.tracking.outbox import Outbox
@@ -34,15 +34,15 @@ class TrialRun:
     All of it goes to the run's log at once, and from there to MLflow when it can. Nothing here waits for MLflow or raises because of it.
     """
 
-    def __init__(self, outbox: Outbox, assignment: Assignment, number: int, *, is_first: bool) -> None:
+    def __init__(self, outbox: Outbox, context: StudyContext, number: int, *, is_first: bool) -> None:
         """`is_first` says that no earlier process can have opened a run for this trial."""
         self._outbox = outbox
-        self._assignment = assignment
+        self._assignment = context
         self._number = number
         self._is_first = is_first
         self._is_drawn = True
         self._classes: tuple[str, ...] = ()
-        self._delivery = outbox.hold(RunLog(Path(assignment.log_folder), assignment.run_name(number)))
+        self._delivery = outbox.hold(RunLog(Path(context.log_folder), context.run_name(number)))
 
     @property
     def run_id(self) -> str | None:
@@ -51,13 +51,13 @@ class TrialRun:
 
     def open(self) -> None:
         """Opens the run, or the one that an earlier process opened for this trial."""
-        assignment, log = self._assignment, self._delivery.log
-        known = {names.PARENT: assignment.parent_run_id, **assignment.run_tags(self._number)}
+        context, log = self._assignment, self._delivery.log
+        known = {names.PARENT: context.parent_run_id, **context.run_tags(self._number)}
         self._tell(
             Opened(
-                experiment_id=assignment.experiment_id,
-                name=assignment.run_name(self._number),
-                tags={**assignment.tags, names.STUDY: assignment.study, **known},
+                experiment_id=context.experiment_id,
+                name=context.run_name(self._number),
+                tags={**context.tags, names.STUDY: context.study, **known},
                 key=tuple(known),
                 milliseconds=_now(),
                 may_exist=not self._is_first and not log.records,

@@ -22,15 +22,15 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "study"))
 from failing_proxy import FailingProxy
-from run_records import assignment
+from run_records import context
 from run_records import epoch as reported
-from tabulated_course import epoch, make
+from tabulated_search import epoch, make
 
 from cluster.queue import RENEWAL_SECONDS, Queue
 from cluster.shares import Demand
 from study.connections.mlflow_client import connect
 from study.recipes.point import build_recipe
-from study.search.record.trial import Next
+from study.search.record.trial_protocol import TrialConfig
 from study.search.trial_scheduler import TrialScheduler
 from study.tracking.outbox import Outbox
 from study.tracking.trial_run import TrialRun
@@ -71,7 +71,7 @@ class Driver:
     folder: Path
     trials: int
     rule: str
-    course: TrialScheduler = field(init=False)
+    scheduler: TrialScheduler = field(init=False)
     running: int = 0
     granted: int = 0
     wants_more: bool = True
@@ -84,13 +84,13 @@ class Driver:
     def __post_init__(self) -> None:
         folder = self.folder / self.study
         folder.mkdir()
-        self.course = make(folder, rule=self.rule, epochs=EPOCHS, trials=self.trials)
+        self.scheduler = make(folder, rule=self.rule, epochs=EPOCHS, trials=self.trials)
 
-    def start(self, slots: int) -> list[Next]:
+    def start(self, slots: int) -> list[TrialConfig]:
         """Trials that begin now: as many as were granted, in at most so many free slots."""
         begun, begin = [], time.perf_counter()
         while self.running < self.granted and len(begun) < slots:
-            chosen = self.course.next_trial()
+            chosen = self.scheduler.next_trial()
             self.wants_more = chosen is not None
             if chosen is None:
                 break
@@ -99,10 +99,10 @@ class Driver:
         self.seconds += time.perf_counter() - begin
         return begun
 
-    def judge(self, chosen: Next, number: int) -> bool:
+    def judge(self, chosen: TrialConfig, number: int) -> bool:
         """Whether the trial goes on after an epoch."""
         begin = time.perf_counter()
-        goes_on = self.course.judge(chosen.number, epoch(chosen, number, epochs=EPOCHS))
+        goes_on = self.scheduler.on_trial_result(chosen.number, epoch(chosen, number, epochs=EPOCHS))
         self.seconds += time.perf_counter() - begin
         self.running -= not goes_on
         self.num_ended += not goes_on
@@ -123,8 +123,8 @@ def simulate(drivers: list[Driver], cpus: int) -> dict[str, object]:
     clock = Clock()
     queue, before = Queue(clock=clock), peak_mb()
     queue_seconds, num_renewals, most, results = 0.0, 0, 0, 0
-    ends: list[tuple[float, int, int, Next, int]] = []
-    while any(not driver.course.is_over for driver in drivers):
+    ends: list[tuple[float, int, int, TrialConfig, int]] = []
+    while any(not driver.scheduler.is_over for driver in drivers):
         is_contended = all(driver.wants_more for driver in drivers)
         for driver in drivers if num_renewals else drivers * 2:  # all are known before the first one starts
             begin = time.perf_counter()
@@ -143,7 +143,7 @@ def simulate(drivers: list[Driver], cpus: int) -> dict[str, object]:
         while ends and ends[0][0] <= clock.now:
             moment, index, number, chosen, epochs = heapq.heappop(ends)
             results += 1
-            if drivers[index].judge(chosen, epochs):
+            if drivers[index].on_trial_result(chosen, epochs):
                 heapq.heappush(ends, (moment + duration(chosen), index, number, chosen, epochs + 1))
     slowest = max(drivers, key=lambda driver: driver.seconds)
     contended = sum(driver.trial_seconds for driver in drivers)
@@ -164,7 +164,7 @@ def simulate(drivers: list[Driver], cpus: int) -> dict[str, object]:
     }
 
 
-def duration(chosen: Next) -> float:
+def duration(chosen: TrialConfig) -> float:
     """Seconds of one epoch, by the configuration alone."""
     return EPOCH_SECONDS * (0.5 if chosen.point["batch_size"] == 64 else 1.5)
 
@@ -177,7 +177,7 @@ def count_requests(tracking_uri: str, num_trials: int = 5) -> dict[str, object]:
     parent = client.create_run(experiment).info.run_id
     with tempfile.TemporaryDirectory() as folder:
         manifest = add_dataset(Path(folder) / "datasets", "digits", None, AddOptions())
-        told = assignment(Path(folder), proxy.address, experiment, parent_run_id=parent)
+        told = context(Path(folder), proxy.address, experiment, parent_run_id=parent)
         outbox = Outbox(told.tracking_uri)
         for number in range(num_trials):
             point = {"architecture": "cnn2-32x64", "learning_rate": 0.001 * (number + 1)}

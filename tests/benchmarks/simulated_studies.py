@@ -21,7 +21,7 @@ from pathlib import Path
 from search_spaces.named import find_space
 from search_spaces.space import Point
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Report
+from study.search.record.trial import EpochReport
 from study.stopping.early_stopping import EarlyStopping, build_rules
 from study.stopping.groups import group_at
 from study.study_file.objective import Objective
@@ -132,7 +132,7 @@ class SimulatedStudy:
         self._epochs[number] += 1
         epoch, point = self._epochs[number], self._points[number]
         value = tabulated(point, epoch, self._num_epochs)
-        self._record.report(number, Report(epoch=epoch, value=value, metrics={"macro_f1": value}, seconds=1.0, run_id=None))
+        self._record.report(number, EpochReport(epoch=epoch, value=value, metrics={"macro_f1": value}, seconds=1.0, run_id=None))
         self.num_reports += 1
         begun = time.perf_counter()
         decision = self._rule.on_epoch(number, epoch, self._num_epochs, value, group_at(point, epoch, self._num_epochs))

@@ -20,11 +20,11 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import sqlalchemy
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "study"))
-from run_records import assignment, epoch
+from run_records import epoch
 
 from study.connections.mlflow_client import connect
+from study.planning.study_context import StudyContext
 from study.recipes.point import build_recipe
-from study.search.trial_protocol import Assignment
 from study.tracking.outbox import Outbox
 from study.tracking.run_log import logs_in
 from study.tracking.trial_run import TrialRun
@@ -52,7 +52,7 @@ def log_at_once(uri: str, folder: Path, num_processes: int, num_epochs: int) -> 
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
     context.Process(target=_create, args=(sending, uri, folder)).start()
-    told = assignment(folder, uri, receiving.recv())
+    told = context(folder, uri, receiving.recv())
     start = context.Event()
     children = [context.Process(target=_log, args=(start, told, number, num_epochs)) for number in range(num_processes)]
     for child in children:
@@ -72,7 +72,7 @@ def _create(sending: Connection, uri: str, folder: Path) -> None:
     sending.send(connect(uri).create_experiment("many", artifact_location=(folder / "artifacts").as_uri()))
 
 
-def _log(start: object, told: Assignment, number: int, num_epochs: int) -> None:
+def _log(start: object, told: StudyContext, number: int, num_epochs: int) -> None:
     start.wait()  # type: ignore[attr-defined]
     outbox = Outbox(told.tracking_uri)
     run = TrialRun(outbox, told, number, is_first=True)

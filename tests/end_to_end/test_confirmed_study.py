@@ -21,8 +21,8 @@ from study.evaluation.test_evidence import TestEvidence
 from study.home import Home
 from study.results.study_result import StudyResult
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Report, Trial
-from study.study_file.edits import Edit, ask
+from study.search.record.trial import EpochReport, Trial
+from study.study_file.edits import Edit, append_edit
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.sealed_test import openings
 
@@ -183,7 +183,7 @@ def check_that_nothing_is_measured_or_registered_twice(home: Home, result: Study
 
 
 def check_that_more_trials_can_follow(home: Home, result: StudyResult) -> None:
-    ask(result.folder, Edit(kind="extend", trials=1))
+    append_edit(result.folder, Edit(kind="extend", trials=1))
     extended = resume_study("confirmed", home=home)
     added = extended.trials[3]
     assert added.has_ended
@@ -211,5 +211,5 @@ def drawn_without_confirmation(result: StudyResult, elsewhere: Path) -> Mapping[
 def end(record: StudyRecord, trial: Trial) -> None:
     record.ask(find_space("digits"), 0)
     for epoch, value in trial.values.items():
-        record.report(trial.number, Report(epoch=epoch, value=value, metrics={}, seconds=1.0, run_id=None))
+        record.report(trial.number, EpochReport(epoch=epoch, value=value, metrics={}, seconds=1.0, run_id=None))
     record.finish(trial.number, "complete")

@@ -36,7 +36,7 @@ def test_where_every_trial_fails_nothing_is_registered(home_with_digits: Home, t
     process = start(home, "run", write(tmp_path, {**SPEC, "fix": {"learning_rate": 1e30}}))
     _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 2
-    assert "no trial of 2 came to a result" in said
+    assert "none of the 2 trials has a result" in said
     assert "loss became nan in epoch 1" in said
     assert "Traceback" not in said
     result = find_study(home, "failing")

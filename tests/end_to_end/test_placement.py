@@ -19,7 +19,7 @@ from pathlib import Path
 import ray, torch
 ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)
 from study.errors import SpecError
-from study.search.trial_protocol import Assignment, trial_config
+from study.planning.study_context import StudyContext
 from study.execution.gpu_sharing import place
 from study.execution.trial_actor import TrialActor
 from study.home import Home
@@ -27,7 +27,7 @@ from study.planning.plan import plan_study
 from study.driver.running import run_study
 from study.search.record.study_record import StudyRecord
 from study.results.study_result import StudyResult
-from study.search.record.trial import Next
+from study.search.record.trial_protocol import TrialConfig
 from study.study_file.objective import Objective
 from study.study_file.study_spec import StudySpec
 from study.connections.mlflow_client import connect
@@ -57,15 +57,15 @@ class Telling(TrialActor):
         return {**told, "torch": torch.get_num_threads(), "second pool": torch.get_num_interop_threads()}
 
 client = connect(home.tracking_uri)
-assignment = Assignment(
+context = StudyContext(
     study="placed", study_folder=str(home.folder / "s"), dataset_folder=str(home.datasets / "digits"), metric="accuracy", maximise=True,
     epochs=1, seed=0, cpus=1, gpus=0.5, log_folder=str(home.folder / "outbox"), weights={}, tracking_uri=home.tracking_uri,
     experiment_id=client.create_experiment("e"), parent_run_id="p", is_resumed=False, seconds_between_checkpoints=0.0,
     measures_latency=False, tags={},
 )
-config = {**assignment.to_config(), **trial_config(Next(number=0, point={"train_images": 64}, attempt=0, continues=None))}
+config = {**context.to_config(), **TrialConfig(number=0, point={"train_images": 64}, attempt=0).to_config()}
 actor = ray.remote(num_cpus=1, num_gpus=0.5)(Telling).remote(config)
-told["outcome"] = ray.get(actor.step.remote())["outcome"]
+told["state"] = ray.get(actor.step.remote())["state"]
 told["threads"] = ray.get(actor.threads.remote())
 print(json.dumps(told))
 """
@@ -95,7 +95,7 @@ def test_gpus_are_measured_once_and_the_record_knows_it(told: dict[str, dict[str
 
 
 def test_a_trial_computes_with_its_own_cores(told: dict[str, dict[str, object]]) -> None:
-    assert told["outcome"] == "complete"
+    assert told["state"] == "complete"
     assert told["threads"] == {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "torch": 1, "second pool": 1}
 
 

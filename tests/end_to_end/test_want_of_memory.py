@@ -12,9 +12,9 @@ SCRIPT = """
 import json, resource, sys
 from pathlib import Path
 import ray, torch
-from study.search.trial_protocol import Assignment, trial_config
+from study.planning.study_context import StudyContext
 from study.execution.trial_actor import TrialActor
-from study.search.record.trial import Next
+from study.search.record.trial_protocol import TrialConfig
 from study.connections.mlflow_client import connect
 
 home, dataset, image_size, megabytes = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -23,25 +23,25 @@ uri = f"sqlite:///{home / 'memory.db'}"
 client = connect(uri)
 experiment = client.create_experiment("memory", artifact_location=(home / "artifacts").as_uri())
 parent = client.create_run(experiment).info.run_id
-assignment = Assignment(
+context = StudyContext(
     study="memory", study_folder=str(home / "study"), dataset_folder=dataset, metric="accuracy", maximise=True, epochs=2, seed=0, cpus=1,
     log_folder=str(home / "outbox"), weights={}, tracking_uri=uri, experiment_id=experiment, parent_run_id=parent, is_resumed=False,
     seconds_between_checkpoints=0.0, measures_latency=True, tags={},
 )
 point = {"architecture": "cnn2-32x64", "image_size": image_size, "train_images": 64, "batch_size": 64}
 torch.randn(64, 64) @ torch.randn(64, 64)
-actor = TrialActor({**assignment.to_config(), **trial_config(Next(number=0, point=point, attempt=0, continues=None))})
+actor = TrialActor({**context.to_config(), **TrialConfig(number=0, point=point, attempt=0).to_config()})
 
 assert actor._outbox.drain(120)  # its thread imports MLflow, which needs memory of its own
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 2**20, resource.RLIM_INFINITY))
 results = [actor.step()]
-if results[0]["outcome"] == "going_on":
+if results[0]["state"] == "running":
     results.append(actor.step())
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 actor.cleanup()
 run = client.get_run(actor._run.run_id)
-told = [{key: result.get(key) for key in ("outcome", "epoch", "micro_batch", "reason", "measures")} for result in results]
+told = [{key: result.get(key) for key in ("state", "epoch", "micro_batch", "reason", "measures/latency_ms")} for result in results]
 print(json.dumps({"results": told, "status": run.info.status, "tags": {k: v for k, v in run.data.tags.items() if "mlflow" not in k}}))
 """
 
@@ -59,9 +59,9 @@ def test_a_batch_that_does_not_fit_goes_through_in_parts(home_with_digits: Home,
     told = run(home_with_digits, tmp_path, 256, 1800)
     assert len(told["results"]) == 2, told  # type: ignore[arg-type]
     first, last = told["results"]  # type: ignore[misc]
-    assert [first["outcome"], last["outcome"]] == ["going_on", "complete"]
+    assert [first["state"], last["state"]] == ["running", "complete"]
     assert first["micro_batch"] == last["micro_batch"] < 64
-    assert first["measures"]["latency_ms"] > 0
+    assert first["measures/latency_ms"] > 0
     assert told["tags"]["micro_batch"] == str(last["micro_batch"])  # type: ignore[index]
     assert told["status"] == "FINISHED"
 
@@ -69,6 +69,6 @@ def test_a_batch_that_does_not_fit_goes_through_in_parts(home_with_digits: Home,
 def test_a_trial_that_fits_in_no_parts_is_infeasible(home_with_digits: Home, tmp_path: Path) -> None:
     told = run(home_with_digits, tmp_path, 1024, 300)
     (only,) = told["results"]  # type: ignore[misc]
-    assert only["outcome"] == "infeasible"
+    assert only["state"] == "infeasible"
     assert "too little memory" in only["reason"]
     assert told["status"] == "FAILED"

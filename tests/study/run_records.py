@@ -1,11 +1,11 @@
-"""What trials say to MLflow, without trials: an assignment, epochs and records as tests need them."""
+"""What trials say to MLflow, without trials: an context, epochs and records as tests need them."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from study.search.trial_protocol import Assignment
+from study.planning.study_context import StudyContext
 from study.tracking.log_records import Described, Ended, Measured, Opened, Record, Text
 from trainables.epoch import Epoch
 from trainables.metrics import Metrics
@@ -37,7 +37,7 @@ def whole_run(experiment_id: str, num_epochs: int = 5) -> list[Record]:
     return [opened(experiment_id), description, Text(path="recipe.yaml", content="seed: 1\n"), *epochs, ended()]
 
 
-def assignment(folder: Path, tracking_uri: str, experiment_id: str, **changes: Any) -> Assignment:
+def context(folder: Path, tracking_uri: str, experiment_id: str, **changes: Any) -> StudyContext:
     """What the process of a trial is told."""
     told: dict[str, Any] = {
         "study": "logging",
@@ -58,7 +58,7 @@ def assignment(folder: Path, tracking_uri: str, experiment_id: str, **changes: A
         "measures_latency": False,
         "tags": {},
     }
-    return Assignment(**{**told, **changes})
+    return StudyContext(**{**told, **changes})
 
 
 def epoch(number: int) -> Epoch:

@@ -6,7 +6,7 @@ from pathlib import Path
 from search_spaces.dimensions import Choice, Float, Int, one_of
 from search_spaces.space import Point, SearchSpace
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import End, Report
+from study.search.record.trial import End, EpochReport
 from study.study_file.constraint import Constraint
 from study.study_file.objective import Objective
 from study.study_file.sampler import Sampler
@@ -71,7 +71,7 @@ def end_trial(record: StudyRecord, number: int, *values: float, state: End = "co
         record.note_measures(number, measures)
     for epoch, value in enumerate(values, start=1):
         metrics = {"accuracy": value, "macro_f1": value, "log_loss": 1 - value}
-        record.report(number, Report(epoch=epoch, value=value, metrics=metrics, seconds=1.0, run_id="r"))
+        record.report(number, EpochReport(epoch=epoch, value=value, metrics=metrics, seconds=1.0, run_id="r"))
     record.finish(number, state, None if state == "complete" else "because")
 
 

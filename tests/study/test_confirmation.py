@@ -7,7 +7,7 @@ from tabulated import CONDITIONAL, end_trial, make_record, run_trials
 
 from search_spaces.dimensions import Choice
 from search_spaces.space import Point, SearchSpace
-from study.evaluation.confirmation import FOLDER, Confirmation, to_confirm
+from study.evaluation.confirmation import FOLDER, Confirmation, configurations_to_confirm
 from study.recipes.trial_seed import confirmation_seed, trial_seed
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
@@ -30,8 +30,8 @@ def numbers(trials: tuple[Trial, ...]) -> list[int]:
 def test_the_best_complete_trials_are_confirmed(tmp_path: Path) -> None:
     record = searched(tmp_path)
     complete = [trial.number for trial in record.leaderboard() if trial.state == "complete"]
-    assert numbers(to_confirm(record, 3)) == complete[:3]
-    assert numbers(to_confirm(record, 100)) == complete
+    assert numbers(configurations_to_confirm(record, 3)) == complete[:3]
+    assert numbers(configurations_to_confirm(record, 100)) == complete
 
 
 def test_trials_stopped_early_are_confirmed_where_none_is_complete(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_trials_stopped_early_are_confirmed_where_none_is_complete(tmp_path: Pat
         asked = record.ask(CONDITIONAL, 0)
         assert asked is not None
         end_trial(record, asked[0], value, state="pruned")
-    assert numbers(to_confirm(record, 2)) == [1, 2]
+    assert numbers(configurations_to_confirm(record, 2)) == [1, 2]
 
 
 def test_a_configuration_that_misses_a_constraint_is_not_confirmed(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_configuration_that_misses_a_constraint_is_not_confirmed(tmp_path: Pat
         asked = record.ask(CONDITIONAL, 0)
         assert asked is not None
         end_trial(record, asked[0], value, parameters_million=millions)
-    assert numbers(to_confirm(record, 2)) == [1]
+    assert numbers(configurations_to_confirm(record, 2)) == [1]
 
 
 def test_a_configuration_that_was_tried_twice_is_confirmed_once(tmp_path: Path) -> None:
@@ -58,12 +58,12 @@ def test_a_configuration_that_was_tried_twice_is_confirmed_once(tmp_path: Path) 
         asked = record.ask(SINGLE, 0)
         assert asked is not None
         end_trial(record, asked[0], value)
-    assert numbers(to_confirm(record, 3)) == [1]
+    assert numbers(configurations_to_confirm(record, 3)) == [1]
 
 
 def test_trainings_wait_with_the_configurations_of_their_trials(tmp_path: Path) -> None:
     search = searched(tmp_path)
-    trials = to_confirm(search, 2)
+    trials = configurations_to_confirm(search, 2)
     confirmation = Confirmation.create(tmp_path, ACCURACY)
     confirmation.want(search, trials, 3, CONDITIONAL)
     expected = [(trial.number, seed) for trial in trials for seed in (1, 2, 3)]
@@ -75,7 +75,7 @@ def test_trainings_wait_with_the_configurations_of_their_trials(tmp_path: Path) 
 
 def test_a_driver_may_die_between_what_it_wants_and_what_it_adds(tmp_path: Path) -> None:
     search = searched(tmp_path)
-    trials = to_confirm(search, 2)
+    trials = configurations_to_confirm(search, 2)
     confirmation = Confirmation.create(tmp_path, ACCURACY)
     wanted = [{"confirms": trials[0].number, "seed": seed} for seed in (1, 2)]
     confirmation.record.note(trainings=wanted)  # and dies here
@@ -94,7 +94,7 @@ def test_a_driver_may_die_while_it_makes_the_record(tmp_path: Path) -> None:
 
 def test_what_was_confirmed_stays_when_others_come(tmp_path: Path) -> None:
     search = searched(tmp_path)
-    first, second, third = to_confirm(search, 3)
+    first, second, third = configurations_to_confirm(search, 3)
     confirmation = Confirmation.create(tmp_path, ACCURACY)
     confirmation.want(search, [second, third], 2, CONDITIONAL)
     started(confirmation, 0.5)
@@ -116,7 +116,7 @@ def started(confirmation: Confirmation, value: float) -> Point:
 def test_the_search_goes_on_as_if_nothing_had_been_confirmed(tmp_path: Path) -> None:
     search, undisturbed = searched(tmp_path / "a"), searched(tmp_path / "b")
     confirmation = Confirmation.create(tmp_path / "a", ACCURACY)
-    confirmation.want(search, to_confirm(search, 2), 2, CONDITIONAL)
+    confirmation.want(search, configurations_to_confirm(search, 2), 2, CONDITIONAL)
     for value in (0.99, 0.98, 0.97, 0.96):
         started(confirmation, value)
     assert search.trials == tuple(trial for trial in search.trials if trial.number < 12)

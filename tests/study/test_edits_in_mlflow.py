@@ -12,7 +12,7 @@ from study.driver.running import _open_run, _start
 from study.home import Home
 from study.planning.dataset_similarity import DatasetTraits
 from study.planning.plan import plan_study
-from study.study_file.edits import Edit, ask, asked_text
+from study.study_file.edits import Edit, append_edit, edits_text
 from study.study_file.study_spec import StudySpec
 
 
@@ -34,12 +34,12 @@ def test_edits_and_starts_stand_on_the_run(home: Home) -> None:
     record = _start(plan, 0)
     run = _open_run(plan, record, Quiet())  # type: ignore[arg-type]
     run.log_edits()
-    ask(plan.folder, Edit(kind="pin", point={"batch_size": 64}, user="ada"))
+    append_edit(plan.folder, Edit(kind="pin", point={"batch_size": 64}, user="ada"))
     run.log_edits()
-    ask(plan.folder, Edit(kind="stop", user="bob"))
+    append_edit(plan.folder, Edit(kind="stop", user="bob"))
     run.end("KILLED", [], {}, {})
-    asked = read(home, run.run_id, "steering.jsonl")
-    assert asked == asked_text(plan.folder)
+    asked = read(home, run.run_id, "edits.jsonl")
+    assert asked == edits_text(plan.folder)
     assert [json.loads(line)["user"] for line in asked.splitlines()] == ["ada", "bob"]
     assert json.loads(read(home, run.run_id, "starts.json"))["used"][0]["candidate"]["study"] == "before"
     tags = connect(home.tracking_uri).get_run(run.run_id).data.tags
@@ -47,9 +47,9 @@ def test_edits_and_starts_stand_on_the_run(home: Home) -> None:
 
     resumed = _open_run(plan_study(plan.spec, home), record, Quiet())  # type: ignore[arg-type]
     assert resumed.run_id == run.run_id
-    ask(plan.folder, Edit(kind="resume", user="ada"))
+    append_edit(plan.folder, Edit(kind="resume", user="ada"))
     resumed.end("FINISHED", [], {}, {})
-    assert read(home, run.run_id, "steering.jsonl").count("\n") == 3
+    assert read(home, run.run_id, "edits.jsonl").count("\n") == 3
 
 
 def test_a_study_that_nobody_asked_anything_of_has_no_such_file(home: Home) -> None:
@@ -58,4 +58,4 @@ def test_a_study_that_nobody_asked_anything_of_has_no_such_file(home: Home) -> N
     run.end("FINISHED", [], {}, {})
     files = [file.path for file in connect(home.tracking_uri).list_artifacts(run.run_id)]
     assert "study.yaml" in files
-    assert "steering.jsonl" not in files
+    assert "edits.jsonl" not in files

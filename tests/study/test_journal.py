@@ -15,17 +15,17 @@ LOGS = [{"op_code": number, "worker_id": "w", "user_attr": {"optimizer": "adamw"
 
 
 def test_it_reads_what_it_wrote_from_any_line_on(tmp_path: Path) -> None:
-    file = JournalFile(tmp_path / "j")
+    file = JournalFile.create(tmp_path / "j")
     file.append_logs(LOGS[:3])
     assert list(file.read_logs(0)) == LOGS[:3]
     file.append_logs(LOGS[3:])
     assert list(file.read_logs(3)) == LOGS[3:]
     assert list(file.read_logs(1)) == LOGS[1:]
-    assert list(JournalFile(tmp_path / "j").read_logs(4)) == LOGS[4:]
+    assert list(JournalFile.create(tmp_path / "j").read_logs(4)) == LOGS[4:]
 
 
 def test_optunas_own_journal_and_ours_understand_each_other(tmp_path: Path) -> None:
-    ours, optunas = JournalFile(tmp_path / "j"), JournalFileBackend(str(tmp_path / "j"))
+    ours, optunas = JournalFile.create(tmp_path / "j"), JournalFileBackend(str(tmp_path / "j"))
     ours.append_logs(LOGS[:2])
     optunas.append_logs(LOGS[2:])
     assert list(ours.read_logs(0)) == list(optunas.read_logs(0)) == LOGS
@@ -33,23 +33,23 @@ def test_optunas_own_journal_and_ours_understand_each_other(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("torn", [b"{", b'{"op_code":7,"worker_id":"w"}'])
 def test_a_torn_line_is_passed_over_and_cut_away_by_the_next(tmp_path: Path, torn: bytes) -> None:
-    file = JournalFile(tmp_path / "j")
+    file = JournalFile.create(tmp_path / "j")
     file.append_logs(LOGS[:1])
     with (tmp_path / "j").open("ab") as opened:
         opened.write(torn)
     assert list(file.read_logs(0)) == LOGS[:1]
     file.append_logs(LOGS[1:])
-    assert list(JournalFile(tmp_path / "j").read_logs(0)) == LOGS
+    assert list(JournalFile.create(tmp_path / "j").read_logs(0)) == LOGS
 
 
 def test_a_line_that_is_no_json_is_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(b"nonsense\n")
     with pytest.raises(ValueError, match="Expecting value"):
-        list(JournalFile(tmp_path / "j").read_logs(0))
+        list(JournalFile.create(tmp_path / "j").read_logs(0))
 
 
 def test_equal_texts_are_one_object(tmp_path: Path) -> None:
-    file = JournalFile(tmp_path / "j")
+    file = JournalFile.create(tmp_path / "j")
     file.append_logs(LOGS)
     attributes = [log["user_attr"] for log in file.read_logs(0)]
     assert len({id(attribute["optimizer"]) for attribute in attributes}) == 1

@@ -10,7 +10,7 @@ import torch
 
 from search_spaces.space import Point
 from study.evaluation.candidate_models import CandidateModel, confirmed_candidates
-from study.evaluation.confirmation import Confirmation, to_confirm
+from study.evaluation.confirmation import Confirmation, configurations_to_confirm
 from study.evaluation.test_split import FOLDER, Measurement, is_measured, measure_once
 from study.home import Home
 from study.planning.plan import Plan, plan_study
@@ -18,7 +18,7 @@ from study.recipes.point import build_recipe
 from study.recipes.trial_seed import confirmation_seed
 from study.search.record.kept_weights import save_weights
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Report
+from study.search.record.trial import EpochReport
 from study.study_file.study_spec import StudySpec
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
@@ -46,7 +46,7 @@ def made_study(home: Home, calibration: str) -> tuple[Plan, tuple[CandidateModel
     search = StudyRecord.create(plan.folder, "s", objectives=plan.spec.objectives)
     complete(search, plan, VALUES[0])
     confirmation = Confirmation.create(plan.folder, plan.spec.objective)
-    confirmation.want(search, to_confirm(search, 1), len(VALUES), plan.space)
+    confirmation.want(search, configurations_to_confirm(search, 1), len(VALUES), plan.space)
     for seed, value in enumerate(VALUES, start=1):
         number, point = complete(confirmation.record, plan, value)
         train(plan, confirmation.folder, number, point, confirmation_seed(plan.spec.seed, 0, seed))
@@ -56,7 +56,7 @@ def made_study(home: Home, calibration: str) -> tuple[Plan, tuple[CandidateModel
 def complete(record: StudyRecord, plan: Plan, value: float) -> tuple[int, Point]:
     asked = record.ask(plan.space, 0)
     assert asked is not None
-    record.report(asked[0], Report(epoch=1, value=value, metrics={}, seconds=1.0, run_id=f"run-{value}"))
+    record.report(asked[0], EpochReport(epoch=1, value=value, metrics={}, seconds=1.0, run_id=f"run-{value}"))
     record.finish(asked[0], "complete")
     return asked
 

@@ -16,7 +16,7 @@ from search_spaces.space import Point, SearchSpace
 from study.cli.reports.pareto_picture import HEIGHT, WIDTH, front_picture
 from study.cli.reports.study_tables import print_result
 from study.results.study_result import StudyResult
-from study.search.record.imputation import settled
+from study.search.record.imputation import imputed
 from study.search.record.objectives import Objectives
 from study.search.record.pareto import pareto_front
 from study.search.record.study_record import StudyRecord
@@ -54,8 +54,8 @@ def test_a_study_of_two_objectives_runs_and_reopens(tmp_path: Path, rule: str) -
     best = record.best()
     assert best is not None
     assert best.value == max(trial.value or 0.0 for trial in record.trials if trial.state == "complete")
-    assert record._ledger.frozen(0).values == list(first.objectives.values())
-    assert record._ledger.frozen(3).values is None, "stopped early: no value is made up"
+    assert record._trials.frozen(0).values == list(first.objectives.values())
+    assert record._trials.frozen(3).values is None, "stopped early: no value is made up"
 
 
 def test_the_gaussian_process_takes_two_objectives_and_a_constraint(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_the_best_misses_no_constraint(tmp_path: Path) -> None:
     assert best is not None
     assert best.number == 1
     assert [trial.number for trial in record.leaderboard()] == [1, 3, 0, 2]
-    assert dict(record._ledger.frozen(0).constraints) == record.trials[0].violations, "as Optuna's samplers look for them"
+    assert dict(record._trials.frozen(0).constraints) == record.trials[0].violations, "as Optuna's samplers look for them"
 
 
 def test_where_all_miss_a_constraint_none_is_the_best(tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_what_a_sampler_that_knows_no_early_stopping_sees(tmp_path: Path) -> Non
     ):
         end_trial(record, begin(record), *values, state=state, **({} if latency is None else {"latency_ms": latency}))  # type: ignore[arg-type]
     begin(record)
-    goals = Objectives(tuple(Objective(metric=name) for name in TWO), (Constraint.parse("latency_ms <= 5"),))
-    seen = settled(record._ledger.past(), goals, knows_constraints=True)
+    objectives = Objectives(tuple(Objective(metric=name) for name in TWO), (Constraint.parse("latency_ms <= 5"),))
+    seen = imputed(record._trials.past(), objectives, takes_constraints=True)
     assert [frozen.number for frozen in seen] == [0, 1, 2, 4, 5]
     assert [frozen.values for frozen in seen] == [[0.5, 2.0], [0.9, 9.0], [0.3, 3.0], [0.3, 9.0], None]
     assert [dict(frozen.constraints) for frozen in seen[:4]] == [
@@ -167,9 +167,9 @@ def test_what_a_sampler_that_knows_no_early_stopping_sees(tmp_path: Path) -> Non
         {"latency_ms <= 5.0": -2.0, "infeasible": 0.0},
         {"latency_ms <= 5.0": 0.0, "infeasible": 1.0},
     ]
-    blind = settled(record._ledger.past(), goals, knows_constraints=False)
+    blind = imputed(record._trials.past(), objectives, takes_constraints=False)
     assert [frozen.values for frozen in blind][:4] == [[0.5, 2.0], [0.3, 9.0], [0.3, 3.0], [0.3, 9.0]]
-    assert record._ledger.frozen(4).values is None, "what is stored stays as it was"
+    assert record._trials.frozen(4).values is None, "what is stored stays as it was"
 
 
 def trial(number: int, values: Sequence[float | None], names: Sequence[str], **changes: object) -> Trial:

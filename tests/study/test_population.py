@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.storages import InMemoryStorage
 from rich.console import Console
-from tabulated_course import EPOCHS, epoch, make, run
+from tabulated_search import EPOCHS, epoch, make, run
 
 from study.cli.reports.lineage_tables import print_lineage
 from study.driver.progress import Progress
-from study.search.record.checkpoints import Kept, branch_checkpoint, read_kept, write_kept
+from study.search.record.checkpoints import CheckpointNotes, branch_checkpoint, read_notes, write_notes
 from study.search.record.lineage import changed_values, lineage, lineage_text
 from study.search.record.objectives import Objectives
 from study.search.record.storage import Storage
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Next
+from study.search.record.trial_protocol import TrialConfig, TrialReport
 from study.search.trial_scheduler import TrialScheduler
 from study.stopping.decision import Generation
 from study.stopping.early_stopping import EarlyStopping, build_rules
 from study.stopping.pbt import interval_epochs
 from study.stopping.rule_set import RuleSet
-from study.study_file.edits import Edit, ask
+from study.study_file.edits import Edit, append_edit
 from study.study_file.objective import Objective
 from study.study_file.sampler import Sampler
 from study.study_file.study_spec import StudySpec
@@ -107,15 +108,15 @@ def test_intervals_lie_within_the_schedule_in_order(interval: float, num_epochs:
     assert list(epochs) == sorted(set(epochs))
 
 
-def told(course: TrialScheduler) -> list[tuple[Any, ...]]:
+def told(scheduler: TrialScheduler) -> list[tuple[Any, ...]]:
     """All of each trial that does not depend on time."""
-    return [(t.number, t.state, t.point, dict(t.values), t.continues, t.reason) for t in course._record.trials]
+    return [(t.number, t.state, t.point, dict(t.values), t.continues, t.reason) for t in scheduler._record.trials]
 
 
 def test_a_population_spends_the_epochs_of_its_trials_and_tells_its_lineages(tmp_path: Path) -> None:
-    course = make(tmp_path, rule="pbt", trials=8)
-    run(course, slots=3)
-    trials = course._record.trials
+    scheduler = make(tmp_path, rule="pbt", trials=8)
+    run(scheduler, slots=3)
+    trials = scheduler._record.trials
     children = [trial for trial in trials if trial.continues is not None]
     assert len(children) == 4 * 2, "two of eight at each of four intervals"
     assert sum(len(trial.values) for trial in trials) == 8 * EPOCHS
@@ -135,9 +136,9 @@ def test_a_population_spends_the_epochs_of_its_trials_and_tells_its_lineages(tmp
 
 
 def test_a_lineage_is_told_in_words_and_values(tmp_path: Path) -> None:
-    course = make(tmp_path, rule="pbt")
-    run(course)
-    last = course._record.trials[-1]
+    scheduler = make(tmp_path, rule="pbt")
+    run(scheduler)
+    last = scheduler._record.trials[-1]
     stretches = lineage(last)
     assert lineage_text(stretches).startswith("epochs 1 to ")
     assert lineage_text(stretches).endswith(f"to 9 trial-{last.number:04d}")
@@ -147,18 +148,18 @@ def test_a_lineage_is_told_in_words_and_values(tmp_path: Path) -> None:
 
 
 def test_a_person_sees_the_lineage_and_how_many_places_are_left(tmp_path: Path) -> None:
-    course = make(tmp_path, rule="pbt", trials=4)
+    scheduler = make(tmp_path, rule="pbt", trials=4)
     told_to, spec = (
         io.StringIO(),
         StudySpec.parse({"study": "s", "dataset": "d", "early_stopping": "pbt", "budget": {"trials": 4, "epochs": EPOCHS}}),
     )
-    with Progress(Console(file=told_to, width=200)).watching(spec, course._record) as on_change:
-        course._on_change = on_change
-        run(course, after=lambda chosen, at: on_change(chosen.number))
+    with Progress(Console(file=told_to, width=200)).watching(spec, scheduler._record) as on_change:
+        scheduler._on_change = on_change
+        run(scheduler, after=lambda chosen, at: on_change(chosen.number))
     lines = [line.split(maxsplit=1)[1] for line in told_to.getvalue().splitlines() if "pruned" in line or "complete" in line]
     assert [line.split()[0] for line in lines] == ["0/4"] * 4 + ["1/4", "2/4", "3/4", "4/4"], "who was replaced does not count"
     assert lines[0].endswith("replaced by trial-0004 at epoch 2")
-    child = course._record.trials[-1]
+    child = scheduler._record.trials[-1]
     print_lineage(Console(file=told_to, width=200), child)
     shown = told_to.getvalue()
     assert f"trial-{child.number:04d} went on from others' checkpoints; its values alone do not train it again" in shown
@@ -170,9 +171,9 @@ def test_how_many_run_at_once_changes_nothing(tmp_path: Path) -> None:
     for slots in (1, 2, 6):
         folder = tmp_path / str(slots)
         folder.mkdir()
-        course = make(folder, rule="pbt")
-        run(course, slots=slots)
-        seen.append(told(course))
+        scheduler = make(folder, rule="pbt")
+        run(scheduler, slots=slots)
+        seen.append(told(scheduler))
     assert seen[0] == seen[1] == seen[2]
 
 
@@ -203,24 +204,24 @@ class MortalStorage:
 
 def new_storage() -> Storage:
     """Of a study that is kept in memory: as durable as a test needs, and fast."""
-    inner, goals = InMemoryStorage(), Objectives((Objective(metric="accuracy"),))
-    inner.create_new_study(goals.directions, "table")
+    inner, objectives = InMemoryStorage(), Objectives((Objective(metric="accuracy"),))
+    inner.create_new_study(objectives.directions, "table")
     storage = Storage(inner, None, "table")
-    for key, value in {**goals.to_facts(), "sampler": Sampler(rule="random").model_dump()}.items():
+    for key, value in {**objectives.to_facts(), "sampler": Sampler(rule="random").model_dump()}.items():
         storage.set_study_user_attr(storage.study_id, key, value)
     return storage
 
 
 def run_short(folder: Path, storage: Any) -> TrialScheduler:
     """Runs a study of 4 epochs to its end, one trial at a time, from what the storage has of it."""
-    course = make(folder, rule="pbt", trials=4, epochs=4, record=StudyRecord(storage))
-    while not course.is_over and (chosen := course.next_trial()) is not None:
-        trial = course._record.trial(chosen.number)
+    scheduler = make(folder, rule="pbt", trials=4, epochs=4, record=StudyRecord(storage))
+    while not scheduler.is_over and (chosen := scheduler.next_trial()) is not None:
+        trial = scheduler._record.trial(chosen.number)
         at = max(trial.last_epoch, 1) if trial.values else trial.last_epoch + 1
-        while course.judge(chosen.number, epoch(chosen, at, epochs=4)):
+        while scheduler.on_trial_result(chosen.number, epoch(chosen, at, epochs=4)):
             at += 1
-    course.conclude()
-    return course
+    scheduler.conclude()
+    return scheduler
 
 
 def test_a_driver_that_dies_with_any_write_to_the_record_changes_nothing(tmp_path: Path) -> None:
@@ -234,58 +235,58 @@ def test_a_driver_that_dies_with_any_write_to_the_record_changes_nothing(tmp_pat
         assert told(run_short(tmp_path, mortal._inner)) == told(whole), f"died with write {number}"
 
 
-def fail_at(course: TrialScheduler, failing: Callable[[Next, int], bool]) -> None:
-    while (chosen := course.next_trial()) is not None:
-        at = course._record.trial(chosen.number).last_epoch + 1
+def fail_at(scheduler: TrialScheduler, failing: Callable[[TrialConfig, int], bool]) -> None:
+    while (chosen := scheduler.next_trial()) is not None:
+        at = scheduler._record.trial(chosen.number).last_epoch + 1
         while True:
             if failing(chosen, at):
-                course.judge(chosen.number, {"outcome": "failed", "reason": "diverged"})
+                scheduler.on_trial_result(chosen.number, TrialReport(state="failed", reason="diverged"))
                 break
-            if not course.judge(chosen.number, epoch(chosen, at)):
+            if not scheduler.on_trial_result(chosen.number, epoch(chosen, at)):
                 break
             at += 1
-    course.conclude()
+    scheduler.conclude()
 
 
 def test_the_place_of_a_trial_that_failed_is_taken_at_the_next_interval(tmp_path: Path) -> None:
-    course = make(tmp_path, rule="pbt", trials=8)
-    fail_at(course, lambda chosen, at: chosen.number in (1, 2) and at == 1)
-    first = [trial.continues for trial in course._record.trials if trial.continues is not None and trial.continues.epoch == 2]
+    scheduler = make(tmp_path, rule="pbt", trials=8)
+    fail_at(scheduler, lambda chosen, at: chosen.number in (1, 2) and at == 1)
+    first = [trial.continues for trial in scheduler._record.trials if trial.continues is not None and trial.continues.epoch == 2]
     assert {begun.replaces for begun in first} == {1, 2}
-    assert [trial.state for trial in course._record.trials].count("complete") == 8
+    assert [trial.state for trial in scheduler._record.trials].count("complete") == 8
 
 
 def test_nobody_takes_the_place_of_a_trial_that_a_person_killed(tmp_path: Path) -> None:
-    course = make(tmp_path, rule="pbt", trials=6)
+    scheduler = make(tmp_path, rule="pbt", trials=6)
 
-    def kill(chosen: Next, at: int) -> None:
+    def kill(chosen: TrialConfig, at: int) -> None:
         if (chosen.number, at) == (0, 1):
-            ask(tmp_path, Edit(kind="kill", trial=0, user="ada"))
+            append_edit(tmp_path, Edit(kind="kill", trial=0, user="ada"))
 
-    run(course, after=kill)
-    trials = course._record.trials
+    run(scheduler, after=kill)
+    trials = scheduler._record.trials
     assert trials[0].reason == "killed by ada"
     assert 0 not in {trial.continues.replaces for trial in trials if trial.continues is not None}
     assert [trial.state for trial in trials].count("complete") == 5
 
 
 def test_what_misses_a_constraint_is_never_copied(tmp_path: Path) -> None:
-    course = make(tmp_path, rule="pbt", trials=6, constraints=["parameters_million <= 2"])
-    while (chosen := course.next_trial()) is not None:
-        at = course._record.trial(chosen.number).last_epoch + 1
-        heavy = {"measures/parameters_million": 3.0} if chosen.point["batch_size"] == 64 else {}
-        while course.judge(chosen.number, {**epoch(chosen, at), **heavy}):
+    scheduler = make(tmp_path, rule="pbt", trials=6, constraints=["parameters_million <= 2"])
+    while (chosen := scheduler.next_trial()) is not None:
+        at = scheduler._record.trial(chosen.number).last_epoch + 1
+        measures = {"parameters_million": 3.0 if chosen.point["batch_size"] == 64 else 1.0}
+        while scheduler.on_trial_result(chosen.number, replace(epoch(chosen, at), measures=measures)):
             at += 1
-    trials = course._record.trials
+    trials = scheduler._record.trials
     assert {trial.point["batch_size"] for trial in trials} == {32, 64}
     assert {trial.point["batch_size"] for trial in trials if trial.state == "complete"} == {32}
 
 
 def test_trials_that_a_study_is_extended_by_are_a_population_of_their_own(tmp_path: Path) -> None:
-    course = make(tmp_path, rule="pbt", trials=4)
-    run(course)
-    before = told(course)
-    ask(tmp_path, Edit(kind="extend", trials=4))
+    scheduler = make(tmp_path, rule="pbt", trials=4)
+    run(scheduler)
+    before = told(scheduler)
+    append_edit(tmp_path, Edit(kind="extend", trials=4))
     again = make(tmp_path, rule="pbt", trials=4)
     run(again)
     assert told(again)[: len(before)] == before
@@ -295,10 +296,10 @@ def test_trials_that_a_study_is_extended_by_are_a_population_of_their_own(tmp_pa
 
 
 def test_values_that_are_pinned_hold_in_copies(tmp_path: Path) -> None:
-    course = make(tmp_path, rule="pbt", trials=4)
-    ask(tmp_path, Edit(kind="pin", point={"learning_rate": 0.02, "batch_size": 64}))
-    run(course)
-    begun = [trial for trial in course._record.trials if trial.continues is not None]
+    scheduler = make(tmp_path, rule="pbt", trials=4)
+    append_edit(tmp_path, Edit(kind="pin", point={"learning_rate": 0.02, "batch_size": 64}))
+    run(scheduler)
+    begun = [trial for trial in scheduler._record.trials if trial.continues is not None]
     assert {trial.point["learning_rate"] for trial in begun} == {0.02}
 
 
@@ -306,34 +307,34 @@ def test_a_checkpoint_is_branched_whole_and_once(tmp_path: Path) -> None:
     parent, child = (tmp_path / "checkpoints" / f"trial-000{number}" for number in (1, 2))
     branch_checkpoint(tmp_path, 1, 2)
     assert not child.exists(), "there is nothing to copy"
-    write_kept(tmp_path, 1, Kept(best=0.9, micro_batch=16, last_epoch={"number": 4}))
+    write_notes(tmp_path, 1, CheckpointNotes(best=0.9, micro_batch=16, last_epoch={"number": 4}))
     (parent / "training.pt").write_bytes(b"at epoch 4")
     branch_checkpoint(tmp_path, 1, 2)
     (parent / "training.pt").write_bytes(b"at epoch 8")
     branch_checkpoint(tmp_path, 1, 2)
     assert (child / "training.pt").read_bytes() == b"at epoch 4"
-    assert read_kept(tmp_path, 2) == Kept(micro_batch=16), "its best value and its last epoch are its own"
+    assert read_notes(tmp_path, 2) == CheckpointNotes(micro_batch=16), "its best value and its last epoch are its own"
     assert [folder.name for folder in sorted((tmp_path / "checkpoints").iterdir())] == ["trial-0001", "trial-0002"]
 
 
 def test_checkpoints_are_copied_before_their_owners_go_on(tmp_path: Path) -> None:
-    course = make(tmp_path, rule="pbt", trials=4)
-    while (chosen := course.next_trial()) is not None:
-        trial = course._record.trial(chosen.number)
+    scheduler = make(tmp_path, rule="pbt", trials=4)
+    while (chosen := scheduler.next_trial()) is not None:
+        trial = scheduler._record.trial(chosen.number)
         file = tmp_path / "checkpoints" / f"trial-{chosen.number:04d}" / "training.pt"
         if trial.continues is not None and not trial.values:
             assert file.read_text() == f"{trial.continues.trial} at {trial.continues.epoch}"
         at = trial.last_epoch + 1
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{chosen.number} at {at}")
-        while course.judge(chosen.number, epoch(chosen, at)):
+        while scheduler.on_trial_result(chosen.number, epoch(chosen, at)):
             at += 1
             file.write_text(f"{chosen.number} at {at}")
 
 
 def test_all_ends_that_no_process_told_are_told_on(tmp_path: Path) -> None:
     seen: list[int] = []
-    course = make(tmp_path, rule="pbt", trials=4)
-    course._on_change = seen.append
-    run(course)
-    assert {trial.number for trial in course._record.trials if trial.state == "pruned" or trial.continues is not None} <= set(seen)
+    scheduler = make(tmp_path, rule="pbt", trials=4)
+    scheduler._on_change = seen.append
+    run(scheduler)
+    assert {trial.number for trial in scheduler._record.trials if trial.state == "pruned" or trial.continues is not None} <= set(seen)

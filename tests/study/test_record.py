@@ -11,7 +11,7 @@ from study.errors import StudyError
 from study.search.record import storage
 from study.search.record.storage import check_name_is_free_in
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Report
+from study.search.record.trial import EpochReport
 from study.yaml_file import write_yaml
 
 
@@ -43,7 +43,7 @@ def test_an_epoch_reported_again_by_a_trial_that_started_over_counts_once(record
 
 def report_only(record: StudyRecord, number: int, *values: float) -> None:
     for epoch, value in enumerate(values, start=1):
-        record.report(number, Report(epoch=epoch, value=value, metrics={}, seconds=1.0, run_id=None))
+        record.report(number, EpochReport(epoch=epoch, value=value, metrics={}, seconds=1.0, run_id=None))
 
 
 def test_the_ends_of_trials_are_told_apart(record: StudyRecord, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_sampler_with_generations_counts_points_put_in_front(tmp_path: Path, r
     run_trials(record, CONDITIONAL, 2)
     record.enqueue(CONDITIONAL, {"optimizer": "sgd", "learning_rate": 0.05, "dropout": 0.1, "freeze_depth": 1}, origin="a-recipe")
     run_trials(record, CONDITIONAL, 1)
-    assert any("generation" in key for key in record._ledger.frozen(2).system_attrs)
+    assert any("generation" in key for key in record._trials.frozen(2).system_attrs)
 
 
 def test_what_is_noted_of_a_trial_survives_reopening(record: StudyRecord, tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_the_board_kept_up_is_the_one_made_anew(record: StudyRecord, tmp_path: P
 
 def test_many_trials_cost_no_more_each_than_few(record: StudyRecord) -> None:
     """Storage calls, which are what costs, are counted in place of seconds."""
-    calls = CountingCalls(record._ledger._storage._inner)
-    record._ledger._storage._inner = calls
+    calls = CountingCalls(record._trials._storage._inner)
+    record._trials._storage._inner = calls
     counts = []
     for _ in range(3):
         run_trials(record, find_space("digits"), 8)

@@ -14,7 +14,7 @@ from study.errors import SpecError, UnknownStudyError
 from study.home import Home
 from study.results.replay import Replay, Winner, replay_named
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Report
+from study.search.record.trial import EpochReport
 from study.stopping.decision import CONTINUE, Decision
 from study.stopping.simulation import Curve, simulate
 from study.study_file.study_spec import StudySpec
@@ -72,7 +72,7 @@ def record_curves(record: StudyRecord, curves: Sequence[list[float]], ends: Sequ
         record.enqueue(SPACE, {"learning_rate": 1e-4 * (number + 1), **point}, "this test")
         assert record.ask(SPACE, seed=0) is not None
         for epoch, value in enumerate(curve, start=1):
-            record.report(number, Report(epoch=epoch, value=value, metrics={}, seconds=2.0, run_id=None))
+            record.report(number, EpochReport(epoch=epoch, value=value, metrics={}, seconds=2.0, run_id=None))
         record.finish(number, ends[number] if ends else "complete")
 
 

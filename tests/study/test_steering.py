@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from search_spaces.errors import SpaceError, UnknownNameError
 from search_spaces.named import find_space
 from study.study_file.budget import Budget
-from study.study_file.edits import STEERING_FILE, Edit, ask, check_pins, edits, is_stopped, killed, pinned, steered_budget
+from study.study_file.edits import EDITS_FILE, Edit, append_edit, check_pins, extended_budget, is_stopped, killed, pinned, read_edits
 
 
 def test_edits_are_read_back_in_the_order_they_were_asked(tmp_path: Path) -> None:
@@ -20,21 +20,21 @@ def test_edits_are_read_back_in_the_order_they_were_asked(tmp_path: Path) -> Non
         Edit(kind="kill", trial=3, user="ada"),
     )
     for edit in asked:
-        ask(tmp_path, edit)
-    assert edits(tmp_path) == asked
+        append_edit(tmp_path, edit)
+    assert read_edits(tmp_path) == asked
     assert killed(asked) == {3: "ada"}
 
 
 def test_a_line_that_is_still_being_written_is_left_for_later(tmp_path: Path) -> None:
-    ask(tmp_path, Edit(kind="stop"))
-    with (tmp_path / STEERING_FILE).open("a") as file:
+    append_edit(tmp_path, Edit(kind="stop"))
+    with (tmp_path / EDITS_FILE).open("a") as file:
         file.write('{"kind": "resu')
-    assert [edit.kind for edit in edits(tmp_path)] == ["stop"]
+    assert [edit.kind for edit in read_edits(tmp_path)] == ["stop"]
 
 
 def test_a_study_nobody_asked_anything_of(tmp_path: Path) -> None:
-    assert edits(tmp_path) == ()
-    assert steered_budget(Budget(trials=7), ()) == Budget(trials=7)
+    assert read_edits(tmp_path) == ()
+    assert extended_budget(Budget(trials=7), ()) == Budget(trials=7)
 
 
 @given(st.lists(st.sampled_from(["stop", "resume", "extend", "pin"]), max_size=8))
@@ -45,12 +45,12 @@ def test_the_last_word_on_stopping_holds(kinds: list[str]) -> None:
 
 @given(st.lists(st.integers(0, 100), max_size=6))
 def test_extensions_add_up(more: list[int]) -> None:
-    budget = steered_budget(Budget(trials=10, hours=2), [Edit(kind="extend", trials=number, hours=0.5) for number in more])
+    budget = extended_budget(Budget(trials=10, hours=2), [Edit(kind="extend", trials=number, hours=0.5) for number in more])
     assert (budget.trials, budget.hours) == (10 + sum(more), 2 + 0.5 * len(more))
 
 
 def test_hours_are_not_limited_by_extending_a_study_without_a_limit() -> None:
-    assert steered_budget(Budget(), [Edit(kind="extend", hours=3)]).hours is None
+    assert extended_budget(Budget(), [Edit(kind="extend", hours=3)]).hours is None
 
 
 def test_the_latest_pin_of_a_dimension_holds() -> None:

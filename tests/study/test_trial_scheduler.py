@@ -1,37 +1,37 @@
-"""The course of a search, with a real record and real rules, and a table of curves in place of training."""
+"""The scheduler of a search, with a real record and real rules, and a table of curves in place of training."""
 
 import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tabulated_course import EPOCHS, epoch, make, run, states
+from tabulated_search import EPOCHS, epoch, make, run, states
 
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Next
-from study.study_file.edits import Edit, ask
+from study.search.record.trial_protocol import TrialConfig, TrialReport
+from study.study_file.edits import Edit, append_edit
 
 
 def test_a_course_without_a_rule_completes_all_trials_of_the_budget(tmp_path: Path) -> None:
-    course = make(tmp_path)
-    run(course, slots=2)
-    assert states(course) == ["complete"] * 6
-    assert {len(trial.values) for trial in course._record.trials} == {EPOCHS}
+    scheduler = make(tmp_path)
+    run(scheduler, slots=2)
+    assert states(scheduler) == ["complete"] * 6
+    assert {len(trial.values) for trial in scheduler._record.trials} == {EPOCHS}
 
 
 @pytest.mark.parametrize("rule", ["asha", "asha_pause", "hyperband", "median", "pbt"])
 @pytest.mark.parametrize("slots", [1, 3])
 @pytest.mark.parametrize("tells_again", [True, False])
 def test_under_every_rule_all_trials_end_and_the_best_is_complete(tmp_path: Path, rule: str, slots: int, tells_again: bool) -> None:
-    course = make(tmp_path, rule=rule, trials=12)
-    run(course, slots=slots, tells_again=tells_again)
-    assert all(trial.has_ended for trial in course._record.trials)
-    assert len([trial for trial in course._record.trials if trial.continues is None]) == 12
-    best = course._record.best()
+    scheduler = make(tmp_path, rule=rule, trials=12)
+    run(scheduler, slots=slots, tells_again=tells_again)
+    assert all(trial.has_ended for trial in scheduler._record.trials)
+    assert len([trial for trial in scheduler._record.trials if trial.continues is None]) == 12
+    best = scheduler._record.best()
     assert best is not None
     assert best.state == "complete"
     if rule == "asha_pause":
-        assert best.point["learning_rate"] == max(trial.point["learning_rate"] for trial in course._record.trials)
+        assert best.point["learning_rate"] == max(trial.point["learning_rate"] for trial in scheduler._record.trials)
 
 
 @pytest.mark.parametrize("rule", ["asha", "asha_pause", "hyperband", "median", "pbt"])
@@ -48,7 +48,7 @@ def test_a_course_cut_anywhere_comes_to_the_same(tmp_path: Path, rule: str, cut:
 
     count = itertools.count(1)
 
-    def cut_off(chosen: Next, at: int) -> None:
+    def cut_off(chosen: TrialConfig, at: int) -> None:
         if next(count) == cut:
             raise CutError
 
@@ -62,65 +62,65 @@ def test_a_course_cut_anywhere_comes_to_the_same(tmp_path: Path, rule: str, cut:
 
 
 def test_a_trial_that_breaks_begins_again_under_its_number_until_that_was_too_often(tmp_path: Path) -> None:
-    course = make(tmp_path, retries=2, trials=1)
+    scheduler = make(tmp_path, retries=2, trials=1)
     numbers, attempts = [], []
-    while (chosen := course.next_trial()) is not None:
+    while (chosen := scheduler.next_trial()) is not None:
         numbers.append(chosen.number)
         attempts.append(chosen.attempt)
-        course.judge(chosen.number, {"outcome": "broken", "reason": "CUDA error"})
+        scheduler.on_trial_result(chosen.number, TrialReport(state="waiting", reason="CUDA error"))
     assert (numbers, attempts) == ([0, 0, 0], [0, 1, 2])
-    (trial,) = course._record.trials
+    (trial,) = scheduler._record.trials
     assert trial.state == "failed"
     assert trial.reason == "CUDA error (after 2 retries)"
 
 
 def test_a_lost_node_does_not_count(tmp_path: Path) -> None:
-    course = make(tmp_path, retries=0, trials=1)
+    scheduler = make(tmp_path, retries=0, trials=1)
     for _ in range(5):
-        chosen = course.next_trial()
+        chosen = scheduler.next_trial()
         assert chosen is not None
-        course.break_off(chosen.number, "its node was lost", counts=False)
-    run(course)
-    assert states(course) == ["complete"]
+        scheduler.on_trial_error(chosen.number, "its node was lost", counts=False)
+    run(scheduler)
+    assert states(scheduler) == ["complete"]
 
 
 def test_want_of_memory_is_infeasible_and_not_a_failure(tmp_path: Path) -> None:
-    course = make(tmp_path, trials=2)
-    chosen = course.next_trial()
+    scheduler = make(tmp_path, trials=2)
+    chosen = scheduler.next_trial()
     assert chosen is not None
-    course.judge(chosen.number, {"outcome": "infeasible", "reason": "too little memory"})
-    run(course)
-    assert states(course) == ["infeasible", "complete"]
+    scheduler.on_trial_result(chosen.number, TrialReport(state="infeasible", reason="too little memory"))
+    run(scheduler)
+    assert states(scheduler) == ["infeasible", "complete"]
 
 
 def test_a_study_that_is_stopped_keeps_its_running_trials_and_goes_on_with_them(tmp_path: Path) -> None:
-    course = make(tmp_path)
+    scheduler = make(tmp_path)
 
-    def stop(chosen: Next, at: int) -> None:
+    def stop(chosen: TrialConfig, at: int) -> None:
         if (chosen.number, at) == (1, 4):
-            ask(tmp_path, Edit(kind="stop"))
+            append_edit(tmp_path, Edit(kind="stop"))
 
-    run(course, after=stop)
-    assert states(course) == ["complete", "running"]
-    assert course.is_stopped
-    ask(tmp_path, Edit(kind="resume"))
+    run(scheduler, after=stop)
+    assert states(scheduler) == ["complete", "running"]
+    assert scheduler.is_stopped
+    append_edit(tmp_path, Edit(kind="resume"))
     again = make(tmp_path)
     run(again)
     assert states(again) == ["complete"] * 6
 
 
 def test_what_is_asked_while_it_runs_is_done(tmp_path: Path) -> None:
-    course = make(tmp_path, trials=3)
+    scheduler = make(tmp_path, trials=3)
 
-    def steer(chosen: Next, at: int) -> None:
+    def steer(chosen: TrialConfig, at: int) -> None:
         if (chosen.number, at) == (0, 2):
-            ask(tmp_path, Edit(kind="extend", trials=2))
-            ask(tmp_path, Edit(kind="kill", trial=0, user="ada"))
-            ask(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.05, "batch_size": 32}, user="bob"))
-            ask(tmp_path, Edit(kind="pin", point={"batch_size": 64}))
+            append_edit(tmp_path, Edit(kind="extend", trials=2))
+            append_edit(tmp_path, Edit(kind="kill", trial=0, user="ada"))
+            append_edit(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.05, "batch_size": 32}, user="bob"))
+            append_edit(tmp_path, Edit(kind="pin", point={"batch_size": 64}))
 
-    run(course, after=steer)
-    first, second, *others = course._record.trials
+    run(scheduler, after=steer)
+    first, second, *others = scheduler._record.trials
     assert (first.state, first.reason) == ("pruned", "killed by ada")
     assert len(first.values) == 3
     assert (second.point, second.origin) == ({"learning_rate": 0.05, "batch_size": 32}, "enqueued by bob")
@@ -129,12 +129,12 @@ def test_what_is_asked_while_it_runs_is_done(tmp_path: Path) -> None:
 
 def test_a_configuration_is_enqueued_once_although_the_driver_died_before_it_noted_that(tmp_path: Path) -> None:
     make(tmp_path)
-    ask(tmp_path, Edit(kind="extend", trials=1))
-    ask(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.02, "batch_size": 32}))
+    append_edit(tmp_path, Edit(kind="extend", trials=1))
+    append_edit(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.02, "batch_size": 32}))
     begun = make(tmp_path)
     begun._record.note(num_edits_taken=0)  # as the record is where the driver is killed in between
     again = make(tmp_path)
-    ask(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.02, "batch_size": 32}))
+    append_edit(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.02, "batch_size": 32}))
     run(again)
     assert [trial.origin is not None for trial in again._record.trials] == [True, True] + [False] * 5
     assert [trial.facts["edit"] for trial in again._record.trials[:2]] == [1, 2], "asked twice, it is tried twice"
@@ -150,31 +150,31 @@ def test_a_configuration_is_enqueued_once_although_the_driver_died_before_it_not
     ],
 )
 def test_budgets_end_a_study(tmp_path: Path, budget: dict[str, Any], num_trials: int | None, reason: str) -> None:
-    course = make(tmp_path, **budget)
-    run(course)
-    assert all(trial.has_ended for trial in course._record.trials)
+    scheduler = make(tmp_path, **budget)
+    run(scheduler)
+    assert all(trial.has_ended for trial in scheduler._record.trials)
     if num_trials is not None:
-        assert len(course._record.trials) == num_trials
-    assert len(course._record.trials) < 50
-    assert course._limits.reason_to_end() == reason
+        assert len(scheduler._record.trials) == num_trials
+    assert len(scheduler._record.trials) < 50
+    assert scheduler._limits.reason_to_end() == reason
 
 
 def test_a_study_of_which_half_fails_stops_and_says_why(tmp_path: Path) -> None:
-    course = make(tmp_path, trials=50)
-    while (chosen := course.next_trial()) is not None:
+    scheduler = make(tmp_path, trials=50)
+    while (chosen := scheduler.next_trial()) is not None:
         if chosen.number % 2:
-            course.judge(chosen.number, {"outcome": "failed", "reason": "bad"})
+            scheduler.on_trial_result(chosen.number, TrialReport(state="failed", reason="bad"))
         else:
-            course.judge(chosen.number, epoch(chosen, EPOCHS))
-    assert len(course._record.trials) == 6
-    assert course._limits.reason_to_end() == "3 of 6 trials failed"
+            scheduler.on_trial_result(chosen.number, epoch(chosen, EPOCHS))
+    assert len(scheduler._record.trials) == 6
+    assert scheduler._limits.reason_to_end() == "3 of 6 trials failed"
 
 
 def test_trials_of_a_seed_do_not_depend_on_what_the_process_did_before(tmp_path: Path) -> None:
     points = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        course = make(tmp_path / name)
-        run(course)
-        points.append([trial.point for trial in course._record.trials])
+        scheduler = make(tmp_path / name)
+        run(scheduler)
+        points.append([trial.point for trial in scheduler._record.trials])
     assert points[0] == points[1]

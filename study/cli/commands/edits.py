@@ -1,4 +1,4 @@
-"""The command line of steering: what may be asked of a study while it runs or rests."""
+"""The command line of edit_commands: what may be asked of a study while it runs or rests."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from study.results.study_result import StudyResult
     from study.study_file.edits import Edit
 
-steering = typer.Typer()
+edit_commands = typer.Typer()
 
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 Settings = Annotated[list[str], typer.Argument(metavar="DIMENSION=VALUE...", help="Such as batch_size=64.")]
 
 
-@steering.command(rich_help_panel="While a study runs, and after")
+@edit_commands.command(rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def stop(name: StudyName) -> None:
     """Stop a study in order, from any terminal: running trials end with their epoch and keep their state.
@@ -31,7 +31,7 @@ def stop(name: StudyName) -> None:
     print(f"{name} stops once its running trials have ended their epochs; go on with: study resume {name}")
 
 
-@steering.command(rich_help_panel="While a study runs, and after")
+@edit_commands.command(rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def extend(
     name: StudyName,
@@ -52,7 +52,7 @@ def extend(
     print(f"{name} was given {given}" + (f"; go on with: study resume {name}" if result.has_ended or result.is_extended else ""))
 
 
-@steering.command(rich_help_panel="While a study runs, and after")
+@edit_commands.command(rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def pin(name: StudyName, settings: Settings) -> None:
     """Hold dimensions at values for all trials that the sampler draws from now on.
@@ -67,7 +67,7 @@ def pin(name: StudyName, settings: Settings) -> None:
     print(f"{name}: {', '.join(f'{key} = {value}' for key, value in values.items())} in every new trial")
 
 
-@steering.command(rich_help_panel="While a study runs, and after")
+@edit_commands.command(rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def enqueue(
     name: StudyName,
@@ -91,7 +91,7 @@ def enqueue(
     print(f"{name} tries this next: {', '.join(f'{key} = {value}' for key, value in start.point.items())}")
 
 
-@steering.command("kill-trial", rich_help_panel="While a study runs, and after")
+@edit_commands.command("kill-trial", rich_help_panel="While a study runs, and after")
 @also_elsewhere
 def kill_trial(name: StudyName, trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial.", min=0)]) -> None:
     """End one trial with its epoch; what it measured stays.
@@ -110,10 +110,10 @@ def kill_trial(name: StudyName, trial: Annotated[int, typer.Argument(metavar="TR
 
 
 def _ask(name: str, edit: "Edit") -> "StudyResult":
-    from study.study_file.edits import ask
+    from study.study_file.edits import append_edit
 
     result = _result(name)
-    ask(result.folder, edit)
+    append_edit(result.folder, edit)
     return result
 
 

@@ -18,7 +18,7 @@ from trainables.recipe.tree import Recipe
 
 FACTORS = (0.8, 1.2)
 NUM_TRIED = 30
-"""Random points of a space that are looked at to tell which of its dimensions may change."""
+"""Random points of a space that show which of its dimensions may change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,8 @@ class Explorer:
         return tuple(name for name in self.space.names if name in found)
 
     def _movable(self, point: Point) -> list[Float | Int]:
-        asked = {name for dimension in self.space.dimensions for name in dimension.when}
-        free = [dimension for dimension in self.space.dimensions if dimension.name not in asked and exists(dimension, point)]
+        conditional = {name for dimension in self.space.dimensions for name in dimension.when}
+        free = [dimension for dimension in self.space.dimensions if dimension.name not in conditional and exists(dimension, point)]
         return [dimension for dimension in free if not isinstance(dimension, Choice)]
 
     def _may_follow(self, point: Point, before: Point) -> bool:

@@ -36,7 +36,7 @@ class Generations:
         return any(generation.epoch == epoch and number in generation.kept for generation in self._noted)
 
     def next(self, rule: RuleSet, paused: Collection[int], killed: Collection[int]) -> Generation | None:
-        """What becomes of those that have waited longest, and of those that ended on the way, but by a person's word."""
+        """What becomes of those that have waited longest, and of those that ended on the way, unless a person ended them."""
         epoch = min(self._record.trial(number).last_epoch for number in paused)
         waiting = [number for number in paused if self._record.trial(number).last_epoch == epoch]
         return rule.next_generation(epoch, waiting, self._unfit(epoch, waiting, killed))
@@ -47,14 +47,14 @@ class Generations:
         self._record.note(**{FACT: [(one.epoch, one.kept, tuple(one.parents.items())) for one in self._noted]})
 
     def children(self, generation: Generation, pins: Mapping[str, Value]) -> tuple[Trial, ...]:
-        """The trials that take others' places, with checkpoints to begin with, in the order of `parents`; made where not there yet."""
-        made = {trial.continues.replaces: trial for trial in self._record.trials if trial.continues is not None}
+        """The trials that take the places of others, with their checkpoints, in the order of `parents`; creates those that lack."""
+        children = {trial.continues.replaces: trial for trial in self._record.trials if trial.continues is not None}
         for place, parent in generation.parents.items():
-            if place not in made:
-                made[place] = self._child(continuing(self._record.trial(parent), generation.epoch, place), pins)
-            if not made[place].values and not made[place].has_ended:
-                branch_checkpoint(self._folder, parent, made[place].number)
-        return tuple(made[place] for place in generation.parents)
+            if place not in children:
+                children[place] = self._child(continuing(self._record.trial(parent), generation.epoch, place), pins)
+            if not children[place].values and not children[place].has_ended:
+                branch_checkpoint(self._folder, parent, children[place].number)
+        return tuple(children[place] for place in generation.parents)
 
     def let_go(self, generation: Generation, paused: Collection[int]) -> set[int]:
         """Notes that those which kept their place go on, and says who of the paused they are."""

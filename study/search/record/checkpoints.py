@@ -19,35 +19,35 @@ SECONDS_BETWEEN_CHECKPOINTS = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """What a checkpoint holds beside the training's own state."""
+class CheckpointNotes:
+    """What is noted beside a training's own state in its checkpoint."""
 
     best: float | None = None
     """The objective's best value up to the checkpoint."""
     micro_batch: int | None = None
-    """Images that went through the network at once; None for the recipe's batch."""
+    """Images that went through the network at a time; None for the recipe's batch."""
     last_epoch: dict[str, Any] | None = None
-    """The last epoch, as `Epoch.to_dict` has it: it is told again by a trial that goes on, as it may never have arrived."""
+    """The last epoch, as `Epoch.to_dict` has it: a trial that goes on reports it again, as the report may never have arrived."""
 
 
-def read_kept(study_folder: Path, number: int) -> Kept:
-    """What is kept of a trial; nothing where it has no checkpoint."""
+def read_notes(study_folder: Path, number: int) -> CheckpointNotes:
+    """The notes of a trial's checkpoint; empty where it has no checkpoint."""
     file = _folder(study_folder, number) / PROGRESS_FILE
-    return Kept(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else Kept()
+    return CheckpointNotes(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else CheckpointNotes()
 
 
-def write_kept(study_folder: Path, number: int, kept: Kept) -> None:
-    """Keeps it, whole or not at all."""
+def write_notes(study_folder: Path, number: int, notes: CheckpointNotes) -> None:
+    """Writes the notes, whole or not at all."""
     file = _folder(study_folder, number) / PROGRESS_FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(json.dumps(asdict(kept)), encoding="utf-8")
+    unfinished.write_text(json.dumps(asdict(notes)), encoding="utf-8")
     unfinished.replace(file)
 
 
-def save_checkpoint(study_folder: Path, number: int, training: "Training", kept: Kept) -> None:
-    """Writes the training's state. What is kept beside it goes first: it may be ahead of the state, and never behind."""
-    write_kept(study_folder, number, kept)
+def save_checkpoint(study_folder: Path, number: int, training: "Training", notes: CheckpointNotes) -> None:
+    """Writes the training's state. The notes go first: they may be ahead of the state, and never behind."""
+    write_notes(study_folder, number, notes)
     training.save(_folder(study_folder, number))
 
 
@@ -68,7 +68,7 @@ def load_checkpoint(study_folder: Path, number: int, training: "Training", *, wi
 def branch_checkpoint(study_folder: Path, parent: int, child: int) -> None:
     """Copies a trial's checkpoint for another one to begin with, whole or not at all. Nothing where there is none, or the child has one.
 
-    Of what is kept beside it, the epoch and the best value stay behind: they are the parent's.
+    Of its notes, the epoch and the best value stay behind: they are the parent's.
     """
     source, target = _folder(study_folder, parent), _folder(study_folder, child)
     if target.exists() or not source.exists():
@@ -77,8 +77,8 @@ def branch_checkpoint(study_folder: Path, parent: int, child: int) -> None:
     unfinished.mkdir(parents=True, exist_ok=True)
     for state in source.glob("*.pt"):
         shutil.copyfile(state, unfinished / state.name)
-    kept = Kept(micro_batch=read_kept(study_folder, parent).micro_batch)
-    (unfinished / PROGRESS_FILE).write_text(json.dumps(asdict(kept)), encoding="utf-8")
+    notes = CheckpointNotes(micro_batch=read_notes(study_folder, parent).micro_batch)
+    (unfinished / PROGRESS_FILE).write_text(json.dumps(asdict(notes)), encoding="utf-8")
     unfinished.replace(target)
 
 

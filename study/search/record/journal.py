@@ -25,7 +25,12 @@ class JournalFile(BaseJournalBackend):
         self._lock = JournalFileSymlinkLock(str(file))
         self._read = (0, 0)
         """Lines read, and the byte after them."""
+
+    @classmethod
+    def create(cls, file: Path) -> "JournalFile":
+        """An empty journal, where there is none yet."""
         file.touch()
+        return cls(file)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Whole lines from a number on. Raises ValueError for one that is not JSON."""

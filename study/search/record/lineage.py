@@ -18,7 +18,7 @@ def continuing(parent: Trial, epoch: int, replaces: int) -> Continues:
 
 
 def lineage(trial: Trial) -> tuple[Stretch, ...]:
-    """All that a trial's weights went through, its own epochs last: with the points, the schedule of values that made them."""
+    """The epochs of all trials that a trial's weights went through, its own last, each with the values that held there."""
     begun = trial.continues
     first = 1 if begun is None else begun.epoch + 1
     own = Stretch(trial=trial.number, first_epoch=first, last_epoch=max(trial.last_epoch, first), point=trial.point)
@@ -42,5 +42,5 @@ def changed_values(stretches: Sequence[Stretch]) -> dict[str, tuple[Value | None
 
 
 def replaced(trials: Iterable[Trial]) -> set[int]:
-    """Numbers of the trials whose place another one took: those that are left are as many as the budget's trials."""
+    """Numbers of the trials whose place another one took: the others are as many as the budget's trials."""
     return {trial.continues.replaces for trial in trials if trial.continues is not None}

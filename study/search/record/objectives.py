@@ -34,7 +34,7 @@ class Objectives:
 
     @classmethod
     def written(cls, facts: Mapping[str, Sequence[str]]) -> "Objectives":
-        """The goals that `to_facts` wrote."""
+        """The objectives that `to_facts` wrote."""
         objectives = tuple(Objective(metric=name) for name in facts["objectives"])
         return cls(objectives, tuple(map(Constraint.parse, facts["constraints"])))
 

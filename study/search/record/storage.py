@@ -24,7 +24,7 @@ SPEC_FILE = "study.yaml"
 
 
 class Storage:
-    """Optuna's storage of one study; a database that does not answer is told as a StudyError."""
+    """Optuna's storage of one study; where a database does not answer, each call raises a StudyError."""
 
     def __init__(self, inner: BaseStorage, url: str | None, name: str) -> None:
         self._inner = inner
@@ -32,14 +32,14 @@ class Storage:
         self.study_id: int = self.get_study_id_from_name(name)
 
     def __getattr__(self, name: str) -> Any:
-        return _telling(getattr(self._inner, name), self._url)
+        return _raising_study_errors(getattr(self._inner, name), self._url)
 
 
 def create_storage(folder: Path, name: str, url: str | None, directions: list[Any]) -> Storage:
     """A new study in a journal file in `folder`, or in the database at `url`. Raises StudyError."""
-    inner = _journal(folder) if url is None else _database(url)
+    inner = _journal(JournalFile.create(folder / JOURNAL_FILE)) if url is None else _database(url)
     try:
-        _telling(inner.create_new_study, url)(directions, name)
+        _raising_study_errors(inner.create_new_study, url)(directions, name)
     except DuplicatedStudyError:
         raise StudyError(_taken(name, url or str(folder))) from None
     if url is not None:
@@ -50,58 +50,58 @@ def create_storage(folder: Path, name: str, url: str | None, directions: list[An
 def open_storage(folder: Path, url: str | None = None) -> Storage:
     """The study kept in `folder`, or in the database that the folder names. Raises FileNotFoundError where there is neither."""
     if (folder / JOURNAL_FILE).exists():
-        inner = _journal(folder)
+        inner = _journal(JournalFile(folder / JOURNAL_FILE))
         (found,) = inner.get_all_studies()
         return Storage(inner, None, found.study_name)
-    told = json.loads((folder / DATABASE_FILE).read_text(encoding="utf-8"))
-    url = url or _with_password(folder, told["storage"])
+    noted = json.loads((folder / DATABASE_FILE).read_text(encoding="utf-8"))
+    url = url or _with_password(folder, noted["storage"])
     try:
-        return Storage(_database(url), url, told["study"])
+        return Storage(_database(url), url, noted["study"])
     except KeyError:
-        raise StudyError(f"search_storage {hidden(url)!r} does not hold the study {told['study']!r} any more; restore it there") from None
+        raise StudyError(f"search_storage {hidden(url)!r} does not hold the study {noted['study']!r} any more; restore it there") from None
 
 
 def check_name_is_free_in(url: str, name: str) -> None:
     """Raises StudyError if the database does not answer, or holds a study of that name."""
     inner = _database(url)
-    if any(found.study_name == name for found in _telling(inner.get_all_studies, url)()):
+    if any(found.study_name == name for found in _raising_study_errors(inner.get_all_studies, url)()):
         raise StudyError(_taken(name, url))
 
 
-def _with_password(folder: Path, told: str) -> str:
+def _with_password(folder: Path, noted: str) -> str:
     """The address that the folder notes, or the study file's where that one has a password besides."""
     spec_file = folder / SPEC_FILE
     written = read_yaml(spec_file).get("search_storage") if spec_file.exists() else None
-    return written if isinstance(written, str) and without_password(absolute(written)) == told else told
+    return written if isinstance(written, str) and without_password(absolute(written)) == noted else noted
 
 
-def _journal(folder: Path) -> BaseStorage:
+def _journal(file: JournalFile) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return JournalStorage(JournalFile(folder / JOURNAL_FILE))
+        return JournalStorage(file)
 
 
 def _database(url: str) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     check_answers(url)
-    return _telling(optuna.storages.get_storage, url)(absolute(url))
+    return _raising_study_errors(optuna.storages.get_storage, url)(absolute(url))
 
 
-def _telling(call: Callable[..., Any], url: str | None) -> Callable[..., Any]:
+def _raising_study_errors(call: Callable[..., Any], url: str | None) -> Callable[..., Any]:
     """The same call, which raises a StudyError if the database fails."""
     if url is None or not callable(call):
         return call
 
     @functools.wraps(call)
-    def told(*args: Any, **options: Any) -> Any:
+    def guarded(*args: Any, **options: Any) -> Any:
         try:
             return call(*args, **options)
         except (StorageInternalError, SQLAlchemyError) as error:
             reason = str(error.__cause__ or error).splitlines()[0]
             raise StudyError(no_answer(url, reason)) from None
 
-    return told
+    return guarded
 
 
 def _taken(name: str, place: str) -> str:

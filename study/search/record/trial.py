@@ -1,4 +1,4 @@
-"""One trial, as the record knows it, what its process reports of an epoch, and what a process is given to do."""
+"""One trial, as the record knows it, and one epoch of it, as its process reports it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,8 +66,8 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """One epoch of a trial, as its process tells it."""
+class EpochReport:
+    """One epoch of a trial, as its process reports it."""
 
     epoch: int
     value: float
@@ -75,15 +75,3 @@ class Report:
     seconds: float
     """Of this epoch."""
     run_id: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Next:
-    """A trial to start, or to go on with from its checkpoint."""
-
-    number: int
-    point: Point
-    attempt: int
-    """How often it began before in this execution."""
-    continues: Continues | None
-    """Where it begins, if that is another trial's checkpoint."""

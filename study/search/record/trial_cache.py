@@ -19,14 +19,14 @@ class TrialCache:
     What has ended is never read again. In the process that writes (`is_writer`), what others cannot have changed is not, either.
     """
 
-    def __init__(self, storage: Storage, goals: Objectives) -> None:
+    def __init__(self, storage: Storage, objectives: Objectives) -> None:
         self.is_writer = False
         self.tried: set[Identity] = set()
         """Every configuration that a trial has, or waits for."""
         self.run_ids: dict[int, str] = {}
         """MLflow runs that became known after their trial's end."""
         self._storage = storage
-        self._goals = goals
+        self._objectives = objectives
         self._ids: list[int] = []
         self._frozen: dict[int, FrozenTrial] = {}
         self._trials: dict[int, Trial] = {}
@@ -123,7 +123,7 @@ class TrialCache:
         frozen = self._storage.get_trial(self._ids[number])
         if number not in self._frozen or frozen.state.is_finished():
             self._share_distributions(frozen)
-        trial = self._goals.trial(frozen, self.run_ids.get(number))
+        trial = self._objectives.trial(frozen, self.run_ids.get(number))
         self._frozen[number], self._trials[number] = frozen, trial
         self.tried.add(identity(trial.point))
         if trial.has_ended:
@@ -137,4 +137,4 @@ class TrialCache:
 
     def _rank(self, trial: Trial) -> tuple[bool, float, int]:
         value = trial.value or 0.0
-        return (not trial.is_feasible, -value if self._goals.maximise else value, trial.number)
+        return (not trial.is_feasible, -value if self._objectives.maximise else value, trial.number)

@@ -28,9 +28,9 @@ def on_grid(space: SearchSpace, num_points: int) -> SearchSpace:
 def num_points(space: SearchSpace) -> float:
     """How many points the space has; infinite where a real-numbered dimension has room.
 
-    Points are counted, not enumerated: only the values on which conditions depend are told apart.
+    Points are counted, not enumerated: only the values on which conditions depend are distinguished.
     """
-    asked = {name for dimension in space.dimensions for name in dimension.when}
+    conditional = {name for dimension in space.dimensions for name in dimension.when}
     counts: Counter[frozenset[tuple[str, Value]]] = Counter({frozenset(): 1})
     for dimension in space.dimensions:
         options = options_of(dimension)
@@ -40,7 +40,7 @@ def num_points(space: SearchSpace) -> float:
                 after[known] += count
             elif options is None:
                 return math.inf
-            elif dimension.name in asked:
+            elif dimension.name in conditional:
                 for option in options:
                     after[known | {(dimension.name, option)}] += count
             else:
@@ -50,7 +50,7 @@ def num_points(space: SearchSpace) -> float:
 
 
 def walk(space: SearchSpace, options: Callable[[Dimension], Iterable[Value]]) -> Iterator[Point]:
-    """Every point made of the values that `options` gives for each dimension that exists, each point once."""
+    """Every point of the values that `options` gives for each dimension that exists, each point once."""
 
     def points(index: int, point: Point) -> Iterator[Point]:
         if index == len(space.dimensions):

@@ -6,9 +6,6 @@ from study.errors import SpecError
 from study.search.sampling.enumeration import num_points, on_grid, options_of
 from study.study_file.study_spec import StudySpec
 
-_MODELS_CONDITIONS = ("tpe", "random", "grid", "quasi_random")
-_LEARNS_NOTHING = ("random", "grid", "quasi_random")
-
 
 def sampler_remarks(spec: StudySpec, space: SearchSpace) -> tuple[str, ...]:
     """Sentences on what the study's sampler will do with the space. Raises SpecError if it could model none of it."""
@@ -16,14 +13,16 @@ def sampler_remarks(spec: StudySpec, space: SearchSpace) -> tuple[str, ...]:
 
 
 def _on_modelling(spec: StudySpec, space: SearchSpace) -> list[str]:
-    rule = spec.sampler.rule
+    rule, abilities = spec.sampler.rule, spec.sampler.abilities
     free = [dimension for dimension in space.dimensions if not _is_single(dimension)]
-    if rule in _MODELS_CONDITIONS or not free:
+    if abilities.models_conditions or not free:
         return []
     modelled = [dimension for dimension in free if _always_exists(dimension, space)]
-    if rule == "cma_es":
+    if not abilities.models_choices:
         modelled = [dimension for dimension in modelled if not isinstance(dimension, Choice)]
-    what = "choices and dimensions that not every configuration has" if rule == "cma_es" else "dimensions that not every configuration has"
+    what = "dimensions that not every configuration has"
+    if not abilities.models_choices:
+        what = f"choices and {what}"
     if not modelled:
         raise SpecError(f"sampler {rule} cannot model {what}, and {space.name!r} has no others; use tpe")
     left = [dimension.name for dimension in free if dimension not in modelled]
@@ -41,7 +40,7 @@ def _on_number(spec: StudySpec, space: SearchSpace) -> list[str]:
 
 
 def _on_constraints(spec: StudySpec) -> list[str]:
-    if not spec.constraints or spec.sampler.rule not in _LEARNS_NOTHING:
+    if not spec.constraints or spec.sampler.abilities.learns:
         return []
     return [f"{spec.sampler.rule} does not learn the constraints; they only decide which configuration is the best"]
 

@@ -37,7 +37,7 @@ class SamplersView(InMemoryStorage):
         return _DRAWN
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """The drawn trial: no sampler asks for another by its id."""
+        """The drawn trial: no sampler reads another by its id."""
         assert trial_id == _DRAWN
         return self.drawn
 

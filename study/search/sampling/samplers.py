@@ -1,10 +1,10 @@
 """Sampling: the one translation of a search space into what Optuna needs, and Optuna's samplers by name."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -16,9 +16,10 @@ from search_spaces.dimensions import Choice, Dimension, Float, Int, Value
 from search_spaces.space import Point, SearchSpace
 from study.search.sampling.fast_tpe import tpe_sampler
 from study.search.sampling.sampler_storage import SamplersView
+from study.study_file.sampler import SamplerRule
 
 STARTUP_TRIALS = 10
-"""Trials drawn at random before a model of good configurations is asked."""
+"""Trials drawn at random before a model of good configurations is used."""
 POPULATION = 20
 """Trials of one generation of NSGA-II; Optuna's 50 would spend a usual budget on the first, which is random."""
 
@@ -45,10 +46,10 @@ class History:
     """Of the trial that is drawn."""
 
 
-def suggest_point(space: SearchSpace, rule: str, seed: int, history: History) -> Suggestion:
+def suggest_point(space: SearchSpace, rule: SamplerRule, seed: int, history: History) -> Suggestion:
     """What Optuna's sampler of that name proposes; it follows from the arguments alone.
 
-    The sampler is made anew for each draw, so that nothing of the process's past can change what it says.
+    Each draw has a sampler of its own, so that nothing in the process's past can change the proposal.
     """
     view = SamplersView(history.past, history.number)
     study_id = view.create_new_study(history.directions, "view")
@@ -56,15 +57,32 @@ def suggest_point(space: SearchSpace, rule: str, seed: int, history: History) ->
         view.set_study_system_attr(study_id, key, value)
     with warnings.catch_warnings(), _single_thread() if rule == "gp" else nullcontext():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study = optuna.load_study(study_name="view", storage=view, sampler=_SAMPLERS[rule](seed))
+        study = optuna.load_study(study_name="view", storage=view, sampler=build_sampler(rule, seed))
         trial = study.ask()
         point = sample(space, trial)
         trial.relative_params  # noqa: B018  a space without free dimensions asks for nothing, and the notes are wanted still
     return Suggestion(point=point, trial_notes=view.drawn.system_attrs, study_notes=view.get_study_system_attrs(study_id))
 
 
+def build_sampler(rule: SamplerRule, seed: int) -> BaseSampler:
+    """Optuna's sampler of that name, for the rules that learn; the others draw without Optuna."""
+    match rule:
+        case "tpe":
+            return _tpe(seed)
+        case "gp":
+            return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False)
+        case "cma_es":
+            return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        case "nsga2":
+            return NSGAIISampler(seed=seed, population_size=POPULATION)
+        case "random" | "grid" | "quasi_random":
+            raise AssertionError(f"sampler {rule} draws without Optuna")
+        case never:
+            assert_never(never)
+
+
 def sample(space: SearchSpace, trial: BaseTrial) -> Point:
-    """The point that `trial` suggests: only the dimensions that exist in it are asked for."""
+    """The point that `trial` suggests: only the dimensions that exist in it are suggested."""
     return space.build_point(lambda dimension: _suggest(trial, space.key(dimension), dimension))
 
 
@@ -118,18 +136,3 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 def _tpe(seed: int) -> BaseSampler:
     """Dimensions that exist together are modelled together."""
     return tpe_sampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
-
-
-def _gp(seed: int) -> BaseSampler:
-    return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False)
-
-
-def _cma_es(seed: int) -> BaseSampler:
-    return CmaEsSampler(seed=seed, warn_independent_sampling=False)
-
-
-def _nsga2(seed: int) -> BaseSampler:
-    return NSGAIISampler(seed=seed, population_size=POPULATION)
-
-
-_SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "cma_es": _cma_es, "nsga2": _nsga2}

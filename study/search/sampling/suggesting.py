@@ -14,11 +14,9 @@ from study.search.sampling.samplers import History, Suggestion, suggest_point
 from study.study_file.sampler import Sampler
 
 NUM_REDRAWS = 10
-"""Times that a sampler is asked again, with another seed, when it proposes what was tried."""
+"""Further draws of a sampler, each with another seed, when it proposes a configuration that was tried."""
 NUM_RANDOM_DRAWS = 50
 """Points drawn at random after that."""
-MODEL_RULES = ("tpe", "gp", "cma_es", "nsga2")
-"""Rules that look at what was measured."""
 
 
 def draw(
@@ -31,7 +29,7 @@ def draw(
     """
     if sampler.rule == "grid":
         space = on_grid(space, sampler.grid_points)
-    for suggestion in _suggestions(space, sampler.rule, seed, number, look):
+    for suggestion in _suggestions(space, sampler, seed, number, look):
         if identity(suggestion.point) not in tried:
             return suggestion
     if num_points(space) == 1:
@@ -64,14 +62,14 @@ def _held(dimension: Dimension, values: Mapping[str, Value]) -> Dimension:
     return dimension.narrowed([value] if isinstance(dimension, Choice) else [value, value])
 
 
-def _suggestions(space: SearchSpace, rule: str, seed: int, number: int, look: Callable[[], History]) -> Iterator[Suggestion]:
+def _suggestions(space: SearchSpace, sampler: Sampler, seed: int, number: int, look: Callable[[], History]) -> Iterator[Suggestion]:
     """What the sampler proposes, again and again with another seed; then what chance does."""
     first = None
-    history = look() if rule in MODEL_RULES else None
+    history = look() if sampler.abilities.learns else None
     for attempt in range(NUM_REDRAWS):
         if history is not None:
-            suggestion = suggest_point(space, rule, _mixed(seed, number, attempt), history)
-        elif rule == "quasi_random":
+            suggestion = suggest_point(space, sampler.rule, _mixed(seed, number, attempt), history)
+        elif sampler.rule == "quasi_random":
             point = sobol_point(space, seed if attempt == 0 else _mixed(seed, attempt), number)
             suggestion = Suggestion(point=point, trial_notes={}, study_notes={})
         else:

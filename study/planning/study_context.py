@@ -1,4 +1,4 @@
-"""What a trial's process is told: plain values that travel to it."""
+"""What all trials of a study share: plain values that travel to each trial's process."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,11 +6,10 @@ from typing import Any
 
 from study import names
 from study.recipes.trial_seed import confirmation_seed, trial_seed
-from study.search.record.trial import Next
 
 
 @dataclass(frozen=True, kw_only=True)
-class Assignment:
+class StudyContext:
     """All that the trials of one study share."""
 
     study: str
@@ -47,7 +46,7 @@ class Assignment:
 
     def to_config(self) -> dict[str, Any]:
         """The part of Ray Tune's configuration that is the same for all trials."""
-        return {"assignment": asdict(self)}
+        return {"context": asdict(self)}
 
     def trial_seed(self, number: int) -> int:
         """The seed of a trial's training."""
@@ -62,12 +61,6 @@ class Assignment:
         return names.confirmation_tags(*self.confirmations[number]) if self.confirmations else names.trial_tags(number)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "Assignment":
-        """The assignment in a trial's configuration."""
-        return cls(**config["assignment"])
-
-
-def trial_config(chosen: Next) -> dict[str, Any]:
-    """The part of Ray Tune's configuration that is a trial's own."""
-    begun = None if chosen.continues is None else {"trial": chosen.continues.trial, "epoch": chosen.continues.epoch}
-    return {"trial": chosen.number, "point": dict(chosen.point), "attempt": chosen.attempt, "continues": begun}
+    def from_config(cls, config: Mapping[str, Any]) -> "StudyContext":
+        """The context in a trial's configuration."""
+        return cls(**config["context"])
