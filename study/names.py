@@ -1,7 +1,8 @@
-"""Names and tags sent to MLflow, Optuna and the file system; built nowhere else."""
+"""Names, tags and metrics sent to MLflow, Optuna and the file system; built nowhere else."""
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What studies and datasets may be called: it serves as folder, MLflow experiment and registered model."""
@@ -30,6 +31,10 @@ PROMOTION = "study.promotion"
 """On a version of a model: the rules under which it may be promoted, as JSON."""
 LINEAGE = "study.lineage"
 """On a version of a model: the trials that its weights went through, where they are several."""
+TEST_ACCURACY = "test.accuracy"
+"""On a version of a model: its accuracy on the test split, with four digits."""
+TEST_ACCURACY_INTERVAL = "test.accuracy_interval"
+"""Beside it: the 95 % interval, such as `0.9444 to 0.9722`."""
 TRIAL_IDENTITY = (TRIAL, CONFIRMS, FURTHER_SEED)
 """Tags by which one study's runs of trials are told apart."""
 ALIASES = CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
@@ -45,14 +50,26 @@ POINT = "study.point"
 DEVICE = "device"
 MICRO_BATCH = "micro_batch"
 BEST_TRIAL = "study.best_trial"
+"""On a study's run: the number of the trial whose configuration was registered."""
+MODEL = "model"
+"""Beside it: the registered model and version."""
+RECIPE = "recipe"
+"""On the run of a study that reproduces a recipe: the recipe's name."""
+VERDICT = "verdict"
+"""Beside it: whether the recipe reaches what its source states."""
 PARENT = "mlflow.parentRunId"
 USER = "mlflow.user"
 COMMIT = "mlflow.source.git.commit"
 SOURCE = "mlflow.source.name"
+TABLES = "mlflow.loggedArtifacts"
+"""By which MLflow knows the tables of a run."""
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment on MLflow's pages for training, not on those for language models."""
 
-
+DECISIONS_RUN = "decisions.run"
+"""On the experiment of a log of decisions: the id of the run that holds it."""
+DECISIONS_RUN_TAGS = {"mlflow.runName": "decisions", KIND: "decisions"}
+"""On that run."""
 REPRODUCTIONS = "reproductions"
 """MLflow's experiment for the tables of reproductions."""
 
@@ -119,9 +136,67 @@ def gpu_share_tags(gpus_per_trial: float, reason: str | None) -> dict[str, str]:
     return {"study.gpus_per_trial": f"{gpus_per_trial:g}", **({"study.gpu_share": reason} if reason else {})}
 
 
+def verdict_tag(recipe: str) -> str:
+    """The tag that holds a recipe's verdict, on the run of a table of reproductions."""
+    return f"verdict.{recipe}"
+
+
+def validation_tag(metric: str) -> str:
+    """The tag that holds the objective's value on the validation split, on a version of a model."""
+    return f"validation.{metric}"
+
+
 def version_tag(package: str) -> str:
     """The tag that holds a package's version."""
     return f"version.{package}"
+
+
+TRAIN_LOSS = "train/loss"
+LEARNING_RATE = "learning_rate"
+TRAIN_SECONDS = "seconds/train"
+VALIDATION_SECONDS = "seconds/validation"
+IMAGES_PER_SECOND = "images_per_second"
+
+
+def validation_metric(metric: str) -> str:
+    """A metric of the validation split, at every epoch of a trial."""
+    return f"validation/{metric}"
+
+
+def best_metric(metric: str) -> str:
+    """The best value of the objective so far, at every epoch of a trial."""
+    return f"best/{metric}"
+
+
+def system_metric(name: str) -> str:
+    """How busy the machine is, as MLflow names its own system metrics."""
+    return f"system/{name}"
+
+
+def cost_metric(name: str) -> str:
+    """What a study cost, such as cost/seconds."""
+    return f"cost/{name}"
+
+
+def metric_on_test_split(metric: str, *, ensemble: bool = False, clean: bool = False, end: Literal["", "low", "high"] = "") -> str:
+    """A metric of the test split: test/accuracy, test_clean/accuracy_low, ensemble/macro_f1."""
+    prefix = ("ensemble" if ensemble else "test") + ("_clean" if clean else "")
+    return f"{prefix}/{metric}" + (f"_{end}" if end else "")
+
+
+def calibration_metric(score: str, when: Literal["before", "after"], *, ensemble: bool = False) -> str:
+    """A score of the probabilities before or after temperature scaling: test_calibration/ece_before."""
+    return f"{'ensemble' if ensemble else 'test'}_calibration/{score}_{when}"
+
+
+def reproduction_metric(name: str) -> str:
+    """What the reproduction of a recipe obtained: reproduction/accuracy, reproduction/low, reproduction/high."""
+    return f"reproduction/{name}"
+
+
+def recipe_metric(recipe: str, metric: str) -> str:
+    """What one recipe obtained, on the run of a table of reproductions."""
+    return f"{recipe}/{metric}"
 
 
 def class_metric(kind: str, class_name: str) -> str:

@@ -19,7 +19,7 @@ ALLOWED = {
 }
 HOMES = {
     "ray": ("cluster/", "study/execution/"),
-    "mlflow": ("study/connections/", "study/tracking/", "study/registry/"),
+    "mlflow": ("study/connections/", "study/planning/earlier_trials.py", "study/tracking/", "study/registry/"),
     "optuna": ("study/search/",),
 }
 LAYERS = (

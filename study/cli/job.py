@@ -1,4 +1,4 @@
-"""The process that a job runs on the cluster's head: a study's driver, or one command that somebody sent.
+"""The process of a job on the cluster's head: a study's driver, or one command that somebody sent.
 
 python -m study.cli.job run study.yaml --priority 5
 python -m study.cli.job resume NAME
@@ -16,7 +16,7 @@ from pathlib import Path
 from cluster.connection import connected
 from study.errors import StopRequestedError
 from study.remote.remote_option import ADDRESS_VARIABLE
-from study.remote.replies import reply
+from study.remote.replies import Answer, Begun, Refused, print_reply
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def _refusing(work: Callable[[], None]) -> None:
         message = message_of(error)
         if message is None:
             raise
-        reply("refused", message=message)
+        print_reply(Refused(message=message))
         print(f"error: {message}")
         sys.exit(2)
 
@@ -66,7 +66,7 @@ def _answer(words: list[str]) -> None:
             study()
         except SystemExit as end:
             code = end.code or 0
-    reply("answer", stdout=out.getvalue(), stderr=err.getvalue(), code=code)
+    print_reply(Answer(stdout=out.getvalue(), stderr=err.getvalue(), code=code if isinstance(code, int) else 1))
 
 
 def _drive(study: Callable[[], None]) -> None:
@@ -81,23 +81,23 @@ def _drive(study: Callable[[], None]) -> None:
 def _run(file: Path, priority: int) -> None:
     from study.cli.reports.study_tables import print_result
     from study.driver.running import run_study
-    from study.remote.preflight import check_arrival
+    from study.remote.preflight import check_before_start
     from study.study_file.study_spec import StudySpec
 
     spec = StudySpec.read(file)
-    home = check_arrival(spec, is_new=True)
-    print_result(run_study(spec, home=home, priority=priority, on_begin=lambda: reply("begun", home=str(home.folder))))
+    home = check_before_start(spec, is_new=True)
+    print_result(run_study(spec, home=home, priority=priority, on_begin=lambda: print_reply(Begun(home=str(home.folder)))))
 
 
 def _resume(name: str) -> None:
     from study.cli.reports.study_tables import print_result
     from study.driver.running import resume_study
-    from study.remote.preflight import check_arrival, check_home
+    from study.remote.preflight import check_before_start, check_home
     from study.results.study_result import find_study
 
     spec = find_study(check_home(), name).spec
-    home = check_arrival(spec, is_new=False)
-    print_result(resume_study(name, home=home, on_begin=lambda: reply("begun", home=str(home.folder))))
+    home = check_before_start(spec, is_new=False)
+    print_result(resume_study(name, home=home, on_begin=lambda: print_reply(Begun(home=str(home.folder)))))
 
 
 if __name__ == "__main__":

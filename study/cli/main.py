@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from study.cli.commands.clusters import on_clusters, resume_elsewhere
+from study.cli.commands.clusters import on_clusters, resume_on_cluster
 from study.cli.commands.datasets import data
 from study.cli.commands.edits import edit_commands
 from study.cli.commands.models import registry
 from study.errors import StopRequestedError
-from study.remote.remote_option import Address, ClusterHome, also_elsewhere, job_server
+from study.remote.remote_option import Address, ClusterHome, job_server, with_remote_option
 
 app = typer.Typer(
     name="study",
@@ -100,14 +100,14 @@ def resume(name: StudyName, as_json: AsJson = False, address: Address = None, ho
 
     server = job_server(address)
     if server is not None:
-        resume_elsewhere(name, server, home)
+        resume_on_cluster(name, server, home)
         return
     with _resumable(name):
         print_result(resume_study(name), as_json=as_json)
 
 
 @app.command("list")
-@also_elsewhere
+@with_remote_option
 def list_(as_json: AsJson = False) -> None:
     """List the studies in STUDY_HOME.
 
@@ -121,7 +121,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @app.command()
-@also_elsewhere
+@with_remote_option
 def show(name: StudyName, as_json: AsJson = False) -> None:
     """Show a study's leaderboard, its test result and its registered model.
 

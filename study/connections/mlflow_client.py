@@ -6,16 +6,23 @@ import os
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from study.connections.database_url import hidden, install_driver
+from study.environment_variables import environment_variables
 from study.errors import TrackingError
 from study.home import Home
 from study.names import EXPERIMENT_KIND, experiment_name
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.store.entities import PagedList
+
+Found = TypeVar("Found")
 
 TIMEOUT_SECONDS = 2.0
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
@@ -39,7 +46,7 @@ def check_reachable(tracking_uri: str) -> None:
         )
 
 
-def connect(tracking_uri: str) -> Any:
+def connect(tracking_uri: str) -> "MlflowClient":
     """An MlflowClient for runs and registered models at `tracking_uri`."""
     from mlflow import MlflowClient
 
@@ -48,6 +55,15 @@ def connect(tracking_uri: str) -> Any:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def all_pages(search: "Callable[..., PagedList[Found]]", **arguments: Any) -> Iterator[Found]:
+    """All that one of a client's `search_…` methods finds, fetched page by page."""
+    page = search(**arguments)
+    yield from page
+    while page.token:
+        page = search(**arguments, page_token=page.token)
+        yield from page
 
 
 @contextmanager
@@ -68,21 +84,19 @@ def addressed_to(tracking_uri: str) -> Iterator[None]:
     """Inside, MLflow's own functions that take no client use this address; afterwards a notebook's own setting is back."""
     import mlflow
 
-    before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_registry_uri(tracking_uri)
-    try:
-        yield
-    finally:
-        # MLflow writes both addresses into the environment, where every later study of this process would read them.
-        mlflow.set_tracking_uri(before["MLFLOW_TRACKING_URI"])
-        mlflow.set_registry_uri(before["MLFLOW_REGISTRY_URI"])
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+    before = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_REGISTRY_URI")
+    # MLflow writes both addresses into the environment, where every later study of this process would read them.
+    with environment_variables({"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_REGISTRY_URI": tracking_uri}):
+        mlflow.set_tracking_uri(tracking_uri)
+        mlflow.set_registry_uri(tracking_uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(before[0])
+            mlflow.set_registry_uri(before[1])
 
 
-def prepare_experiment(client: Any, home: Home, dataset: str) -> str:
+def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
     """The id of the dataset's experiment, made if it is new.
 
     The first call on a fresh database also creates its tables; trials start after it, so that they do not race for that.
@@ -104,7 +118,7 @@ def prepare_experiment(client: Any, home: Home, dataset: str) -> str:
     return str(found.experiment_id)
 
 
-def _artifact_location(client: Any, home: Home, name: str) -> str | None:
+def _artifact_location(client: "MlflowClient", home: Home, name: str) -> str | None:
     """For a database, which keeps no files: below MLFLOW_DEFAULT_ARTIFACT_ROOT, or in STUDY_HOME. A server decides for itself."""
     if client.tracking_uri.startswith(("http", "databricks")):
         return None

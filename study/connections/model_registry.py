@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from study.connections.database_url import hidden
@@ -11,9 +11,12 @@ from study.connections.mlflow_client import check_reachable, connect
 from study.errors import TrackingError, UnknownModelError
 from study.home import Home
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 
 @contextmanager
-def registry_of(home: Home) -> Iterator[Any]:
+def registry_of(home: Home) -> Iterator["MlflowClient"]:
     """An MlflowClient; inside, what MLflow raises becomes a TrackingError.
 
     Raises UnknownModelError where there is no database yet: none is made by looking for models.

@@ -6,7 +6,7 @@ from study.driver.progress import Progress
 from study.evaluation.candidate_models import CandidateModel, confirmed_candidates, found_candidates
 from study.evaluation.confirmation import Confirmation
 from study.evaluation.final_result import Candidate, Confirmed, Final
-from study.evaluation.selection import compare
+from study.evaluation.selection import compare_repeated
 from study.evaluation.test_split import Measurement, is_measured, measure_once
 from study.planning.plan import Plan
 from study.registry.model_card import Origin, model_card
@@ -36,7 +36,7 @@ def finalise(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: Study
 
 def _chosen(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...]) -> tuple[tuple[Confirmed, ...], tuple[CandidateModel, ...]]:
     confirmation = Confirmation.read(plan.folder)
-    rows = () if confirmation is None else compare(confirmation.repeated(confirmed), maximise=plan.spec.objective.maximise)
+    rows = () if confirmation is None else compare_repeated(confirmation.repeated(confirmed), plan.spec.objective)
     chosen = [row.trial for row in rows if row.is_chosen]
     if confirmation is None or not chosen:
         return rows, found_candidates(plan, winner)
@@ -89,8 +89,8 @@ def _tags(plan: Plan, model: CandidateModel, measured: Measurement) -> dict[str,
         names.DATASET_DIGEST: plan.manifest.digest,
         names.OBJECTIVE: metric,
         names.THREADS: str(plan.spec.resources.cpus_per_trial),
-        "test.accuracy": f"{accuracy.value:.4f}",
-        "test.accuracy_interval": f"{accuracy.low:.4f} to {accuracy.high:.4f}",
+        names.TEST_ACCURACY: f"{accuracy.value:.4f}",
+        names.TEST_ACCURACY_INTERVAL: f"{accuracy.low:.4f} to {accuracy.high:.4f}",
         **({} if model.lineage is None else {names.LINEAGE: model.lineage}),
-        **({} if model.value is None else {f"validation.{metric}": f"{model.value:.4f}", names.OBJECTIVE_VALUE: repr(model.value)}),
+        **({} if model.value is None else {names.validation_tag(metric): f"{model.value:.4f}", names.OBJECTIVE_VALUE: repr(model.value)}),
     }

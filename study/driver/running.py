@@ -11,6 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from cluster.connection import check_reachable, connected
+from study import names
 from study.connections.mlflow_client import connect, prepare_experiment, tracking_errors
 from study.disk_space import check_disk_space
 from study.driver.pretrained_weights import locate_weights
@@ -19,7 +20,6 @@ from study.errors import FailedStudyError, SpecError, StopRequestedError, Tracki
 from study.execution.capacity import connected_where_named
 from study.execution.preparation import prepare_trials
 from study.home import Home
-from study.names import BEST_TRIAL, REASON, STATE
 from study.planning.earlier_starts import earlier_sentences
 from study.planning.plan import Plan, check_name_is_free, plan_study, with_own_space
 from study.planning.study_context import StudyContext
@@ -103,7 +103,7 @@ def _start(plan: Plan, priority: int) -> StudyRecord:
         plan.folder,
         plan.spec.study,
         objectives=plan.spec.objectives,
-        constraints=plan.spec.bounds,
+        constraints=plan.spec.constraints,
         sampler=plan.spec.sampler,
         storage_url=plan.spec.search_storage,
     )
@@ -210,7 +210,7 @@ def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial, con
 
     run.close_trials(record)  # the registered version names the run of its trial
     final = finalise(plan, record.trial(winner.number), confirmed, run, progress)
-    tags = {STATE: "finished", BEST_TRIAL: str(final.trial), "model": f"{final.model} version {final.version}"}
+    tags = {names.STATE: "finished", names.BEST_TRIAL: str(final.trial), names.MODEL: f"{final.model} version {final.version}"}
     run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, final_metrics(final))
 
 
@@ -220,8 +220,12 @@ def _conclude_reproduction(plan: Plan, record: StudyRecord, run: StudyRun) -> No
     run.close_trials(record)
     reproduction = measure_reproduction(plan, record)
     low, high = reproduction.interval or (reproduction.mean, reproduction.mean)
-    metrics = {f"reproduction/{reproduction.metric}": reproduction.mean, "reproduction/low": low, "reproduction/high": high}
-    tags = {STATE: "finished", "recipe": reproduction.recipe, "verdict": reproduction.verdict}
+    metrics = {
+        names.reproduction_metric(reproduction.metric): reproduction.mean,
+        names.reproduction_metric("low"): low,
+        names.reproduction_metric("high"): high,
+    }
+    tags = {names.STATE: "finished", names.RECIPE: reproduction.recipe, names.VERDICT: reproduction.verdict}
     run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, metrics)
 
 
@@ -232,7 +236,7 @@ def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
         yield
     except BaseException as error:
         is_interrupted = isinstance(error, KeyboardInterrupt | StopRequestedError | TrackingError)
-        tags = {STATE: "interrupted"} if is_interrupted else {STATE: "failed", REASON: str(error) or type(error).__name__}
+        tags = {names.STATE: "interrupted"} if is_interrupted else {names.STATE: "failed", names.REASON: str(error) or type(error).__name__}
         for close in (lambda: run.close_trials(record), lambda: run.end("KILLED" if is_interrupted else "FAILED", [], tags, {})):
             try:
                 close()

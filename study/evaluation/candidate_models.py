@@ -65,8 +65,8 @@ def confirmed_candidates(plan: Plan, confirmation: Confirmation, number: int) ->
     """
     trainings = {seed: training for seed, training in confirmation.trainings(number).items() if is_result(training)}
     classifiers = {seed: confirmed_classifier(plan, confirmation, training) for seed, training in trainings.items()}
-    sign = 1 if plan.spec.objective.maximise else -1
-    best = max(trainings, key=lambda seed: (sign * (trainings[seed].value or 0.0), -seed))
+    merit = plan.spec.objective.merit
+    best = max(trainings, key=lambda seed: (merit(trainings[seed].value or 0.0), -seed))
     single = CandidateModel(
         kind="single",
         trial=number,

@@ -1,13 +1,13 @@
 """What a study came to: what was confirmed, how its candidates did on the test split, and their versions; kept in its folder."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter
 
+from study.atomic_file import write_whole
 from study.evaluation.test_result import TestResult
 
 RESULT_FILE = "result.json"
@@ -80,9 +80,7 @@ class Final:
 
     def write(self, folder: Path) -> None:
         """Puts the result into the study's folder, whole or not at all."""
-        unfinished = folder / f"{RESULT_FILE}.{os.getpid()}"
-        unfinished.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(folder / RESULT_FILE)
+        write_whole(folder / RESULT_FILE, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "Final | None":

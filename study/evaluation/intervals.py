@@ -6,15 +6,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import ndtri
 
 from study.evaluation.test_result import Interval
+from study.evaluation.wilson import CONFIDENCE, share_interval
 from trainables.evaluation import metrics_of
 from trainables.metrics import METRICS, scores
 
 # N images, K classes, J pairs of a true and a predicted class that occur, B resamples
 
-CONFIDENCE = 0.95
 NUM_RESAMPLES = 2000
 _RANGES = {"log_loss": (0.0, math.inf), "kappa": (-1.0, 1.0)}
 """Of metrics that do not lie in [0, 1]."""
@@ -46,15 +45,6 @@ def resampled_metrics(
     The same seed draws the same ones of as many images, so that two models on the same images are compared in pairs.
     """
     return _resampled(probabilities_NK, labels_N, np.random.default_rng(seed))
-
-
-def share_interval(part: int, whole: int) -> Interval:
-    """The share `part / whole`, `whole` above 0, with Wilson's score interval (Wilson 1927)."""
-    z = float(ndtri((1 + CONFIDENCE) / 2))
-    share = part / whole
-    centre = (share + z * z / (2 * whole)) / (1 + z * z / whole)
-    half = z / (1 + z * z / whole) * math.sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole))
-    return Interval(value=share, low=min(max(centre - half, 0.0), share), high=max(min(centre + half, 1.0), share))
 
 
 def _interval(name: str, value: float, resampled_B: NDArray[np.float64]) -> Interval:

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from study.evaluation.intervals import metric_intervals, share_interval
+from study.evaluation.intervals import metric_intervals
 from study.evaluation.test_result import Calibration, CalibrationScores, ClassResult, TestResult
+from study.evaluation.wilson import share_interval
 from trainables.calibration import fitted_temperature
 from trainables.evaluation import metrics_of
 from trainables.metrics import Metrics

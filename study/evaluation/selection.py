@@ -7,6 +7,7 @@ from statistics import fmean, variance
 
 from study.evaluation.final_result import Confirmed
 from study.search.record.trial import Trial
+from study.study_file.objective import Objective
 
 CONFIDENCE = 0.95
 SAME_COST = 1.05
@@ -62,7 +63,7 @@ class Noise:
         return self.deviation * math.sqrt(1 / num_values + 1 / num_others)
 
 
-def compare(repeated: Sequence[Repeated], *, maximise: bool) -> tuple[Confirmed, ...]:
+def compare_repeated(repeated: Sequence[Repeated], objective: Objective) -> tuple[Confirmed, ...]:
     """The configurations by the mean over their further seeds, the best first, and what was made of each.
 
     The one-standard-error rule (Breiman et al. 1984, section 3.4.3), for a difference: `m` is within noise of the best mean `b` if
@@ -75,8 +76,7 @@ def compare(repeated: Sequence[Repeated], *, maximise: bool) -> tuple[Confirmed,
     if not with_values:
         return tuple(_row(one, None, "no further seed came to a result", is_chosen=False) for one in repeated)
     noise = Noise.of([one.values for one in with_values])
-    sign = 1 if maximise else -1
-    ranked = sorted(with_values, key=lambda one: (not one.is_whole, -sign * fmean(one.values), one.trial.number))
+    ranked = sorted(with_values, key=lambda one: (not one.is_whole, -objective.merit(fmean(one.values)), one.trial.number))
     best = ranked[0]
     near = [one for one in ranked if one.is_whole == best.is_whole and _is_near(one, best, noise)]
     chosen = _cheapest(near)

@@ -3,11 +3,12 @@
 import json
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from trainables.ensemble import Ensemble
 from trainables.prediction import Classifier
@@ -17,39 +18,44 @@ from trainables.prediction import Classifier
 ARRAYS_FILE = "evidence.npz"
 FACTS_FILE = "evidence.json"
 NUM_LATENCY_TRIES = 10
-_FACTS = ("dataset", "dataset_digest", "classes", "latency_ms")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestEvidence:
-    """One model on one test split."""
-
-    __test__ = False  # its name is the field's; it is no test class
+class EvidenceFacts:
+    """Which test split was measured, and how fast one image is classified."""
 
     dataset: str
     dataset_digest: str
     classes: tuple[str, ...]
+    latency_ms: float
+    """To classify one image, on the machine that measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestEvidence(EvidenceFacts):
+    """One model on one test split."""
+
+    __test__ = False  # its name is the field's; it is no test class
+
     labels_N: NDArray[np.int64]
     is_clean_N: NDArray[np.bool_]
     """Whether no image of train or validation has the same pixels."""
     probabilities_NK: NDArray[np.float32]
-    latency_ms: float
-    """To classify one image, on the machine that measured."""
 
     def write(self, folder: Path) -> None:
         """Puts the evidence into `folder`, which must exist."""
         np.savez_compressed(
             folder / ARRAYS_FILE, labels_N=self.labels_N, is_clean_N=self.is_clean_N, probabilities_NK=self.probabilities_NK
         )
-        facts = {name: getattr(self, name) for name in _FACTS}
+        facts = {fact.name: getattr(self, fact.name) for fact in fields(EvidenceFacts)}
         (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "TestEvidence":
         """The evidence that `write` put into `folder`."""
-        facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        facts = TypeAdapter(EvidenceFacts).validate_json((folder / FACTS_FILE).read_bytes())
         with np.load(folder / ARRAYS_FILE) as arrays:
-            return cls(**{**facts, "classes": tuple(facts["classes"])}, **arrays)
+            return cls(**vars(facts), **arrays)
 
 
 def latency_ms(classifier: Classifier | Ensemble, image_1HWC: NDArray[np.uint8]) -> float:

@@ -66,4 +66,4 @@ class TestResult:
     """How often this test split had been opened, this time included."""
     classes: tuple[ClassResult, ...]
     """In the dataset's order."""
-    calibration: Calibration | None
+    calibration: Calibration

@@ -1,8 +1,6 @@
 """Measuring candidates on the sealed test split, once: what was measured is kept, and read by whoever comes after an interruption."""
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from study.atomic_file import replacing
 from study.evaluation.candidate_models import CandidateModel
 from study.evaluation.scoring import calibration_of, test_result
 from study.evaluation.test_evidence import TestEvidence, latency_ms
@@ -80,14 +79,12 @@ def _measured(
 
 def _write(folder: Path, measurements: dict[str, Measurement]) -> None:
     """All or nothing."""
-    unfinished = folder.with_name(f"unfinished.{os.getpid()}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    for kind, measurement in measurements.items():
-        (unfinished / kind).mkdir(parents=True)
-        measurement.evidence.write(unfinished / kind)
-        tree = json.dumps(asdict(measurement.result), indent=2)
-        (unfinished / kind / RESULT_FILE).write_text(tree + "\n", encoding="utf-8")
-    unfinished.rename(folder)
+    with replacing(folder) as unfinished:
+        for kind, measurement in measurements.items():
+            (unfinished / kind).mkdir(parents=True)
+            measurement.evidence.write(unfinished / kind)
+            tree = json.dumps(asdict(measurement.result), indent=2)
+            (unfinished / kind / RESULT_FILE).write_text(tree + "\n", encoding="utf-8")
 
 
 def _read(folder: Path) -> Measurement:

@@ -51,6 +51,6 @@ def prepare_trials(
         parent_run_id=run.run_id,
         is_resumed=is_resumed,
         seconds_between_checkpoints=0.0 if spec.early_stopping.pauses_trials else SECONDS_BETWEEN_CHECKPOINTS,
-        measures_latency="latency_ms" in {*(one.metric for one in spec.objectives), *(bound.name for bound in spec.bounds)},
+        measures_latency="latency_ms" in {*(one.metric for one in spec.objectives), *(constraint.name for constraint in spec.constraints)},
         tags=provenance_tags(),
     )

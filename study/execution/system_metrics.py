@@ -3,6 +3,8 @@
 import psutil
 import torch
 
+from study.names import system_metric
+
 _MEGABYTE = 1e6
 
 
@@ -26,7 +28,7 @@ class MachineUse:
         }
         if self._device.type == "cuda":
             use |= self._gpu()
-        return {f"system/{name}": float(value) for name, value in use.items()}
+        return {system_metric(name): float(value) for name, value in use.items()}
 
     def _gpu(self) -> dict[str, float]:
         free, total = torch.cuda.mem_get_info(self._device)

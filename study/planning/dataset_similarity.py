@@ -4,6 +4,8 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
+from pydantic import TypeAdapter
+
 from trainables.datasets.manifest import Manifest
 
 
@@ -40,10 +42,7 @@ class DatasetTraits:
     @classmethod
     def read(cls, text: str) -> "DatasetTraits":
         """The traits that `to_json` wrote. Raises ValueError for any other text."""
-        try:
-            return cls(**json.loads(text))
-        except TypeError as error:
-            raise ValueError(str(error)) from None
+        return TypeAdapter(cls).validate_json(text)
 
     def to_json(self) -> str:
         """One line of text."""

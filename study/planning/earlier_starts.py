@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from search_spaces.dimensions import Value
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
+from study.atomic_file import write_whole
 from study.connections.mlflow_client import check_reachable
 from study.home import Home
 from study.number_text import number_text
@@ -32,7 +35,7 @@ STARTS_FILE = "starts.json"
 class EarlierStart:
     """A trial of an earlier study that is tried first."""
 
-    candidate: EarlierTrial
+    trial: EarlierTrial
     start: StartPoint
 
 
@@ -40,7 +43,7 @@ class EarlierStart:
 class Unused:
     """One that would have come first, but cannot be tried."""
 
-    candidate: EarlierTrial
+    trial: EarlierTrial
     reason: str
 
 
@@ -51,14 +54,14 @@ class EarlierStarts:
     used: tuple[EarlierStart, ...] = ()
     unused: tuple[Unused, ...] = ()
     missing: tuple[str, ...] = ()
-    """Where less was found than asked: a sentence for each wish."""
+    """Where less was found than wanted: a sentence for each wish."""
 
     def __add__(self, other: "EarlierStarts") -> "EarlierStarts":
         return EarlierStarts(used=self.used + other.used, unused=self.unused + other.unused, missing=self.missing + other.missing)
 
     def write(self, folder: Path) -> None:
         """Keeps it in the study's folder."""
-        (folder / STARTS_FILE).write_text(self.to_json(), encoding="utf-8")
+        write_whole(folder / STARTS_FILE, self.to_json())
 
     def to_json(self) -> str:
         """As it stands in the study's folder, and in MLflow."""
@@ -67,16 +70,14 @@ class EarlierStarts:
     @classmethod
     def read(cls, folder: Path) -> "EarlierStarts":
         """What `write` kept. Raises FileNotFoundError where there is nothing."""
-        tree = json.loads((folder / STARTS_FILE).read_text(encoding="utf-8"))
-        return cls(
-            used=tuple(EarlierStart(candidate=EarlierTrial(**one["candidate"]), start=StartPoint(**one["start"])) for one in tree["used"]),
-            unused=tuple(Unused(candidate=EarlierTrial(**one["candidate"]), reason=one["reason"]) for one in tree["unused"]),
-            missing=tuple(tree["missing"]),
-        )
+        return TypeAdapter(cls).validate_json((folder / STARTS_FILE).read_bytes())
 
 
 def find_earlier(spec: StudySpec, space: SearchSpace, manifest: Manifest, named: tuple[StartPoint, ...], home: Home) -> EarlierStarts:
-    """What the study file asks of earlier studies, beside the start points that it names. Raises SpecError, TrackingError."""
+    """The start points from earlier studies that the study file wants, beside those that it names.
+
+    Raises SpecError, TrackingError.
+    """
     found, folder = EarlierStarts(), home.studies / spec.study
     if not spec.earlier:
         return found
@@ -85,8 +86,8 @@ def find_earlier(spec: StudySpec, space: SearchSpace, manifest: Manifest, named:
     check_reachable(home.tracking_uri)
     fitting = Fitting(space=space, fixed=spec.fix, manifest=manifest, epochs=spec.budget.epochs)
     for wanted in spec.earlier:
-        candidates = earlier_trials(home.tracking_uri, wanted, DatasetTraits.of(manifest), spec.objective)
-        found += fitting.choose(candidates, wanted, (*named, *(one.start for one in found.used)))
+        trials = earlier_trials(home.tracking_uri, wanted, DatasetTraits.of(manifest), spec.objective)
+        found += fitting.choose(trials, wanted, (*named, *(one.start for one in found.used)))
     return found
 
 
@@ -99,37 +100,37 @@ class Fitting:
     manifest: Manifest
     epochs: int
 
-    def choose(self, candidates: Iterable[EarlierTrial], wanted: EarlierBest, taken: Iterable[StartPoint]) -> EarlierStarts:
-        """The first candidates that can be tried, as many as are `wanted`, and those passed over; none that is `taken` already."""
+    def choose(self, trials: Iterable[EarlierTrial], wanted: EarlierBest, taken: Iterable[StartPoint]) -> EarlierStarts:
+        """The first trials that can be tried, as many as are `wanted`, and those passed over; none that is `taken` already."""
         chosen = EarlierStarts()
         origins = {identity(start.point): start.origin for start in taken}
-        for candidate in candidates:
-            found = self._try(candidate)
+        for trial in trials:
+            found = self._try(trial)
             if isinstance(found, EarlierStart) and (same := origins.get(identity(found.start.point))):
-                found = Unused(candidate=candidate, reason=f"it is the configuration of {same}")
+                found = Unused(trial=trial, reason=f"it is the configuration of {same}")
             if isinstance(found, Unused):
                 chosen += EarlierStarts(unused=(found,))
                 continue
-            origins[identity(found.start.point)] = candidate.origin
+            origins[identity(found.start.point)] = trial.origin
             chosen += EarlierStarts(used=(found,))
             if len(chosen.used) == wanted.best:
                 return chosen
         return chosen + EarlierStarts(missing=(f"of the {wanted} of earlier studies, MLflow holds {len(chosen.used)} to try",))
 
-    def _try(self, candidate: EarlierTrial) -> EarlierStart | Unused:
+    def _try(self, trial: EarlierTrial) -> EarlierStart | Unused:
         try:
-            return EarlierStart(candidate=candidate, start=self._start(candidate))
+            return EarlierStart(trial=trial, start=self._start(trial))
         except (SpaceError, RecipeError, WeightsError) as error:
-            return Unused(candidate=candidate, reason=str(error))
+            return Unused(trial=trial, reason=str(error))
 
-    def _start(self, candidate: EarlierTrial) -> StartPoint:
-        if candidate.point is None:
+    def _start(self, trial: EarlierTrial) -> StartPoint:
+        if trial.point is None:
             raise SpaceError("its run does not say its configuration")
-        if candidate.value is None:
-            raise SpaceError(f"its run has no {candidate.metric}")
-        if candidate.continues is not None:
-            raise SpaceError(f"it went on from trial {candidate.continues}, so its configuration alone did not come to its score")
-        start = fit(candidate.origin, candidate.point, self.space, self.fixed, goes_beyond=True)
+        if trial.value is None:
+            raise SpaceError(f"its run has no {trial.metric}")
+        if trial.continues is not None:
+            raise SpaceError(f"it went on from trial {trial.continues}, so its configuration alone does not explain its score")
+        start = fit(trial.origin, trial.point, self.space, self.fixed, goes_beyond=True)
         model = build_recipe(start.point, dataset=self.manifest, epochs=self.epochs, seed=0).model
         if model.weights not in ("none", "imagenet") and not model.weights.startswith("models:/"):
             ensure_weights(model)  # a file of another machine, say
@@ -137,16 +138,16 @@ class Fitting:
 
 
 def earlier_sentences(found: EarlierStarts) -> tuple[str, ...]:
-    """One sentence for each trial of an earlier study that is tried, or that cannot be, and where there are fewer than asked."""
+    """One sentence for each trial of an earlier study that is tried, or that cannot be, and where there are fewer than wanted."""
     used = (_used(one) for one in found.used)
-    unused = (f"not used: {one.candidate}, because {one.reason}" for one in found.unused)
+    unused = (f"not used: {one.trial}, because {one.reason}" for one in found.unused)
     return (*used, *unused, *found.missing)
 
 
 def _used(found: EarlierStart) -> str:
     changed = found.start.overridden
     fixed = f", where the study fixes {', '.join(f'{name} (there: {value})' for name, value in changed.items())}" if changed else ""
-    return f"starts from {found.candidate}{fixed}: {_written(found.start.point)}"
+    return f"starts from {found.trial}{fixed}: {_written(found.start.point)}"
 
 
 def _written(point: Mapping[str, Value]) -> str:

@@ -1,22 +1,26 @@
 """The best trials of earlier studies, found in MLflow: those of similar datasets first."""
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING
 
 from search_spaces.dimensions import Value
+from search_spaces.errors import did_you_mean
 from search_spaces.space import Point
 from study import names
-from study.connections.mlflow_client import connect, tracking_errors
+from study.connections.mlflow_client import all_pages, connect, tracking_errors
 from study.errors import SpecError
 from study.names import trial_name
 from study.planning.dataset_similarity import DatasetTraits
 from study.study_file.objective import Objective
 from study.study_file.start_from import EarlierBest
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 MAX_TRIALS_OF_A_STUDY = 10
 """The best ones of each study are looked at; the others are more of the same."""
@@ -29,12 +33,12 @@ class EarlierTrial:
     """A complete trial of an earlier study, as MLflow knows it."""
 
     study: str
-    trial: int
+    number: int
     dataset: str
     similarity: float
     """Of its dataset to the new study's, as `DatasetTraits` compares them."""
     metric: str
-    """What it was judged by."""
+    """What it is ranked by."""
     value: float | None
     run_id: str
     user: str
@@ -45,8 +49,8 @@ class EarlierTrial:
 
     @property
     def origin(self) -> str:
-        """How it is called."""
-        return f"{trial_name(self.trial)} of {self.study} on {self.dataset}"
+        """Its name, its study and its dataset."""
+        return f"{trial_name(self.number)} of {self.study} on {self.dataset}"
 
     def __str__(self) -> str:
         score = "" if self.value is None else f", {self.metric} {self.value:.4f}"
@@ -75,50 +79,40 @@ def earlier_trials(tracking_uri: str, wanted: EarlierBest, traits: DatasetTraits
     with tracking_errors(tracking_uri):
         studies = _studies(client, wanted, traits)
         for _, of_dataset in groupby(studies, lambda study: (study.similarity, study.traits.digest)):
-            found = [candidate for study in of_dataset for candidate in _best_trials(client, study, objective)]
-            yield from sorted(found, key=lambda candidate: _rank(candidate, objective))
+            found = [trial for study in of_dataset for trial in _best_trials(client, study, objective)]
+            yield from sorted(found, key=lambda trial: _rank(trial, objective))
 
 
-def _studies(client: Any, wanted: EarlierBest, traits: DatasetTraits) -> list[_Study]:
-    """Those that are asked for, by the similarity of their datasets; the study's own dataset comes before one just like it."""
+def _studies(client: "MlflowClient", wanted: EarlierBest, traits: DatasetTraits) -> list[_Study]:
+    """Those that are wanted, by the similarity of their datasets; the study's own dataset comes before one just like it."""
     known = [study for run in _runs_of_studies(client) if (study := _study(run, traits)) is not None]
     _check_known("study", wanted.studies, [study.name for study in known])
     _check_known("dataset", wanted.of, [study.traits.name for study in known])
-    asked = [
+    found = [
         study
         for study in known
         if (not wanted.studies or study.name in wanted.studies) and (not wanted.of or study.traits.name in wanted.of)
     ]
-    return sorted(asked, key=lambda study: (-study.similarity, study.traits.digest != traits.digest, study.traits.digest, -study.begun))
+    return sorted(found, key=lambda study: (-study.similarity, study.traits.digest != traits.digest, study.traits.digest, -study.begun))
 
 
-def _runs_of_studies(client: Any) -> Iterator[Any]:
-    experiments = list(_pages(lambda token: client.search_experiments(max_results=_RUNS_A_PAGE, page_token=token)))
+def _runs_of_studies(client: "MlflowClient") -> "Iterator[Run]":
+    experiments = list(all_pages(client.search_experiments, max_results=_RUNS_A_PAGE))
     query = f"tags.`{names.DATASET_TRAITS}` LIKE '{{%'"
     for start in range(0, len(experiments), _EXPERIMENTS_A_CALL):
         ids = [experiment.experiment_id for experiment in experiments[start : start + _EXPERIMENTS_A_CALL]]
-        yield from _pages(lambda token, ids=ids: client.search_runs(ids, query, max_results=_RUNS_A_PAGE, page_token=token))
+        yield from all_pages(client.search_runs, experiment_ids=ids, filter_string=query, max_results=_RUNS_A_PAGE)
 
 
-def _pages(call: Any) -> Iterator[Any]:
-    token = None
-    while True:
-        page = call(token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _study(run: Any, traits: DatasetTraits) -> _Study | None:
+def _study(run: "Run", traits: DatasetTraits) -> _Study | None:
     """The study that a run is of; None where its tag was not written by us."""
     try:
         its_traits = DatasetTraits.read(run.data.tags[names.DATASET_TRAITS])
         similarity = traits.similarity(its_traits)
-    except (ValueError, TypeError, ArithmeticError):
+    except (ValueError, ArithmeticError):
         return None
     return _Study(
-        name=run.data.tags.get(names.STUDY, run.info.run_name),
+        name=run.data.tags[names.STUDY],
         run_id=run.info.run_id,
         experiment_id=run.info.experiment_id,
         begun=run.info.start_time,
@@ -131,36 +125,35 @@ def _study(run: Any, traits: DatasetTraits) -> _Study | None:
 def _check_known(what: str, wanted: Sequence[str], known: Sequence[str]) -> None:
     for name in wanted:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            listed = ", ".join(sorted(set(known))) or "none"
+            hint, listed = did_you_mean(name, known), ", ".join(sorted(set(known))) or "none"
             raise SpecError(f"start_from: MLflow holds no earlier study {_OF[what]} {name!r}; there are: {listed}{hint}")
 
 
 _OF = {"study": "named", "dataset": "of dataset"}
 
 
-def _best_trials(client: Any, study: _Study, objective: Objective) -> list[EarlierTrial]:
+def _best_trials(client: "MlflowClient", study: _Study, objective: Objective) -> list[EarlierTrial]:
     """Its best complete trials by the objective: at their best epoch where the study had the same one, else at their last."""
-    metric = f"{'best' if study.objective == objective.metric else 'validation'}/{objective.metric}"
+    is_same = study.objective == objective.metric
+    metric = names.best_metric(objective.metric) if is_same else names.validation_metric(objective.metric)
     runs = client.search_runs(
         [study.experiment_id],
         f"tags.`{names.PARENT}` = '{study.run_id}' and tags.`{names.STATE}` = 'complete' and tags.`{names.TRIAL}` LIKE '%'",
         max_results=MAX_TRIALS_OF_A_STUDY,
         order_by=[f"metrics.`{metric}` {'DESC' if objective.maximise else 'ASC'}"],
     )
-    return [_candidate(run, study, metric) for run in runs]
+    shown = objective.metric if is_same else f"{objective.metric} at its last epoch"
+    return [_trial(run, study, run.data.metrics.get(metric, math.nan), shown) for run in runs]
 
 
-def _candidate(run: Any, study: _Study, metric: str) -> EarlierTrial:
-    tags, value = run.data.tags, run.data.metrics.get(metric, math.nan)
-    when, name = metric.split("/")
+def _trial(run: "Run", study: _Study, value: float, metric: str) -> EarlierTrial:
+    tags = run.data.tags
     return EarlierTrial(
         study=study.name,
-        trial=int(tags[names.TRIAL]),
+        number=int(tags[names.TRIAL]),
         dataset=study.traits.name,
         similarity=study.similarity,
-        metric=name if when == "best" else f"{name} at its last epoch",
+        metric=metric,
         value=None if math.isnan(value) else value,
         run_id=run.info.run_id,
         user=tags.get(names.USER, ""),
@@ -178,6 +171,5 @@ def _point(text: str) -> Point | None:
     return point if isinstance(point, dict) and all(isinstance(value, Value) for value in point.values()) else None
 
 
-def _rank(candidate: EarlierTrial, objective: Objective) -> tuple[bool, float]:
-    value = candidate.value or 0.0
-    return candidate.value is None, -value if objective.maximise else value
+def _rank(trial: EarlierTrial, objective: Objective) -> tuple[bool, float]:
+    return trial.value is None, -objective.merit(trial.value or 0.0)

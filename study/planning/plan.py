@@ -4,7 +4,7 @@ import importlib.util
 import os
 import random
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster.connection import num_cores, num_gpus
@@ -49,6 +49,8 @@ class Plan:
     manifest: Manifest
     dataset_folder: Path
     home: Home
+    remarks: tuple[str, ...]
+    """What a person should know of how this space is searched."""
 
     @property
     def folder(self) -> Path:
@@ -61,11 +63,6 @@ class Plan:
         confirm = self.spec.confirm
         num_trainings = self.spec.budget.trials + (0 if confirm is None else confirm.top * confirm.seeds)
         return num_trainings * self.spec.budget.epochs * self.manifest.splits["train"].num_images
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What a person should know of how this space is searched. Raises SpecError where the sampler, or a population, can do nothing."""
-        return (*sampler_remarks(self.spec, self.space), *population_remarks(self.spec, self.space, self.manifest))
 
     def cpu_hours(self) -> float | None:
         """Rough core hours on CPUs if no trial stops early; None where an architecture's cost is not known."""
@@ -104,14 +101,17 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
         manifest=manifest,
         dataset_folder=folder,
         home=home,
+        remarks=(),
     )
     _check_recipes(plan)
     _check_files_of_weights(plan)
     _check_starts_fit_budget(plan)
     _check_fits_this_machine(plan)
-    _check_search(plan)
+    remarks = (*sampler_remarks(spec, space), *population_remarks(spec, space, manifest))
+    if spec.search_storage is not None:
+        check_answers(spec.search_storage)
     check_reachable(home.tracking_uri)
-    return plan
+    return replace(plan, remarks=remarks)
 
 
 def _with_dataset(spec: StudySpec, home: Home) -> tuple[StudySpec, Path]:
@@ -198,12 +198,6 @@ def _check_fits_this_machine(plan: Plan) -> None:
         raise SpecError(
             f"resources.gpus_per_trial asks for {gpus:g} of {num_gpus()} GPUs on this machine; take auto, or set RAY_ADDRESS to a cluster"
         )
-
-
-def _check_search(plan: Plan) -> None:
-    plan.remarks  # noqa: B018  refuses a sampler that has nothing to do
-    if plan.spec.search_storage is not None:
-        check_answers(plan.spec.search_storage)
 
 
 def _corners(space: SearchSpace) -> list[Point]:

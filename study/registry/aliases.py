@@ -1,11 +1,14 @@
 """Who is champion, previous champion and candidate: by the log of decisions, which the aliases in MLflow follow."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from study import names
 from study.registry.decisions import Decision, champions
 from study.registry.versions import Version
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> dict[str, int]:
@@ -27,7 +30,7 @@ def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> di
     return aliases
 
 
-def mend_aliases(client: Any, model: str, decisions: Sequence[Decision], versions: Sequence[Version]) -> bool:
+def mend_aliases(client: "MlflowClient", model: str, decisions: Sequence[Decision], versions: Sequence[Version]) -> bool:
     """Brings the aliases in line with the log, where a process died between the two or a person moved one; whether any was not."""
     wanted = aliases_by(decisions, versions)
     found = {alias: version.number for version in versions for alias in version.aliases if alias in names.ALIASES}

@@ -1,6 +1,6 @@
 """What two versions showed on the same test split: as it was kept with them, or measured anew where that does not compare."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +17,12 @@ from trainables.ensemble import Ensemble, load_classifier
 from trainables.errors import DatasetError
 from trainables.prediction import Classifier
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 
 def comparable_evidence(
-    client: Any, home: Home, champion: Version, challenger: Version
+    client: "MlflowClient", home: Home, champion: Version, challenger: Version
 ) -> tuple[tuple[TestEvidence, TestEvidence] | None, str]:
     """Both versions' evidence on the same images, and a sentence on where it is from; or None, and what stands in the way.
 
@@ -42,14 +45,14 @@ def comparable_evidence(
     return measured, f"{why}; so both were measured on the test split of the dataset as it is now, which counts as an opening"
 
 
-def _kept(client: Any, home: Home, version: Version) -> TestEvidence | None:
+def _kept(client: "MlflowClient", home: Home, version: Version) -> TestEvidence | None:
     try:
         return TestEvidence.read(fetch(client, home, version, EVIDENCE))
     except MissingFilesError:
         return None
 
 
-def _measured(client: Any, home: Home, champion: Version, challenger: Version) -> tuple[TestEvidence, TestEvidence]:
+def _measured(client: "MlflowClient", home: Home, champion: Version, challenger: Version) -> tuple[TestEvidence, TestEvidence]:
     folder = find_dataset(home.datasets, champion.model)
     manifest = read_manifest(folder)
     loaded = [load_classifier(fetch(client, home, version, CLASSIFIER)) for version in (champion, challenger)]

@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 
 from study.evaluation.intervals import resampled_metrics
 from study.evaluation.test_evidence import TestEvidence
+from study.study_file.objective import Objective
 from study.study_file.promotion_rules import Promotion
 from trainables.evaluation import metrics_of
 from trainables.metrics import METRICS, Metrics
@@ -62,7 +63,7 @@ class Comparison:
     """The rules that the challenger breaks, one sentence each."""
 
 
-def compare(champion: TestEvidence, challenger: TestEvidence, metric: str, rules: Promotion) -> Comparison:
+def compare_evidence(champion: TestEvidence, challenger: TestEvidence, metric: str, rules: Promotion) -> Comparison:
     """Compares two models on the same images in the same order, which the caller has made sure of. All follows from the arguments."""
     assert champion.dataset_digest == challenger.dataset_digest
     assert np.array_equal(champion.labels_N, challenger.labels_N)
@@ -99,10 +100,10 @@ def _gains(
     champion: TestEvidence, challenger: TestEvidence, metric: str, before: Metrics, after: Metrics
 ) -> tuple[float, NDArray[np.float64]]:
     """Of the metric, and of each resample, (B,): moved, as intervals are, by what their mean lies beside the gain."""
-    sign = 1 if METRICS[metric] == "maximise" else -1
-    gain = sign * (getattr(after, metric) - getattr(before, metric))
+    merit = Objective(metric=metric).merit
+    gain = merit(getattr(after, metric) - getattr(before, metric))
     old_B, new_B = (resampled_metrics(one.probabilities_NK, one.labels_N)[metric] for one in (champion, challenger))
-    gains_B = sign * (new_B - old_B)
+    gains_B = merit(1.0) * (new_B - old_B)
     return gain, gains_B + (gain - gains_B.mean())
 
 

@@ -9,7 +9,7 @@ this depends on files.
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study import names
 from study.connections.mlflow_client import prepare_experiment
@@ -17,17 +17,17 @@ from study.errors import ConflictError
 from study.home import Home
 from study.registry.decisions import Decision
 
-LOG_RUN = "decisions.run"
-"""The tag of the experiment that names the log's run."""
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 PART_LENGTH, PARAMS_PER_BATCH = 5_900, 100
 """Characters of a parameter, and parameters of a batch, that MLflow takes."""
-KIND = {"mlflow.runName": "decisions", "study.kind": "decisions"}
 
 
 class DecisionLog:
     """The decisions on one model, as they stood when it was read."""
 
-    def __init__(self, client: Any, home: Home, model: str) -> None:
+    def __init__(self, client: "MlflowClient", home: Home, model: str) -> None:
         self._client = client
         self._home = home
         self.model = model
@@ -83,19 +83,19 @@ class DecisionLog:
             self._client.log_batch(run_id, params=params[start : start + PARAMS_PER_BATCH])
 
 
-def _find_run(client: Any, model: str) -> str | None:
+def _find_run(client: "MlflowClient", model: str) -> str | None:
     found = client.get_experiment_by_name(names.decisions_name(model))
-    return None if found is None else str(found.tags[LOG_RUN])
+    return None if found is None else str(found.tags[names.DECISIONS_RUN])
 
 
-def _open_run(client: Any, home: Home, model: str) -> str:
+def _open_run(client: "MlflowClient", home: Home, model: str) -> str:
     """The log's run, made if nobody has; of two that make one at the same time, one takes that of the other."""
     from mlflow.exceptions import MlflowException
 
     experiment_id = prepare_experiment(client, home, model)
-    run_id = str(client.create_run(experiment_id, start_time=int(time.time() * 1000), tags=KIND).info.run_id)
+    run_id = str(client.create_run(experiment_id, start_time=int(time.time() * 1000), tags=names.DECISIONS_RUN_TAGS).info.run_id)
     try:
-        client.create_experiment(names.decisions_name(model), tags={LOG_RUN: run_id, **names.EXPERIMENT_KIND})
+        client.create_experiment(names.decisions_name(model), tags={names.DECISIONS_RUN: run_id, **names.EXPERIMENT_KIND})
     except MlflowException as error:
         client.delete_run(run_id)
         found = _find_run(client, model)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 from study.registry.comparison import Comparison
 
 MAX_REASON, MAX_SENTENCE = 500, 400
@@ -42,8 +44,7 @@ class Decision:
     @classmethod
     def from_text(cls, text: str) -> "Decision":
         """The decision that `to_text` wrote."""
-        tree = json.loads(text)
-        return cls(**{**tree, "evidence": tuple(tree["evidence"])})
+        return TypeAdapter(cls).validate_json(text)
 
 
 def champions(decisions: Sequence[Decision]) -> tuple[int, ...]:

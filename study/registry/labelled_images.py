@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from search_spaces.errors import did_you_mean
 from study.errors import SpecError
 from study.evaluation.intervals import metric_intervals
 from study.evaluation.scoring import class_results
@@ -18,7 +19,6 @@ from trainables.datasets.problems import Problem, Problems
 from trainables.datasets.sources.reading import read_source
 from trainables.datasets.sources.source import Source, SourceImage
 from trainables.datasets.split import SPLITS
-from trainables.datasets.suggestions import did_you_mean
 from trainables.ensemble import Ensemble
 from trainables.errors import DatasetError
 from trainables.evaluation import metrics_of

@@ -50,8 +50,9 @@ def model_card(origin: Origin, manifest: Manifest, classifier: Classifier | Ense
         "## On the test split",
         _tested(test),
         _metrics_table(test),
-        *_calibration(test.calibration),
-        *(("### Classes", _classes_table(test.classes)) if test.classes else ()),
+        _calibration(test.calibration),
+        "### Classes",
+        _classes_table(test.classes),
         "## Limits",
         _bullets(_limits(manifest, test)),
         "## Where it comes from",
@@ -109,13 +110,11 @@ def _metrics_table(test: TestResult) -> str:
     return _table(header, rows)
 
 
-def _calibration(calibration: Calibration | None) -> tuple[str, ...]:
-    if calibration is None:
-        return ()
+def _calibration(calibration: Calibration) -> str:
     applied = "is applied" if calibration.is_registered else "is not applied, as the recipe does not ask for it"
     return (
         f"Expected calibration error {calibration.before.ece:.4f}; with a temperature of {calibration.temperature:.3f} it is "
-        f"{calibration.after.ece:.4f}. The temperature {applied}.",
+        f"{calibration.after.ece:.4f}. The temperature {applied}."
     )
 
 

@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study import names
 from study.connections.model_registry import has_database, registry_of
@@ -11,7 +11,7 @@ from study.errors import ConflictError, SpecError, UnknownModelError
 from study.home import Home
 from study.registry.aliases import mend_aliases
 from study.registry.comparable_evidence import comparable_evidence
-from study.registry.comparison import Comparison, compare
+from study.registry.comparison import Comparison, compare_evidence
 from study.registry.decision_log import DecisionLog
 from study.registry.decisions import MAX_REASON, MAX_SENTENCE, Decision, champions, sentences, tables
 from study.registry.version_files import has_files
@@ -19,8 +19,8 @@ from study.registry.versions import Version, list_versions
 from study.study_file.promotion_rules import Promotion
 from study.user import current_user
 
-DEFAULT_METRIC = "macro_f1"
-"""Of versions that an earlier version of this program registered, without telling what their study optimised."""
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,7 @@ def promote(
     with registry_of(home) as client:
         log, versions = _read(client, home, model)
         challenger = _challenger(model, number, versions, log)
+        challenger.check_is_of_a_study()
         line = champions(log.decisions)
         if line and line[-1] == challenger.number:
             raise SpecError(f"{challenger.name} is the champion already; see its history: study history {model}")
@@ -108,7 +109,7 @@ def standing_versions(home: Home, model: str | None) -> tuple[tuple[Version, boo
         return tuple((version, has_files(client, home, version)) for version in list_versions(client, model))
 
 
-def _read(client: Any, home: Home, model: str) -> tuple[DecisionLog, tuple[Version, ...]]:
+def _read(client: "MlflowClient", home: Home, model: str) -> tuple[DecisionLog, tuple[Version, ...]]:
     """The log, and the versions, once the aliases follow it."""
     versions = list_versions(client, model)
     if not versions:
@@ -119,7 +120,7 @@ def _read(client: Any, home: Home, model: str) -> tuple[DecisionLog, tuple[Versi
     return log, versions
 
 
-def _record(client: Any, log: DecisionLog, decision: Decision, of_evidence: dict[str, Any] | None) -> None:
+def _record(client: "MlflowClient", log: DecisionLog, decision: Decision, of_evidence: dict[str, Any] | None) -> None:
     """Adds the decision, and lets the aliases follow, also where somebody decides again while they are set."""
     while True:
         try:
@@ -155,25 +156,25 @@ def _challenger(model: str, number: int | None, versions: tuple[Version, ...], l
 
 
 def _weighed(
-    client: Any, home: Home, challenger: Version, champion: int | None, versions: tuple[Version, ...]
+    client: "MlflowClient", home: Home, challenger: Version, champion: int | None, versions: tuple[Version, ...]
 ) -> tuple[Comparison | None, tuple[str, ...], bool]:
     """What speaks for and against the challenger: tables, sentences, and whether it may be promoted."""
     if champion is None:
-        return None, ("there was no champion to compare with", *_measured(challenger)), True
+        return None, ("there was no champion to compare with", _measured(challenger)), True
     before = next((version for version in versions if version.number == champion), None)
     if before is None:
         return None, (f"the champion, version {champion}, is gone from MLflow, so there is nothing to compare with",), False
     pair, source = comparable_evidence(client, home, before, challenger)
     if pair is None:
         return None, (source,), False
-    rules = Promotion.model_validate_json(challenger.tags.get(names.PROMOTION, "{}"))
-    comparison = compare(*pair, challenger.tags.get(names.OBJECTIVE, DEFAULT_METRIC), rules)
+    rules = Promotion.model_validate_json(challenger.tags[names.PROMOTION])
+    comparison = compare_evidence(*pair, challenger.tags[names.OBJECTIVE], rules)
     return comparison, (*sentences(comparison), source), not comparison.faults
 
 
-def _measured(version: Version) -> tuple[str, ...]:
-    interval = version.tags.get("test.accuracy_interval")
-    return (f"accuracy {version.tags['test.accuracy']} ({interval}) on the test split when it was registered",) if interval else ()
+def _measured(version: Version) -> str:
+    accuracy, interval = version.tags[names.TEST_ACCURACY], version.tags[names.TEST_ACCURACY_INTERVAL]
+    return f"accuracy {accuracy} ({interval}) on the test split when it was registered"
 
 
 def _decision(*, user: str | None, evidence: tuple[str, ...], **facts: Any) -> Decision:

@@ -1,14 +1,13 @@
 """Registering: a classifier becomes the next version of its dataset's model."""
 
 import logging
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from PIL import Image
 import trainables
 from study import names
 from study.connections.mlflow_client import addressed_to, tracking_errors
+from study.environment_variables import environment_variables
 from study.evaluation.test_evidence import TestEvidence
 from study.registry.model_card import description, with_program
 from study.registry.version_layout import CARD_FILE, CLASSIFIER, EVIDENCE, PROGRAM_FILE
@@ -26,6 +26,9 @@ from trainables.ensemble import Ensemble
 from trainables.exporting import export_program
 from trainables.prediction import Classifier
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "timm", "torch", "torchvision")
 """What a version needs to load and to predict, pinned to what made it."""
 MODEL_FILE = Path(__file__).with_name("served_model.py")
@@ -33,7 +36,7 @@ _SETTINGS = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_UV_AUTO_DE
 
 
 def register(
-    client: Any,
+    client: "MlflowClient",
     run_id: str,
     classifier: Classifier | Ensemble,
     example_HWC: NDArray[np.uint8],
@@ -73,7 +76,7 @@ def _write(folder: Path, classifier: Classifier | Ensemble, card: str, evidence:
     evidence.write(folder / EVIDENCE)
 
 
-def _ensure_model(client: Any, name: str) -> None:
+def _ensure_model(client: "MlflowClient", name: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -83,7 +86,7 @@ def _ensure_model(client: Any, name: str) -> None:
             raise
 
 
-def _log(client: Any, run_id: str, classifier: Classifier | Ensemble, folder: Path, example_HWC: NDArray[np.uint8]) -> Any:
+def _log(client: "MlflowClient", run_id: str, classifier: Classifier | Ensemble, folder: Path, example_HWC: NDArray[np.uint8]) -> Any:
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema
@@ -117,16 +120,11 @@ def _base64_png(image_HWC: NDArray[np.uint8]) -> str:
 def _quiet() -> Iterator[None]:
     """Keeps off the terminal what MLflow says of a pip that uv does not install, and its bars for files that it copies, and keeps it from
     taking the current folder's pyproject.toml and uv.lock for the model's."""
-    logger, before = logging.getLogger("mlflow"), {name: os.environ.get(name) for name in _SETTINGS}
+    logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    os.environ.update(_SETTINGS)
     try:
-        yield
+        with environment_variables(_SETTINGS):
+            yield
     finally:
         logger.setLevel(level)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

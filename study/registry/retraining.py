@@ -20,20 +20,19 @@ from study.home import Home
 from study.planning.plan import is_registered_model
 from study.registry.version_files import fetch_weights
 from study.registry.versions import Version
+from study.study_file.objective import Objective
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.listing import find_dataset, read_manifest
 from trainables.device import device_name, find_device
 from trainables.ensemble import Ensemble
 from trainables.epoch import Epoch
 from trainables.evaluation import metrics_of
-from trainables.metrics import METRICS
 from trainables.prediction import Card, Classifier
 from trainables.recipe.tree import Recipe
 from trainables.training import Training
 
-DEFAULT_METRIC = "macro_f1"
 Watch = Callable[[int, int, Epoch, int, float], None]
-"""Told which network of how many is trained, its epoch, of how many, and the metric."""
+"""Gets the network's number, the number of networks, the epoch, the number of epochs and the metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,7 @@ class Reproduced:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Circumstances:
+class _Conditions:
     """Of the training that was recorded, as far as they are known."""
 
     device: str | None
@@ -71,27 +70,28 @@ class _Circumstances:
 def reproduce(home: Home, version: Version, classifier: Classifier | Ensemble, watch: Watch) -> Reproduced:
     """Trains each network of a version again and compares the metric that its study optimised, on the validation split.
 
-    Raises SpecError where the dataset is not the one it was trained on, and what training raises.
+    Raises SpecError where no study registered the version or the dataset is another one, and what training raises.
     """
+    version.check_is_of_a_study()
     dataset = _dataset(home, version, classifier.card)
-    metric, before = version.tags.get(names.OBJECTIVE, DEFAULT_METRIC), _circumstances(home, version)
+    metric, before = version.tags[names.OBJECTIVE], _conditions(home, version)
     torch.set_num_threads(before.threads or torch.get_num_threads())
     members = classifier.members if isinstance(classifier, Ensemble) else (classifier,)
     start, made, best = time.monotonic(), [], math.nan
     for number, member in enumerate(members, start=1):
 
-        def told(epoch: Epoch, num_epochs: int, value: float, number: int = number) -> None:
+        def on_epoch(epoch: Epoch, num_epochs: int, value: float, number: int = number) -> None:
             watch(number, len(members), epoch, num_epochs, value)
 
-        again, best = _trained(home, member.card, dataset, metric, before.micro_batch, told)
+        again, best = _trained(home, member.card, dataset, metric, before.micro_batch, on_epoch)
         made.append(again)
     recorded = version.tags.get(names.OBJECTIVE_VALUE)
-    is_told = recorded is not None and len(members) == 1
+    is_recorded = recorded is not None and len(members) == 1
     tolerance, because = _tolerance(metric, before, len(dataset.validation))
     return Reproduced(
         metric=metric,
-        recorded=float(recorded) if is_told and recorded is not None else _measured(classifier, dataset, metric),
-        obtained=best if is_told else _measured(Ensemble(made), dataset, metric),
+        recorded=float(recorded) if is_recorded and recorded is not None else _measured(classifier, dataset, metric),
+        obtained=best if is_recorded else _measured(Ensemble(made), dataset, metric),
         tolerance=tolerance,
         because=because,
         num_networks=len(members),
@@ -111,7 +111,7 @@ def _dataset(home: Home, version: Version, card: Card) -> Dataset:
     return Dataset.open(folder)
 
 
-def _circumstances(home: Home, version: Version) -> _Circumstances:
+def _conditions(home: Home, version: Version) -> _Conditions:
     from mlflow.exceptions import MlflowException
 
     tags: dict[str, str] = {}
@@ -119,7 +119,7 @@ def _circumstances(home: Home, version: Version) -> _Circumstances:
     with registry_of(home) as client, suppress(MlflowException):
         tags = client.get_run(version.run_id).data.tags if version.run_id else {}
     threads, micro_batch = version.tags.get(names.THREADS), tags.get(names.MICRO_BATCH)
-    return _Circumstances(
+    return _Conditions(
         device=tags.get(names.DEVICE),
         torch=tags.get(names.version_tag("torch")),
         threads=None if threads is None else int(threads),
@@ -128,10 +128,10 @@ def _circumstances(home: Home, version: Version) -> _Circumstances:
 
 
 def _trained(
-    home: Home, card: Card, dataset: Dataset, metric: str, micro_batch: int | None, told: Callable[[Epoch, int, float], None]
+    home: Home, card: Card, dataset: Dataset, metric: str, micro_batch: int | None, on_epoch: Callable[[Epoch, int, float], None]
 ) -> tuple[Classifier, float]:
     """The classifier of the best epoch, and the metric there, after all recipes that trained the weights one after the other."""
-    sign = 1 if METRICS[metric] == "maximise" else -1
+    merit = Objective(metric=metric).merit
     best, weights = -math.inf, None
     with tempfile.TemporaryDirectory() as scratch:
         state = Path(scratch)
@@ -141,15 +141,17 @@ def _trained(
                 training.load(state, with_other_values=True)
             for epoch in training:
                 value = getattr(epoch.metrics, metric)
-                told(epoch, card.recipe.num_epochs, value)
-                if recipe is card.recipe and sign * value > best:
-                    best, weights = sign * value, training.weights()
+                on_epoch(epoch, card.recipe.num_epochs, value)
+                if recipe is card.recipe and merit(value) > best:
+                    best, weights = merit(value), training.weights()
                 if epoch.number == last_epoch:
                     break
             training.save(state)
     assert weights is not None, "a recipe has epochs"
     classifier = Classifier(card, weights)
-    return classifier.calibrated(dataset.validation) if card.recipe.evaluation.calibration == "temperature" else classifier, sign * best
+    if card.recipe.evaluation.calibration == "temperature":
+        classifier = classifier.calibrated(dataset.validation)
+    return classifier, merit(best)
 
 
 def _with_weights(home: Home, recipe: Recipe) -> Recipe:
@@ -164,7 +166,7 @@ def _measured(classifier: Classifier | Ensemble, dataset: Dataset, metric: str) 
     return float(getattr(metrics_of(classifier.probabilities_of_stored(split.images), np.array(split.labels)), metric))
 
 
-def _tolerance(metric: str, before: _Circumstances, num_images: int) -> tuple[float, str]:
+def _tolerance(metric: str, before: _Conditions, num_images: int) -> tuple[float, str]:
     """How far a metric may be off: not at all where nothing has changed, else by what two trainings of one recipe may."""
     here = device_name(find_device())
     changed = [

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from study.connections.mlflow_client import addressed_to
@@ -13,11 +13,14 @@ from study.home import Home
 from study.registry.version_layout import CLASSIFIER
 from study.registry.versions import Version, find_version
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 WEIGHTS_FILE = "weights.pt"
 """As `trainables.prediction` names it; not imported from there, which would import torch."""
 
 
-def fetch(client: Any, home: Home, version: Version, part: str) -> Path:
+def fetch(client: "MlflowClient", home: Home, version: Version, part: str) -> Path:
     """The file or folder `part` of `study.registry.version_layout` of a version, on this machine, not to be changed.
 
     Raises MissingFilesError where it is not to be had.
@@ -30,7 +33,7 @@ def fetch(client: Any, home: Home, version: Version, part: str) -> Path:
         if (place / "artifacts" / part).exists():
             return place / "artifacts" / part
     if folder.exists():
-        raise MissingFilesError(f"{version.name} holds no {part}: a study of an earlier version of this program registered it")
+        raise MissingFilesError(f"{version.name} holds no {part}; it was not registered by a study, or somebody deleted that")
     raise MissingFilesError(
         f"the files of {version.name} are neither at {folder} nor below {home.artifacts}; if its STUDY_HOME was moved, "
         "bring the folder artifacts/ along; if it was made on another machine, use that one, or an MLflow server"
@@ -56,7 +59,7 @@ def fetch_weights(model: str, home: Home) -> Path:
     return Path(shutil.copyfile(found, target))
 
 
-def has_files(client: Any, home: Home, version: Version) -> bool:
+def has_files(client: "MlflowClient", home: Home, version: Version) -> bool:
     """Whether the version's files are at hand; those that are not on this machine's disk are taken to be."""
     folder = _local_folder(client.get_model_version_download_uri(version.model, str(version.number)))
     return folder is None or any(place.exists() for place in (folder, *_moved(folder, home)))
@@ -92,7 +95,7 @@ def _downloaded(home: Home, version: Version, part: str) -> Path:
         except (MlflowException, OSError) as error:
             raise MissingFilesError(f"{part} of {version.name} cannot be fetched: {error}") from error
         if not found.exists() or (found.is_dir() and not any(found.iterdir())):
-            raise MissingFilesError(f"{version.name} holds no {part}: a study of an earlier version of this program registered it")
+            raise MissingFilesError(f"{version.name} holds no {part}; it was not registered by a study, or somebody deleted that")
         if not target.exists():
             found.rename(target)
     return target

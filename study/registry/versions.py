@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
+from search_spaces.errors import did_you_mean
 from study import names
-from study.errors import UnknownModelError
-from trainables.datasets.suggestions import did_you_mean
+from study.connections.mlflow_client import all_pages
+from study.errors import SpecError, UnknownModelError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import RegisteredModel
 
 PREFIX = "models:/"
 FORMS = "NAME, NAME/VERSION, NAME@champion or models:/NAME/VERSION"
@@ -32,8 +37,13 @@ class Version:
         """As a person writes it: fer2013/3."""
         return f"{self.model}/{self.number}"
 
+    def check_is_of_a_study(self) -> None:
+        """Raises SpecError for a version that somebody registered by hand: it lacks what a study says of its versions."""
+        if names.OBJECTIVE not in self.tags:
+            raise SpecError(f"{self.name} was not registered by a study; name one that was: study models {self.model}")
 
-def list_versions(client: Any, model: str | None = None) -> tuple[Version, ...]:
+
+def list_versions(client: "MlflowClient", model: str | None = None) -> tuple[Version, ...]:
     """All versions of a model, or of all models that studies registered, the newest first within a model.
 
     Raises UnknownModelError for a model that is not there.
@@ -43,7 +53,7 @@ def list_versions(client: Any, model: str | None = None) -> tuple[Version, ...]:
     return tuple(version for one in _registered_models(client) for version in _versions(client, one) if names.STUDY in version.tags)
 
 
-def find_version(client: Any, wanted: str) -> Version:
+def find_version(client: "MlflowClient", wanted: str) -> Version:
     """The version that a person means by `fer2013/3`, `fer2013@champion`, `models:/fer2013/3`, or `fer2013`.
 
     A name alone means the champion, else the newest version. Raises UnknownModelError, listing what there is.
@@ -66,7 +76,7 @@ def find_version(client: Any, wanted: str) -> Version:
     return found[0]
 
 
-def _registered(client: Any, model: str) -> Any:
+def _registered(client: "MlflowClient", model: str) -> "RegisteredModel":
     from mlflow.exceptions import MlflowException
 
     try:
@@ -79,13 +89,13 @@ def _registered(client: Any, model: str) -> Any:
         raise UnknownModelError(f"unknown model {model!r}; {listed}{did_you_mean(model, known)}") from None
 
 
-def _registered_models(client: Any) -> list[Any]:
-    return sorted(_pages(client.search_registered_models), key=lambda one: one.name)
+def _registered_models(client: "MlflowClient") -> "list[RegisteredModel]":
+    return sorted(all_pages(client.search_registered_models), key=lambda one: one.name)
 
 
-def _versions(client: Any, registered: Any) -> tuple[Version, ...]:
+def _versions(client: "MlflowClient", registered: "RegisteredModel") -> tuple[Version, ...]:
     name = registered.name.replace("'", "''")
-    found = _pages(client.search_model_versions, filter_string=f"name='{name}'")
+    found = all_pages(client.search_model_versions, filter_string=f"name='{name}'")
     versions = [
         Version(
             model=one.name,
@@ -100,12 +110,3 @@ def _versions(client: Any, registered: Any) -> tuple[Version, ...]:
         if one.name == registered.name
     ]
     return tuple(sorted(versions, key=lambda version: -version.number))
-
-
-def _pages(search: Any, **arguments: Any) -> list[Any]:
-    page = search(**arguments)
-    found = list(page)
-    while page.token:
-        page = search(**arguments, page_token=page.token)
-        found += page
-    return found

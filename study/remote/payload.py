@@ -22,8 +22,8 @@ SPEC_FILE = "study.yaml"
 SPACE_FILE = "search_space.py"
 
 
-def environment(server: JobServer, home: str | None, *, needs_tracking: bool = True) -> dict[str, str]:
-    """What the job is told; never a password, as the dashboard shows it all."""
+def job_environment(server: JobServer, home: str | None, *, needs_tracking: bool = True) -> dict[str, str]:
+    """The job's environment variables; never a password, as the dashboard shows all of them."""
     if home is not None and not Path(home).is_absolute():
         raise StudyError(f"--home takes the whole path of a folder that all nodes share, got {home!r}")
     tracking_uri = os.environ.get("MLFLOW_TRACKING_URI")
@@ -35,10 +35,10 @@ def environment(server: JobServer, home: str | None, *, needs_tracking: bool = T
             "MLFLOW_TRACKING_URI holds a password, which the cluster's dashboard would show; leave it out, and set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD where Ray is started"
         )
-    told = {"STUDY_HOME": home, "MLFLOW_TRACKING_URI": tracking_uri, USER_VARIABLE: current_user(), COMMIT_VARIABLE: commit()}
+    variables = {"STUDY_HOME": home, "MLFLOW_TRACKING_URI": tracking_uri, USER_VARIABLE: current_user(), COMMIT_VARIABLE: commit()}
     # `ray job stop` then interrupts the driver as Ctrl-C does, and waits until it has written what it knows.
-    told |= {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
-    return {name: value for name, value in told.items() if value}
+    variables |= {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
+    return {name: value for name, value in variables.items() if value}
 
 
 def _check_others_reach(tracking_uri: str, server: JobServer) -> None:
@@ -50,14 +50,15 @@ def _check_others_reach(tracking_uri: str, server: JobServer) -> None:
         )
 
 
-def code() -> dict[str, bytes]:
+def source_code() -> dict[str, bytes]:
+    """Our four packages, by path."""
     files: dict[str, bytes] = {}
     for package in (cluster, search_spaces, study, trainables):
         files |= source_files(Path(package.__path__[0]))
     return files
 
 
-def written(spec: StudySpec) -> dict[str, bytes]:
+def study_files(spec: StudySpec) -> dict[str, bytes]:
     """The study file with its defaults, and the person's own search space beside it."""
     if ":" not in spec.search_space:
         return {SPEC_FILE: yaml_text(spec.to_dict()).encode()}

@@ -1,4 +1,4 @@
-"""What must hold on the cluster before a study begins there, so that one message says what is wrong and nothing is left behind."""
+"""Checks on the cluster before a study begins there: one message says what is wrong, and nothing is left behind."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ START_MLFLOW = (
 )
 
 
-def check_arrival(spec: StudySpec, *, is_new: bool) -> Home:
+def check_before_start(spec: StudySpec, *, is_new: bool) -> Home:
     """Checks the study against what the cluster has: its STUDY_HOME, which is returned, its MLflow, its datasets, its GPUs.
 
     Raises StudyError, ClusterError, or what `plan_study` raises; changes nothing.

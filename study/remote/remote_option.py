@@ -1,4 +1,4 @@
-"""Commands that go to a cluster where `--address` or RAY_API_SERVER_ADDRESS names one, and mean this machine where neither does."""
+"""The option `--address`: a command runs on the cluster that it or RAY_API_SERVER_ADDRESS names, else on this machine."""
 
 import functools
 import inspect
@@ -26,8 +26,8 @@ def job_server(address: str | None) -> "JobServer | None":
     return JobServer(named) if named else None
 
 
-def also_elsewhere(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options `--address` and `--home`; with a cluster, `study` runs there and what it says is said here."""
+def with_remote_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options `--address` and `--home`; with an address, it runs on that cluster and prints here."""
 
     @functools.wraps(command)
     def run(*, address: str | None, home: str | None, **options: Any) -> None:
@@ -35,7 +35,7 @@ def also_elsewhere(command: Callable[..., None]) -> Callable[..., None]:
         if server is None:
             command(**options)
         else:
-            _say(server, home)
+            _run_on_cluster(server, home)
 
     signature = inspect.signature(command)
     more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name, kind in _OPTIONS.items()]
@@ -47,15 +47,15 @@ def also_elsewhere(command: Callable[..., None]) -> Callable[..., None]:
 _OPTIONS: dict[str, Any] = {"address": Address, "home": ClusterHome}
 
 
-def _say(server: "JobServer", home: str | None) -> None:
-    from study.remote.submission import answer, home_of
+def _run_on_cluster(server: "JobServer", home: str | None) -> None:
+    from study.remote.submission import home_of, run_command
 
     words = _without_options(sys.argv[1:])
     name = next((word for word in words[1:] if not word.startswith("-")), None)
-    told = answer(words, server, home=home or home_of(server, name))
-    print(told["stdout"], end="")
-    print(told["stderr"], end="", file=sys.stderr)
-    raise typer.Exit(told["code"])
+    answer = run_command(words, server, home=home or home_of(server, name))
+    print(answer.stdout, end="")
+    print(answer.stderr, end="", file=sys.stderr)
+    raise typer.Exit(answer.code)
 
 
 def _without_options(words: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Looking from afar at the studies of a cluster: its jobs, and what they said last."""
+"""The studies of a cluster: their jobs, and the last line of each."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from study.remote.submission import STUDY, latest_job
 
 _STATES = {"PENDING": "starting", "RUNNING": "running", "SUCCEEDED": "ended", "FAILED": "failed", "STOPPED": "stopped"}
 
-_TOLD = re.compile(r"^ *(?:\d+h)?\d+[ms](?:\d+s)?  (.*)|^((?:error: |stopped|finished).*)", re.MULTILINE)
+_PROGRESS_LINE = re.compile(r"^ *(?:\d+h)?\d+[ms](?:\d+s)?  (.*)|^((?:error: |stopped|finished).*)", re.MULTILINE)
 """Lines of progress, which begin with a clock, and how a job ended; not the tables that it prints."""
 
 
@@ -31,7 +31,7 @@ class StudyJob:
 
 
 def study_jobs(server: JobServer, name: str | None = None) -> tuple[StudyJob, ...]:
-    """The studies that the head knows of since it was started, or the one of that name. Raises UnknownStudyError, ClusterError."""
+    """The studies submitted since the head was started, or the one of that name. Raises UnknownStudyError, ClusterError."""
     if name is not None:
         return (_study_job(server, known_job(server, name)),)
     latest = {job.metadata[STUDY]: job for job in server.jobs() if STUDY in job.metadata}
@@ -39,23 +39,23 @@ def study_jobs(server: JobServer, name: str | None = None) -> tuple[StudyJob, ..
 
 
 def known_job(server: JobServer, name: str) -> Job:
-    """The latest job of a study. Raises UnknownStudyError, which says where else it may be."""
+    """The latest job of a study. Raises UnknownStudyError, which says how to look in STUDY_HOME."""
     job = latest_job(server, name)
     if job is None:
         raise UnknownStudyError(
-            f"{server.address} knows no job of a study {name!r} since its head was started; what rests in its STUDY_HOME: "
+            f"{server.address} knows no job of a study {name!r} since its head was started; to see what lies in its STUDY_HOME: "
             f"study list --address {server.address}; to go on with it: study resume {name} --address {server.address}"
         )
     return job
 
 
 def log_of(server: JobServer, job_id: str) -> str:
-    """What a job has said, as a person reads it."""
+    """A job's log, as a person reads it."""
     return without_replies(server.log(job_id))
 
 
 def _study_job(server: JobServer, job: Job) -> StudyJob:
-    told = _TOLD.findall(server.log(job.id))
+    lines = _PROGRESS_LINE.findall(server.log(job.id))
     return StudyJob(
         study=job.metadata[STUDY],
         user=job.metadata.get("user", ""),
@@ -63,5 +63,5 @@ def _study_job(server: JobServer, job: Job) -> StudyJob:
         state=_STATES[job.state],
         submitted=job.started,
         job=job.id,
-        says="".join(told[-1]).strip() if told else "",
+        says="".join(lines[-1]).strip() if lines else "",
     )

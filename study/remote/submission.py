@@ -7,21 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.jobs import Job, JobServer
 from cluster.package import pack
 from study.errors import SpecError, StudyError
 from study.planning.plan import study_space
-from study.remote.payload import SPEC_FILE, code, environment, written
-from study.remote.replies import replies
+from study.remote.payload import SPEC_FILE, job_environment, source_code, study_files
+from study.remote.replies import Answer, Begun, Refused, Reply, replies
 from study.search.sampling.start_points import start_points
 from study.study_file.study_spec import StudySpec
 from study.user import current_user
 
 PATIENCE_SECONDS = 180.0
-"""How long a cluster may take to begin a study; a head that starts many at once takes a while for each."""
+"""How long a cluster may take to begin a study; a head that starts many at the same time takes a while for each."""
 POLL_SECONDS = 0.5
 MIN_RAY = (2, 55)
 MIN_PYTHON = (3, 11)
@@ -46,53 +45,56 @@ def submit_study(
 ) -> Submitted:
     """Sends the study in `file` to the cluster and returns once it has begun there.
 
-    `home` is STUDY_HOME there, if the cluster's own environment does not say. Raises SpecError, SpaceError, TrackingError, ClusterError, or
-    StudyError with what the cluster has against it; then nothing is left of it there.
+    `home` is STUDY_HOME there, if the cluster's own environment does not say. Raises SpecError, SpaceError, TrackingError,
+    ClusterError, or StudyError with the reason why the cluster refuses it; then nothing is left of it there.
     """
     spec = StudySpec.read(file)
     _check_here(spec)
-    settings = environment(server, home)
+    settings = job_environment(server, home)
     check_versions(server, say)
     _check_is_not_running(server, spec.study)
-    package = pack({**code(), **written(spec)})
+    package = pack({**source_code(), **study_files(spec)})
     metadata = {STUDY: spec.study, "user": current_user(), "priority": str(priority), "home": home or ""}
     return _begin(server, spec.study, f"run {SPEC_FILE} --priority {priority}", package, settings, metadata)
 
 
 def resume_submitted(name: str, server: JobServer, *, home: str | None = None, say: Callable[[str], None] = print) -> Submitted:
-    """Goes on with a study that rests in the cluster's STUDY_HOME, as after the death of the head. Raises as `submit_study` does."""
+    """Resumes a study that lies in the cluster's STUDY_HOME, as after the death of the head. Raises as `submit_study` does."""
     check_versions(server, say)
     _check_is_not_running(server, name)
     home = home or home_of(server, name)
     metadata = {STUDY: name, "user": current_user(), "home": home or ""}
-    return _begin(server, name, f"resume {shlex.quote(name)}", pack(code()), environment(server, home), metadata)
+    return _begin(server, name, f"resume {shlex.quote(name)}", pack(source_code()), job_environment(server, home), metadata)
 
 
-def answer(words: list[str], server: JobServer, *, home: str | None = None, patience: float = PATIENCE_SECONDS) -> Mapping[str, Any]:
-    """What `study WORDS…` says on the cluster: its `stdout`, `stderr` and exit `code`. Raises ClusterError."""
-    settings = environment(server, home, needs_tracking=False)
-    job = _send(server, COMMAND, f"command {shlex.join(words)}", pack(code()), settings, {COMMAND: words[0], "user": current_user()})
-    return _await(server, job, "answer", patience)
+def run_command(words: list[str], server: JobServer, *, home: str | None = None, patience: float = PATIENCE_SECONDS) -> Answer:
+    """What `study WORDS…` prints on the cluster. Raises ClusterError, StudyError."""
+    settings = job_environment(server, home, needs_tracking=False)
+    metadata = {COMMAND: words[0], "user": current_user()}
+    job = _send(server, COMMAND, f"command {shlex.join(words)}", pack(source_code()), settings, metadata)
+    answer = _await(server, job, patience)
+    assert isinstance(answer, Answer), "a command that ends has answered"
+    return answer
 
 
 def latest_job(server: JobServer, name: str) -> Job | None:
-    """The last job of a study that the head knows of."""
+    """The last job of a study that the head knows."""
     return next((job for job in reversed(server.jobs()) if job.metadata.get(STUDY) == name), None)
 
 
 def home_of(server: JobServer, name: str | None) -> str | None:
-    """The STUDY_HOME with which a study, or the last of any name, was submitted, if the head knows of it."""
+    """The STUDY_HOME with which a study, or the last of any name, was submitted, if the head knows it."""
     homes = [job.metadata.get("home") for job in server.jobs() if name in (None, job.metadata.get(STUDY))]
     return next((home for home in reversed(homes) if home), None)
 
 
 def check_versions(server: JobServer, say: Callable[[str], None]) -> None:
-    """Raises ClusterError if the cluster's Ray or Python is too old for this code; says where they differ from those here."""
+    """Raises ClusterError if the cluster's Ray or Python is too old for this code; `say` gets a line where Python differs."""
     theirs = server.versions()
-    for what, told, least in (("Ray", theirs.ray, MIN_RAY), ("Python", theirs.python, MIN_PYTHON)):
-        if told and _numbers(told) < least:
+    for what, theirs_is, least in (("Ray", theirs.ray, MIN_RAY), ("Python", theirs.python, MIN_PYTHON)):
+        if theirs_is and _numbers(theirs_is) < least:
             raise ClusterError(
-                f"the cluster at {server.address} runs {what} {told}, this code needs {what} {'.'.join(map(str, least))} or newer; "
+                f"the cluster at {server.address} runs {what} {theirs_is}, this code needs {what} {'.'.join(map(str, least))} or newer; "
                 "start the cluster with an image that has it"
             )
     here = ".".join(map(str, sys.version_info[:3]))
@@ -126,11 +128,11 @@ def _begin(
 ) -> Submitted:
     job = _send(server, f"study-{name}", command, package, settings, metadata)
     try:
-        told = _await(server, job, "begun", PATIENCE_SECONDS)
+        reply = _await(server, job, PATIENCE_SECONDS)
     except BaseException:
         _take_back(server, job)
         raise
-    return Submitted(study=name, job=job, home=told.get("home", ""))
+    return Submitted(study=name, job=job, home=reply.home if isinstance(reply, Begun) else "")
 
 
 def _send(server: JobServer, prefix: str, command: str, package: bytes, settings: Mapping[str, str], metadata: Mapping[str, str]) -> str:
@@ -139,18 +141,19 @@ def _send(server: JobServer, prefix: str, command: str, package: bytes, settings
     return job
 
 
-def _await(server: JobServer, job: str, kind: str, patience: float) -> Mapping[str, Any]:
-    """The job's first reply. Raises StudyError with what it was refused for, ClusterError if it ends or hangs without one."""
+def _await(server: JobServer, job: str, patience: float) -> Reply | None:
+    """The job's first reply; None where a study had come to its end before. Raises StudyError with the reason of a refusal,
+    ClusterError if the job ends or hangs without a reply.
+    """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         state = server.job(job)
         for reply in replies(server.log(job)) if state.state != "PENDING" else ():
-            if reply["kind"] == "refused":
-                raise StudyError(reply["message"])
-            if reply["kind"] == kind:
-                return reply
+            if isinstance(reply, Refused):
+                raise StudyError(reply.message)
+            return reply
         if state.state == "SUCCEEDED":
-            return {}  # a study that had come to its end, and was shown
+            return None
         if state.has_ended:
             raise ClusterError(f"the job {job} ended before it began: {_last_words(server, state)}")
         time.sleep(POLL_SECONDS)

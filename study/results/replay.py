@@ -11,6 +11,7 @@ from study.search.record.trial import Trial
 from study.stopping.early_stopping import EarlyStopping, build_rules
 from study.stopping.groups import group_at
 from study.stopping.simulation import Curve, Ending, simulate
+from study.study_file.objective import Objective
 from study.study_file.study_spec import StudySpec
 
 
@@ -113,16 +114,16 @@ def _check_replayable(result: StudyResult, rule: str) -> None:
 
 def replay_study(result: StudyResult, early_stopping: EarlyStopping, *, slots: int = 1) -> Replay:
     """The trials of a study in the order of their numbers, `slots` at once, under `early_stopping`."""
-    maximise = result.spec.objective.maximise
+    objective = result.spec.objective
     curves = {trial.number: _curve(trial, result.spec.budget.epochs) for trial in result.trials if trial.values}
-    endings = simulate(list(curves.values()), build_rules(early_stopping, maximise), slots)
+    endings = simulate(list(curves.values()), build_rules(early_stopping, objective.maximise), slots)
     trials = [trial for trial in result.trials if trial.number in curves]
     ranks = {trial.number: rank for rank, trial in enumerate(result.leaderboard, start=1)}
     best = result.best
-    winner = _winner(trials, endings, maximise)
+    winner = _winner(trials, endings, objective)
     return Replay(
         study=result.spec.study,
-        metric=result.spec.objective.metric,
+        metric=objective.metric,
         early_stopping=early_stopping,
         slots=slots,
         num_trials=len(trials),
@@ -132,7 +133,7 @@ def replay_study(result: StudyResult, early_stopping: EarlyStopping, *, slots: i
         seconds_recorded=sum(trial.seconds for trial in trials),
         seconds_spent=sum(_num_epochs(trial, endings) * curves[trial.number].epoch_seconds for trial in trials),
         stopped=tuple(
-            _stopped(trial, endings[trial.number], maximise) for trial in trials if endings[trial.number].decision.action != "continue"
+            _stopped(trial, endings[trial.number], objective) for trial in trials if endings[trial.number].decision.action != "continue"
         ),
         recorded_winner=None
         if best is None or best.value is None
@@ -155,8 +156,8 @@ def _num_epochs(trial: Trial, endings: Mapping[int, Ending]) -> int:
     return sum(epoch <= endings[trial.number].epoch for epoch in trial.values)
 
 
-def _stopped(trial: Trial, ending: Ending, maximise: bool) -> StoppedTrial:
-    value = _best_value(trial, ending.epoch, maximise)
+def _stopped(trial: Trial, ending: Ending, objective: Objective) -> StoppedTrial:
+    value = _best_value(trial, ending.epoch, objective)
     return StoppedTrial(
         trial=trial.number,
         epoch=ending.epoch,
@@ -167,18 +168,17 @@ def _stopped(trial: Trial, ending: Ending, maximise: bool) -> StoppedTrial:
     )
 
 
-def _winner(trials: list[Trial], endings: Mapping[int, Ending], maximise: bool) -> tuple[int, float] | None:
+def _winner(trials: list[Trial], endings: Mapping[int, Ending], objective: Objective) -> tuple[int, float] | None:
     """Number and value of the best, complete trials before those stopped early, as the record chooses it."""
-    sign = 1 if maximise else -1
     ranked = []
     for trial in trials:
-        value = _best_value(trial, endings[trial.number].epoch, maximise)
+        value = _best_value(trial, endings[trial.number].epoch, objective)
         if value is not None and trial.is_feasible and trial.state in ("complete", "pruned"):
             is_complete = trial.state == "complete" and endings[trial.number].decision.action == "continue"
-            ranked.append(((is_complete, sign * value, -trial.number), trial.number, value))
+            ranked.append(((is_complete, objective.merit(value), -trial.number), trial.number, value))
     return max(ranked)[1:] if ranked else None
 
 
-def _best_value(trial: Trial, up_to: int, maximise: bool) -> float | None:
+def _best_value(trial: Trial, up_to: int, objective: Objective) -> float | None:
     values = [value for epoch, value in trial.values.items() if epoch <= up_to and math.isfinite(value)]
-    return (max if maximise else min)(values) if values else None
+    return max(values, key=objective.merit, default=None)

@@ -8,11 +8,14 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from search_spaces.named_recipe import NamedRecipe
+from study.atomic_file import write_whole
+from study.evaluation.wilson import CONFIDENCE, share_interval
 from study.study_file.study_spec import StudySpec
 
 REPRODUCTION_FILE = "reproduction.json"
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +49,15 @@ class Reproduction:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Ends of the 95 % interval: of the mean over seeds (Student's t), or for one seed of an accuracy (Wilson score)."""
-        from scipy.stats import binomtest, t
-
         if len(self.values) > 1:
+            from scipy.stats import t
+
             half = float(t.ppf((1 + CONFIDENCE) / 2, len(self.values) - 1)) * stdev(self.values) / math.sqrt(len(self.values))
             return self.mean - half, self.mean + half
         if self.metric != "accuracy":
             return None
-        ends = binomtest(round(self.mean * self.num_images), self.num_images).proportion_ci(CONFIDENCE, method="wilson")
-        return float(ends.low), float(ends.high)
+        share = share_interval(round(self.mean * self.num_images), self.num_images)
+        return share.low, share.high
 
     @property
     def verdict(self) -> str:
@@ -67,7 +70,7 @@ class Reproduction:
 
     def write(self, folder: Path) -> None:
         """Puts the reproduction into its study's folder."""
-        (folder / REPRODUCTION_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_whole(folder / REPRODUCTION_FILE, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "Reproduction | None":
@@ -75,9 +78,7 @@ class Reproduction:
         file = folder / REPRODUCTION_FILE
         if not file.exists():
             return None
-        tree = json.loads(file.read_text(encoding="utf-8"))
-        lists = ("values", "validation", "epochs", "scaled_down")
-        return cls(**{**tree, **{name: tuple(tree[name]) for name in lists}})
+        return TypeAdapter(cls).validate_json(file.read_bytes())
 
 
 @dataclass(frozen=True, kw_only=True)

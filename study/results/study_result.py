@@ -70,8 +70,7 @@ class StudyResult:
             run_id=facts.get("run_id"),
             seconds=facts.get("seconds", 0.0),
             receipt=Cost.of(record, spec.budget.epochs, folder),
-            is_extended="num_edits_at_end" in facts
-            and any(edit.kind == "extend" for edit in read_edits(folder)[facts["num_edits_at_end"] :]),
+            is_extended=_is_extended(facts, folder),
         )
 
     @property
@@ -99,7 +98,7 @@ class StudyResult:
             "state": self.state,
             "objective": self.spec.objective.metric,
             "objectives": [objective.metric for objective in self.spec.objectives],
-            "constraints": list(self.spec.constraints),
+            "constraints": list(map(str, self.spec.constraints)),
             "seconds": self.seconds,
             "cost": self.receipt.sums,
             "run_id": self.run_id,
@@ -127,6 +126,12 @@ class StudyResult:
 
     def _repr_html_(self) -> str:
         return str(self.to_frame().to_html(index=False))
+
+
+def _is_extended(facts: Mapping[str, Any], folder: Path) -> bool:
+    """Whether an edit that came after the study's end gives it more to spend."""
+    num_at_end = facts.get("num_edits_at_end")
+    return num_at_end is not None and any(edit.kind == "extend" for edit in read_edits(folder)[num_at_end:])
 
 
 def trial_row(trial: Trial) -> dict[str, Any]:

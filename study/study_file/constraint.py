@@ -1,11 +1,13 @@
 """A bound that a study's configurations must keep."""
 
-import difflib
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from search_spaces.errors import did_you_mean
 from study.errors import SpecError
 from study.study_file.measures import MEASURES
 from trainables.metrics import METRICS
@@ -30,8 +32,7 @@ class Constraint:
             raise SpecError(f"a constraint reads NAME <= NUMBER or NAME >= NUMBER, such as 'parameters_million <= 5'; got {text!r}")
         known = (*MEASURES, *METRICS)
         if found["name"] not in known:
-            close = difflib.get_close_matches(found["name"], known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(found["name"], known)
             raise SpecError(f"the constraint {text!r} names {found['name']!r}; known: {', '.join(known)}{hint}")
         return cls(name=found["name"], relation="<=" if found["relation"] == "<=" else ">=", bound=bound)
 
@@ -41,6 +42,14 @@ class Constraint:
 
     def __str__(self) -> str:
         return f"{self.name} {self.relation} {self.bound!r}"
+
+
+def _read(written: Any) -> Any:
+    return Constraint.parse(written) if isinstance(written, str) else written
+
+
+WrittenConstraint = Annotated[Constraint, BeforeValidator(_read), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})]
+"""A constraint in a study file: text, such as `parameters_million <= 5`."""
 
 
 def _number(text: str) -> float | None:

@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter
 
 from search_spaces.dimensions import Value
 from search_spaces.errors import SpaceError
@@ -20,7 +22,7 @@ Kind = Literal["stop", "resume", "extend", "pin", "enqueue", "kill"]
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """One change that one person asked for."""
+    """One change by one person."""
 
     kind: Kind
     user: str = field(default_factory=current_user)
@@ -38,6 +40,9 @@ class Edit:
     """`kill`: the trial to end."""
 
 
+_EDIT = TypeAdapter(Edit)
+
+
 def append_edit(folder: Path, edit: Edit) -> None:
     """Appends an edit to those of the study in `folder`; a running study sees it with its next epoch."""
     with (folder / EDITS_FILE).open("a", encoding="utf-8") as file:
@@ -45,8 +50,8 @@ def append_edit(folder: Path, edit: Edit) -> None:
 
 
 def read_edits(folder: Path) -> tuple[Edit, ...]:
-    """All edits of the study in `folder`, in the order they were asked."""
-    return tuple(_edit(json.loads(line)) for line in edits_text(folder).splitlines())
+    """All edits of the study in `folder`, the earliest first."""
+    return tuple(_EDIT.validate_json(line) for line in edits_text(folder).splitlines())
 
 
 def edits_text(folder: Path) -> str:
@@ -55,7 +60,7 @@ def edits_text(folder: Path) -> str:
         text = (folder / EDITS_FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
-    return text[: text.rfind("\n") + 1]  # the last line may be half-written by somebody who asks right now
+    return text[: text.rfind("\n") + 1]  # the last line may be half-written by somebody at this moment
 
 
 def check_pins(space: SearchSpace, values: Mapping[str, Value]) -> None:
@@ -67,27 +72,23 @@ def check_pins(space: SearchSpace, values: Mapping[str, Value]) -> None:
 
 
 def is_stopped(edits: Iterable[Edit]) -> bool:
-    """Whether the last word on stopping is to stop."""
+    """Whether the latest edit about stopping is to stop."""
     last = [edit.kind for edit in edits if edit.kind in ("stop", "resume")][-1:]
     return last == ["stop"]
 
 
 def extended_budget(budget: Budget, edits: Iterable[Edit]) -> Budget:
-    """The budget with all that it was extended by."""
+    """The budget with all that the edits add to it."""
     edits = list(edits)
     hours = None if budget.hours is None else budget.hours + sum(edit.hours for edit in edits)
     return budget.model_copy(update={"trials": budget.trials + sum(edit.trials for edit in edits), "hours": hours})
 
 
 def pinned(edits: Iterable[Edit]) -> dict[str, Value]:
-    """The values that hold from now on, the latest word on each."""
+    """The values that hold from now on, the latest of each dimension."""
     return {name: value for edit in edits if edit.kind == "pin" for name, value in edit.point.items()}
 
 
 def killed(edits: Iterable[Edit]) -> dict[int, str]:
-    """Who asked for the end of which trial."""
+    """Users by the trial that each of them killed."""
     return {edit.trial: edit.user for edit in edits if edit.kind == "kill" and edit.trial is not None}
-
-
-def _edit(tree: dict[str, Any]) -> Edit:
-    return Edit(**tree)

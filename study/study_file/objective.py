@@ -23,6 +23,10 @@ class Objective(Written):
         """Whether more of it is better."""
         return METRICS.get(self.metric) == "maximise"
 
+    def merit(self, value: float) -> float:
+        """The value where more of it is better, its negative where less is: the better of two has the greater merit."""
+        return value if self.maximise else -value
+
 
 def check_objectives(objectives: Sequence[Objective]) -> None:
     """Raises SpecError unless the first objective is known at every epoch, and each stands once."""

@@ -1,18 +1,17 @@
 """The study file: what a person writes, checked against nothing but itself."""
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_serializer
 
-from search_spaces.errors import SpaceError
+from search_spaces.errors import SpaceError, did_you_mean
 from study.connections.database_url import check_form, without_password
 from study.errors import SpecError
 from study.names import NAME_PATTERN
 from study.stopping.early_stopping import EarlyStopping
 from study.study_file.budget import Budget, Confirm, check_confirmable
-from study.study_file.constraint import Constraint
+from study.study_file.constraint import WrittenConstraint
 from study.study_file.extra_dimension import ExtraDimension, Scalar
 from study.study_file.objective import Objective, check_objectives
 from study.study_file.pbt_settings import check_population
@@ -44,7 +43,7 @@ class StudySpec(Written):
     """Named recipes or points, tried first, and after them the best of earlier studies."""
     objectives: Objectives = Field((Objective(),), alias="objective")
     """One mapping, or a list of them: with several, the study looks for the configurations of which none is better in all."""
-    constraints: tuple[str, ...] = ()
+    constraints: tuple[WrittenConstraint, ...] = ()
     """What a configuration must keep to be the best, such as `parameters_million <= 5`; the sampler learns it."""
     sampler: Sampler = Sampler()
     search_storage: str | None = None
@@ -62,7 +61,6 @@ class StudySpec(Written):
 
     def model_post_init(self, _: Any) -> None:
         check_objectives(self.objectives)
-        self.bounds  # noqa: B018  refuses those that say nothing
         most = self.sampler.abilities.max_objectives
         if most is not None and len(self.objectives) > most:
             raise SpecError(f"sampler {self.sampler.rule} takes one objective, got {len(self.objectives)}; use tpe, nsga2 or gp")
@@ -81,11 +79,6 @@ class StudySpec(Written):
     def earlier(self) -> tuple[EarlierBest, ...]:
         """What is looked for in earlier studies."""
         return tuple(item for item in self.start_from if isinstance(item, EarlierBest))
-
-    @property
-    def bounds(self) -> tuple[Constraint, ...]:
-        """The constraints, read."""
-        return tuple(map(Constraint.parse, self.constraints))
 
     @field_serializer("objectives")
     def _objectives_written(self, objectives: tuple[Objective, ...]) -> Any:
@@ -148,9 +141,7 @@ def _unknown_key(location: tuple[Any, ...]) -> str:
         fields = {field.alias or key: field for key, field in model.model_fields.items()} if model else {}
         model = _model_in(fields[name].annotation) if name in fields else None
     known = [field.alias or key for key, field in model.model_fields.items()] if model else []
-    close = difflib.get_close_matches(names[-1], known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"unknown key {'.'.join(names)!r}; known here: {', '.join(known)}{hint}"
+    return f"unknown key {'.'.join(names)!r}; known here: {', '.join(known)}{did_you_mean(names[-1], known)}"
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

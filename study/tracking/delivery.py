@@ -1,10 +1,14 @@
 """Sending one log to MLflow, record by record, each once."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from study.tracking.log_records import DatasetUsed, Described, Drawn, Ended, Measured, Opened, Record, Text
+from study import names
+from study.tracking.log_records import DatasetUsed, Described, Ended, LogRecord, Measured, Opened, Pictures, Text
 from study.tracking.run_log import RunLog, Sent
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 MAX_METRICS_IN_A_CALL = 1000
 
@@ -29,7 +33,7 @@ class Delivery:
         self._steps: set[int] = set()
         """Epochs that MLflow has."""
         self._is_one_by_one = False
-        self._next: tuple[list[Record | None], int] = ([], 0)
+        self._next: tuple[list[LogRecord | None], int] = ([], 0)
         """Records for one call, and the byte after them."""
 
     @property
@@ -55,7 +59,7 @@ class Delivery:
         self._next = ([record for record, _ in taken], taken[-1][1] if taken else self._sent.offset)
         return bool(taken)
 
-    def send(self, client: Any) -> None:
+    def send(self, client: "MlflowClient") -> None:
         """Sends what was taken. What MLflow raises is raised; then nothing counts as sent."""
         records, end = self._next
         run_id = self.run_id
@@ -80,12 +84,12 @@ class Delivery:
         self._count(end, self.run_id)
         return True
 
-    def _count(self, offset: int, run_id: str | None, record: Record | None = None) -> None:
+    def _count(self, offset: int, run_id: str | None, record: LogRecord | None = None) -> None:
         tags = {key: record.tags[key] for key in record.key} if isinstance(record, Opened) else self._sent.tags
         self._sent = Sent(offset=offset, run_id=run_id, tags=tags)
         self.log.mark(self._sent)
 
-    def _send_one(self, client: Any, record: Record) -> str | None:
+    def _send_one(self, client: "MlflowClient", record: LogRecord) -> str | None:
         run_id = self.run_id
         if isinstance(record, Opened):
             return self._open(client, record)
@@ -97,7 +101,7 @@ class Delivery:
                 _log_dataset(client, run_id, record)
             case Text():
                 client.log_text(run_id, record.content, record.path)
-            case Drawn():
+            case Pictures():
                 from study.tracking.figure_logging import log_pictures
 
                 log_pictures(client, run_id, self.log, record)
@@ -106,19 +110,19 @@ class Delivery:
                 client.set_terminated(run_id, record.status, record.milliseconds)
         return run_id
 
-    def _open(self, client: Any, opened: Opened) -> str:
+    def _open(self, client: "MlflowClient", opened: Opened) -> str:
         run_id = self.run_id
         if run_id is None and (opened.may_exist or self._may_exist):
             run_id = _find_run(client, opened)
             if run_id is not None:
-                self._steps |= {metric.step for metric in client.get_metric_history(run_id, "train/loss")}
+                self._steps |= {metric.step for metric in client.get_metric_history(run_id, names.TRAIN_LOSS)}
         if run_id is None:
             created = client.create_run(opened.experiment_id, start_time=opened.milliseconds, tags=dict(opened.tags), run_name=opened.name)
             return str(created.info.run_id)
         client.update_run(run_id, status="RUNNING")
         return run_id
 
-    def _send_epochs(self, client: Any, epochs: Sequence[Measured]) -> None:
+    def _send_epochs(self, client: "MlflowClient", epochs: Sequence[Measured]) -> None:
         from mlflow.entities import Metric
 
         new = {epoch.step: epoch for epoch in reversed(epochs) if epoch.step not in self._steps}
@@ -132,7 +136,7 @@ class Delivery:
         self._steps |= set(new)
 
 
-def _num_in_a_call(records: Sequence[Record | None]) -> int:
+def _num_in_a_call(records: Sequence[LogRecord | None]) -> int:
     """How many of the first records one call takes: one, or as many epochs as follow each other."""
     num_epochs = num_metrics = 0
     for record in records:
@@ -142,13 +146,13 @@ def _num_in_a_call(records: Sequence[Record | None]) -> int:
     return max(num_epochs, 1)
 
 
-def _find_run(client: Any, opened: Opened) -> str | None:
+def _find_run(client: "MlflowClient", opened: Opened) -> str | None:
     query = " and ".join(f"tags.`{key}` = '{opened.tags[key]}'" for key in opened.key)
     found = client.search_runs([opened.experiment_id], query, max_results=1)
     return str(found[0].info.run_id) if found else None
 
 
-def _log_batch(client: Any, run_id: str, described: Described) -> None:
+def _log_batch(client: "MlflowClient", run_id: str, described: Described) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     client.log_batch(
@@ -159,7 +163,7 @@ def _log_batch(client: Any, run_id: str, described: Described) -> None:
     )
 
 
-def _log_dataset(client: Any, run_id: str, used: DatasetUsed) -> None:
+def _log_dataset(client: "MlflowClient", run_id: str, used: DatasetUsed) -> None:
     from mlflow.entities import Dataset, DatasetInput
 
     dataset = Dataset(name=used.name, digest=used.digest, source_type="study", source=used.source, profile=used.profile)

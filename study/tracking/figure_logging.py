@@ -3,17 +3,20 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study.tracking.figures import confusion_matrix, learning_curves, reliability_diagram
-from study.tracking.log_records import Drawn, Measured
+from study.tracking.log_records import Measured, Pictures
 from study.tracking.run_log import RunLog
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.mistake_sheet import mistake_sheet
 from trainables.inspection import Inspection
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
-def log_pictures(client: Any, run_id: str, log: RunLog, drawn: Drawn) -> None:
+
+def log_pictures(client: "MlflowClient", run_id: str, log: RunLog, drawn: Pictures) -> None:
     """Learning curves of all epochs in the log; confusion, reliability and mistakes of the best one.
 
     What cannot be drawn is told on stderr.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from study.names import TRAIN_LOSS, validation_metric
 from study.tracking.log_records import Measured
 from trainables.inspection import Inspection
 from trainables.reliability import NUM_BINS
@@ -19,10 +20,10 @@ def learning_curves(epochs: Sequence[Measured]) -> Any:
     figure = _figure(9, 3.6, left=0.5, bottom=0.5)
     losses, scores = figure.subplots(1, 2)
     numbers = [epoch.step for epoch in epochs]
-    losses.plot(numbers, [epoch.metrics["train/loss"] for epoch in epochs], label="training loss")
-    losses.plot(numbers, [epoch.metrics["validation/log_loss"] for epoch in epochs], label="validation log-loss")
+    losses.plot(numbers, [epoch.metrics[TRAIN_LOSS] for epoch in epochs], label="training loss")
+    losses.plot(numbers, [epoch.metrics[validation_metric("log_loss")] for epoch in epochs], label="validation log-loss")
     for name in ("accuracy", "balanced_accuracy", "macro_f1"):
-        scores.plot(numbers, [epoch.metrics[f"validation/{name}"] for epoch in epochs], label=name.replace("_", " "))
+        scores.plot(numbers, [epoch.metrics[validation_metric(name)] for epoch in epochs], label=name.replace("_", " "))
     for axes in (losses, scores):
         for before, after in pairwise(epochs):
             if after.phase != before.phase:

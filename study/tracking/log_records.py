@@ -1,15 +1,18 @@
-"""What is said to MLflow about one run, as data: it can wait on disk, and be said by another process."""
+"""What a run logs to MLflow, as data: it can wait on disk, and another process can send it."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
     """The run is made, or, where it is there, goes on."""
 
+    kind: Literal["opened"] = "opened"
     experiment_id: str
     name: str
     tags: Mapping[str, str]
@@ -23,8 +26,9 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """What does not change over a run, or is said once."""
+    """What does not change over a run, or is logged once."""
 
+    kind: Literal["described"] = "described"
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -36,6 +40,7 @@ class Described:
 class DatasetUsed:
     """The dataset that a run reads."""
 
+    kind: Literal["dataset_used"] = "dataset_used"
     name: str
     digest: str
     source: str
@@ -44,8 +49,9 @@ class DatasetUsed:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One epoch. Said twice with the same time it is one for MLflow: key, time, step and value identify a metric."""
+    """One epoch. Sent twice with the same time it is one for MLflow: key, time, step and value identify a metric."""
 
+    kind: Literal["measured"] = "measured"
     step: int
     phase: int
     milliseconds: int
@@ -56,14 +62,16 @@ class Measured:
 class Text:
     """A file of text."""
 
+    kind: Literal["text"] = "text"
     path: str
     content: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class Pictures:
     """Pictures of the training so far, drawn when they are sent: of the log's own epochs and of what lies beside it."""
 
+    kind: Literal["pictures"] = "pictures"
     classes: tuple[str, ...]
     dataset_folder: str
 
@@ -72,25 +80,24 @@ class Drawn:
 class Ended:
     """The run's status, FINISHED, FAILED or KILLED, with the tags that say why."""
 
+    kind: Literal["ended"] = "ended"
     status: str
     tags: Mapping[str, str]
     milliseconds: int
 
 
-Record = Opened | Described | DatasetUsed | Measured | Text | Drawn | Ended
-_KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in (Opened, Described, DatasetUsed, Measured, Text, Drawn, Ended)}
+LogRecord = Opened | Described | DatasetUsed | Measured | Text | Pictures | Ended
+_LOG_RECORD: TypeAdapter[LogRecord] = TypeAdapter(Annotated[LogRecord, Field(discriminator="kind")])
 
 
-def to_line(record: Record) -> bytes:
+def to_line(record: LogRecord) -> bytes:
     """The record as one line of JSON."""
-    return json.dumps({"kind": type(record).__name__, **asdict(record)}).encode() + b"\n"
+    return json.dumps(asdict(record)).encode() + b"\n"
 
 
-def from_line(line: bytes) -> Record | None:
+def from_line(line: bytes) -> LogRecord | None:
     """The record that `to_line` wrote; None for a line that was torn off, as where a process died while writing it."""
     try:
-        tree: dict[str, Any] = json.loads(line)
-        tree |= {name: tuple(value) for name, value in tree.items() if isinstance(value, list)}
-        return _KINDS[tree.pop("kind")](**tree)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return _LOG_RECORD.validate_json(line)
+    except ValidationError:
         return None

@@ -1,18 +1,20 @@
 """The outbox: a thread that sends logs to MLflow, so that no trial waits for its tracking."""
 
-import os
 import random
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from study.environment_variables import environment_variables
 from study.tracking.delivery import Delivery
 from study.tracking.run_log import RunLog
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
@@ -122,7 +124,7 @@ class Outbox:
                 self._num_served = num_asked
                 self._changed.notify_all()
 
-    def _serve_all(self, client: Any) -> bool:
+    def _serve_all(self, client: "MlflowClient") -> bool:
         """Sends what the logs hold; False if another process has the lock of one. Raises what is worth another try."""
         is_all_sent = True
         for entry in list(self._entries):
@@ -135,7 +137,7 @@ class Outbox:
                 raise
         return is_all_sent
 
-    def _serve(self, entry: _Entry, client: Any) -> bool:
+    def _serve(self, entry: _Entry, client: "MlflowClient") -> bool:
         delivery = entry.delivery
         if not delivery.log.lock():
             return False
@@ -151,10 +153,10 @@ class Outbox:
                 delivery.log.unlock()
         return True
 
-    def _send(self, delivery: Delivery, client: Any) -> None:
+    def _send(self, delivery: Delivery, client: "MlflowClient") -> None:
         while not self._is_closed and delivery.take():
             try:
-                with _one_try():
+                with environment_variables(_ONE_TRY):
                     delivery.send(client)
             except Exception as error:  # whatever it is, the trial goes on
                 if is_worth_retrying(error) or delivery.is_opening:
@@ -182,21 +184,6 @@ def is_worth_retrying(error: Exception) -> bool:
         status = error.get_http_status_code()
         return status >= 500 or status in (401, 403, 408, 429)
     return isinstance(error, OSError | ImportError) or type(error).__module__.startswith(_OF_STORES)
-
-
-@contextmanager
-def _one_try() -> Iterator[None]:
-    """Inside, MLflow tries each call once; what the environment says for a notebook's own calls is back afterwards."""
-    before = {name: os.environ.get(name) for name in _ONE_TRY}
-    os.environ.update(_ONE_TRY)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _one_line(error: Exception) -> str:

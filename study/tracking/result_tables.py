@@ -3,18 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from study import names
 from study.connections.mlflow_client import tracking_errors
-from study.evaluation.final_result import Candidate, Confirmed, Final
-from study.evaluation.test_result import ClassResult, Interval
-from study.names import trial_name
+from study.evaluation.final_result import Confirmed, Final
+from study.evaluation.test_result import ClassResult, TestResult
 
-TABLES_TAG = "mlflow.loggedArtifacts"
-"""By which MLflow knows the tables of a run."""
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
-def log_final(client: Any, run_id: str, final: Final) -> None:
+def log_final(client: "MlflowClient", run_id: str, final: Final) -> None:
     """Puts the confirmed configurations and every class of each candidate into tables, and the whole into `final.json`."""
     tables = {f"classes_{candidate.kind}.json": list(map(_class_row, candidate.test.classes)) for candidate in final.candidates}
     if final.confirmed:
@@ -22,7 +22,7 @@ def log_final(client: Any, run_id: str, final: Final) -> None:
     with tracking_errors(client.tracking_uri):
         for file, rows in tables.items():
             client.log_dict(run_id, _split(rows), file)
-        client.set_tag(run_id, TABLES_TAG, json.dumps([{"path": file, "type": "table"} for file in tables]))
+        client.set_tag(run_id, names.TABLES, json.dumps([{"path": file, "type": "table"} for file in tables]))
         client.log_dict(run_id, asdict(final), "final.json")
 
 
@@ -30,29 +30,28 @@ def final_metrics(final: Final) -> dict[str, float]:
     """Numbers for the run: `test/accuracy`, `test/accuracy_low` and so on for the single network, `ensemble/...` for the ensemble."""
     metrics: dict[str, float] = {}
     for candidate in final.candidates:
-        metrics |= _of_candidate(candidate, "test" if candidate.kind == "single" else "ensemble")
+        metrics |= _of_candidate(candidate.test, ensemble=candidate.kind == "ensemble")
     return metrics
 
 
-def _of_candidate(candidate: Candidate, prefix: str) -> dict[str, float]:
-    test = candidate.test
-    metrics = {**_ends(test.metrics, prefix), **_ends(test.clean_metrics or {}, f"{prefix}_clean")}
-    if test.calibration is not None:
-        metrics[f"{prefix}/temperature"] = test.calibration.temperature
-        for when, scores in (("before", test.calibration.before), ("after", test.calibration.after)):
-            metrics |= {f"{prefix}_calibration/{name}_{when}": value for name, value in asdict(scores).items()}
-    return metrics
-
-
-def _ends(intervals: Mapping[str, Interval], prefix: str) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    for name, interval in intervals.items():
-        metrics |= {f"{prefix}/{name}": interval.value, f"{prefix}/{name}_low": interval.low, f"{prefix}/{name}_high": interval.high}
+def _of_candidate(test: TestResult, *, ensemble: bool) -> dict[str, float]:
+    metrics: dict[str, float] = {names.metric_on_test_split("temperature", ensemble=ensemble): test.calibration.temperature}
+    for clean, intervals in ((False, test.metrics), (True, test.clean_metrics or {})):
+        for name, interval in intervals.items():
+            metrics |= {
+                names.metric_on_test_split(name, ensemble=ensemble, clean=clean): interval.value,
+                names.metric_on_test_split(name, ensemble=ensemble, clean=clean, end="low"): interval.low,
+                names.metric_on_test_split(name, ensemble=ensemble, clean=clean, end="high"): interval.high,
+            }
+    for name in ("ece", "log_loss", "brier"):
+        metrics[names.calibration_metric(name, "before", ensemble=ensemble)] = getattr(test.calibration.before, name)
+        metrics[names.calibration_metric(name, "after", ensemble=ensemble)] = getattr(test.calibration.after, name)
     return metrics
 
 
 def _confirmed_row(row: Confirmed) -> dict[str, Any]:
-    return {**asdict(row), "trial": trial_name(row.trial), "values": ", ".join("none" if v is None else f"{v:.4f}" for v in row.values)}
+    values = ", ".join("none" if value is None else f"{value:.4f}" for value in row.values)
+    return {**asdict(row), "trial": names.trial_name(row.trial), "values": values}
 
 
 def _class_row(row: ClassResult) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from study.tracking.log_records import Record, from_line, to_line
+from pydantic import TypeAdapter
+
+from study.atomic_file import write_whole
+from study.tracking.log_records import LogRecord, from_line, to_line
 
 LOG_SUFFIX, SENT_SUFFIX, INSPECTION_SUFFIX = ".jsonl", ".sent", ".npz"
 
@@ -52,7 +55,7 @@ class RunLog:
         """Where the `Inspection` of the best epoch lies."""
         return self._path.with_suffix(INSPECTION_SUFFIX)
 
-    def append(self, *records: Record) -> None:
+    def append(self, *records: LogRecord) -> None:
         """Writes records; they are there for every process once this returns."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab", buffering=0) as file:
@@ -60,7 +63,7 @@ class RunLog:
             is_torn = file.tell() > 0 and not _ends_with_newline(self._path)
             file.write((b"\n" if is_torn else b"") + b"".join(to_line(record) for record in records))
 
-    def read(self, offset: int = 0) -> list[tuple[Record | None, int]]:
+    def read(self, offset: int = 0) -> list[tuple[LogRecord | None, int]]:
         """Whole lines from a byte on, each with the byte after it; None for a line that is no record."""
         try:
             with self._path.open("rb") as file:
@@ -73,7 +76,7 @@ class RunLog:
         return [(from_line(line), end) for line, end in zip(lines, ends, strict=True)]
 
     @property
-    def records(self) -> list[Record]:
+    def records(self) -> list[LogRecord]:
         """All records, sent or not."""
         return [record for record, _ in self.read() if record is not None]
 
@@ -81,16 +84,13 @@ class RunLog:
     def sent(self) -> Sent:
         """How far it has been sent."""
         try:
-            return Sent(**json.loads(self._path.with_suffix(SENT_SUFFIX).read_text(encoding="utf-8")))
+            return TypeAdapter(Sent).validate_json(self._path.with_suffix(SENT_SUFFIX).read_bytes())
         except FileNotFoundError:
             return Sent()
 
     def mark(self, sent: Sent) -> None:
         """Notes how far it has been sent, whole or not at all."""
-        unfinished = self._path.with_suffix(f".{os.getpid()}")
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(asdict(sent)), encoding="utf-8")
-        unfinished.replace(self._path.with_suffix(SENT_SUFFIX))
+        write_whole(self._path.with_suffix(SENT_SUFFIX), json.dumps(asdict(sent)))
 
     @property
     def num_waiting(self) -> int:

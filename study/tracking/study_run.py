@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study import names
 from study.connections.mlflow_client import tracking_errors
@@ -17,10 +17,13 @@ from study.study_file.edits import EDITS_FILE, edits_text
 from study.tracking.dataset_input import dataset_used
 from study.tracking.delivery import Delivery
 from study.tracking.flushing import OUTBOX_FOLDER, PATIENCE_SECONDS, catch_up, delete, remove_if_empty
-from study.tracking.log_records import Described, Drawn, Ended, Measured, Opened, Record, Text
+from study.tracking.log_records import Described, Ended, LogRecord, Measured, Opened, Pictures, Text
 from study.tracking.outbox import Outbox
 from study.tracking.run_log import RunLog, Sent, logs_in
 from study.yaml_file import yaml_text
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "infeasible": "FAILED"}
 _LOG = "study"
@@ -31,7 +34,14 @@ class StudyRun:
     """Written by the driver; a trial never waits for it."""
 
     def __init__(
-        self, client: Any, experiment_id: str, run_id: str, plan: Plan, record: StudyRecord, log: RunLog, say: Callable[[str], object]
+        self,
+        client: "MlflowClient",
+        experiment_id: str,
+        run_id: str,
+        plan: Plan,
+        record: StudyRecord,
+        log: RunLog,
+        say: Callable[[str], object],
     ) -> None:
         self.client = client
         self.experiment_id = experiment_id
@@ -51,7 +61,7 @@ class StudyRun:
     @classmethod
     def open(
         cls,
-        client: Any,
+        client: "MlflowClient",
         experiment_id: str,
         plan: Plan,
         record: StudyRecord,
@@ -123,7 +133,7 @@ class StudyRun:
         self._delivery.log.append(
             *([_json("leaderboard.json", {"trials": leaderboard})] if leaderboard else []),
             _json("cost.json", cost.to_dict()),
-            Described(metrics={**metrics, **{f"cost/{name}": value for name, value in cost.sums.items()}}, milliseconds=_now()),
+            Described(metrics={**metrics, **{names.cost_metric(name): value for name, value in cost.sums.items()}}, milliseconds=_now()),
             Ended(status=status, tags=tags, milliseconds=_now()),
         )
         self._outbox.leave(self._delivery, delete)
@@ -146,9 +156,9 @@ class StudyRun:
 
     def _settle(self, delivery: Delivery) -> bool:
         """Deletes the log of a trial that has ended; the pictures of one whose process died are drawn first."""
-        told = [record for record in delivery.log.records if isinstance(record, Measured | Drawn)]
+        told = [record for record in delivery.log.records if isinstance(record, Measured | Pictures)]
         if told and isinstance(told[-1], Measured):
-            delivery.log.append(Drawn(classes=self._plan.manifest.classes, dataset_folder=str(self._plan.dataset_folder)))
+            delivery.log.append(Pictures(classes=self._plan.manifest.classes, dataset_folder=str(self._plan.dataset_folder)))
             return False
         delivery.log.delete()
         return True
@@ -174,7 +184,7 @@ class StudyRun:
                 log.forget()
 
 
-def _description(plan: Plan) -> list[Record]:
+def _description(plan: Plan) -> list[LogRecord]:
     spec, changes = plan.spec, local_changes()
     params = {
         "search_space": spec.search_space,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from study import names
 from study.planning.study_context import StudyContext
 from study.tracking.dataset_input import dataset_used
-from study.tracking.log_records import Described, Drawn, Ended, Measured, Opened, Record, Text
+from study.tracking.log_records import Described, Ended, LogRecord, Measured, Opened, Pictures, Text
 from study.tracking.outbox import Outbox
 from study.tracking.run_log import RunLog
 from study.yaml_file import yaml_text
@@ -83,7 +83,7 @@ class TrialRun:
         `of_machine` says how busy the machine was.
         """
         self._is_drawn = False
-        metrics = {**_metrics(epoch, self._classes), f"best/{self._assignment.metric}": best, **of_machine}
+        metrics = {**_metrics(epoch, self._classes), names.best_metric(self._assignment.metric): best, **of_machine}
         self._tell(Measured(step=epoch.number, phase=epoch.phase, milliseconds=_now(), metrics=metrics))
 
     def inspect(self, inspection: Inspection) -> None:
@@ -115,7 +115,7 @@ class TrialRun:
         """Adds the pictures of the training so far, if there was an epoch since the last ones."""
         if not self._is_drawn:
             self._is_drawn = True
-            self._tell(Drawn(classes=self._classes, dataset_folder=self._assignment.dataset_folder))
+            self._tell(Pictures(classes=self._classes, dataset_folder=self._assignment.dataset_folder))
 
     def leave(self) -> None:
         """Draws what is left and lets go of the log: this process trains the trial no more."""
@@ -125,7 +125,7 @@ class TrialRun:
     def _end(self, status: str, tags: Mapping[str, str]) -> None:
         self._tell(Ended(status=status, tags=tags, milliseconds=_now()))
 
-    def _tell(self, *records: Record) -> None:
+    def _tell(self, *records: LogRecord) -> None:
         try:
             self._delivery.log.append(*records)
         except OSError as error:
@@ -149,13 +149,13 @@ def _point_tag(point: Mapping[str, Any]) -> dict[str, str]:
 
 def _metrics(epoch: Epoch, classes: tuple[str, ...]) -> dict[str, float]:
     metrics = {
-        "train/loss": epoch.train_loss,
-        "learning_rate": epoch.learning_rate,
-        "seconds/train": epoch.train_seconds,
-        "seconds/validation": epoch.validation_seconds,
-        "images_per_second": epoch.num_train_images / max(epoch.train_seconds, 1e-9),
+        names.TRAIN_LOSS: epoch.train_loss,
+        names.LEARNING_RATE: epoch.learning_rate,
+        names.TRAIN_SECONDS: epoch.train_seconds,
+        names.VALIDATION_SECONDS: epoch.validation_seconds,
+        names.IMAGES_PER_SECOND: epoch.num_train_images / max(epoch.train_seconds, 1e-9),
     }
-    metrics |= {f"validation/{name}": value for name, value in ((name, getattr(epoch.metrics, name)) for name in METRICS)}
+    metrics |= {names.validation_metric(name): getattr(epoch.metrics, name) for name in METRICS}
     if len(classes) <= MAX_CLASSES_WITH_METRICS:
         for kind, values in (("recall", epoch.metrics.recall_by_class), ("precision", epoch.metrics.precision_by_class)):
             metrics |= {names.class_metric(kind, name): value for name, value in zip(classes, values, strict=True) if value is not None}

@@ -13,8 +13,8 @@ import study
 from cluster.errors import ClusterError
 from cluster.jobs import JobServer
 from cluster.package import MAX_BYTES, pack, source_files
-from study.remote.payload import code, written
-from study.remote.replies import replies, reply, without_replies
+from study.remote.payload import source_code, study_files
+from study.remote.replies import Answer, Begun, print_reply, replies, without_replies
 from study.remote.submission import check_versions
 from study.study_file.study_spec import StudySpec
 
@@ -108,7 +108,7 @@ def test_the_same_files_make_the_same_package_and_data_makes_none() -> None:
 
 
 def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
-    files = code()
+    files = source_code()
     ours = {"study/cli/job.py", "cluster/queue.py", "trainables/training.py", "search_spaces/studies/fer-r18-freeze-sweep.yaml"}
     assert ours <= set(files)
     assert {Path(file).suffix for file in files} == {".py", ".yaml"}
@@ -116,7 +116,7 @@ def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
     own = tmp_path / "space.py"
     own.write_text("SPACE = 1")
     spec = StudySpec.parse({"study": "s", "dataset": "digits", "search_space": f"{own}:SPACE"})
-    travels = written(spec)
+    travels = study_files(spec)
     assert travels["search_space.py"] == b"SPACE = 1"
     (tmp_path / "study.yaml").write_bytes(travels["study.yaml"])
     assert StudySpec.read(tmp_path / "study.yaml") == spec.model_copy(update={"search_space": "search_space.py:SPACE"})
@@ -128,10 +128,10 @@ def test_replies_are_found_in_a_log_and_left_out_for_a_person(capsys: pytest.Cap
         "2026-11-21 09:21:19,011\tINFO job_manager.py:581 -- Runtime env is setting up.\n"
         "Running entrypoint for job x: python -m study.cli.job"
     )
-    reply("begun", home="/shared")
+    print_reply(Begun(home="/shared"))
     print("    3s  starting Ray and MLflow")
-    reply("answer", stdout="a\nb", stderr="", code=0)
+    print_reply(Answer(stdout="a\nb", stderr="", code=0))
     log = capsys.readouterr().out
-    assert replies(log) == ({"kind": "begun", "home": "/shared"}, {"kind": "answer", "stdout": "a\nb", "stderr": "", "code": 0})
+    assert replies(log) == (Begun(home="/shared"), Answer(stdout="a\nb", stderr="", code=0))
     assert without_replies(log) == "    3s  starting Ray and MLflow\n"
     assert len(replies(log[:-20])) == 1, "a line that is still being written"

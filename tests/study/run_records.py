@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from study.planning.study_context import StudyContext
-from study.tracking.log_records import Described, Ended, Measured, Opened, Record, Text
+from study.tracking.log_records import Described, Ended, LogRecord, Measured, Opened, Text
 from trainables.epoch import Epoch
 from trainables.metrics import Metrics
 
@@ -30,7 +30,7 @@ def ended() -> Ended:
     return Ended(status="FINISHED", tags={"study.state": "complete"}, milliseconds=99_000)
 
 
-def whole_run(experiment_id: str, num_epochs: int = 5) -> list[Record]:
+def whole_run(experiment_id: str, num_epochs: int = 5) -> list[LogRecord]:
     """A run from beginning to end, pictures left out."""
     description = Described(params={"learning_rate": "0.1"}, tags={"device": "cpu"})
     epochs = [measured(step) for step in range(1, num_epochs + 1)]

@@ -1,5 +1,6 @@
 """Intervals against scipy, scikit-learn and other people's formulas."""
 
+import math
 import time
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import f1_score, log_loss
 
-from study.evaluation.intervals import metric_intervals, share_interval
+from study.evaluation.intervals import metric_intervals
+from study.evaluation.wilson import share_interval
 from trainables.evaluation import metrics_of
 from trainables.metrics import METRICS
 
@@ -68,9 +70,12 @@ def test_no_error_among_few_images_is_no_certainty() -> None:
 
 
 @pytest.mark.parametrize(("part", "whole"), [(0, 1), (1, 1), (3, 7), (59, 60), (500, 2000)])
-def test_shares_have_scipys_wilson_interval(part: int, whole: int) -> None:
-    expected, interval = binomtest(part, whole).proportion_ci(method="wilson"), share_interval(part, whole)
-    assert (interval.value, interval.low, interval.high) == pytest.approx((part / whole, expected.low, expected.high))
+def test_the_ends_of_wilsons_interval_lie_so_many_of_their_own_standard_errors_from_the_share(part: int, whole: int) -> None:
+    interval = share_interval(part, whole)
+    assert interval.value == part / whole
+    for end in (interval.low, interval.high):
+        assert abs(end - part / whole) == pytest.approx(1.959964 * math.sqrt(end * (1 - end) / whole), abs=1e-6) or end in (0, 1)
+    assert 0 <= interval.low <= interval.value <= interval.high <= 1
 
 
 def test_ten_thousand_images_take_well_under_two_seconds() -> None:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import t, ttest_ind
 
 from study.evaluation.final_result import Confirmed
-from study.evaluation.selection import Noise, Repeated, compare
+from study.evaluation.selection import Noise, Repeated, compare_repeated
 from study.search.record.trial import State, Trial
+from study.study_file.objective import Objective
 
+ACCURACY, LOG_LOSS = Objective(metric="accuracy"), Objective(metric="log_loss")
 EMPTY = Trial(
     number=0,
     state="complete",
@@ -49,20 +51,20 @@ def verdicts(rows: tuple[Confirmed, ...]) -> list[tuple[int, str]]:
 
 
 def test_a_clear_winner_wins_whatever_it_costs() -> None:
-    rows = compare([repeated(3, 0.80, 0.81, 0.80, millions=1), repeated(7, 0.90, 0.91, 0.90, millions=90)], maximise=True)
+    rows = compare_repeated([repeated(3, 0.80, 0.81, 0.80, millions=1), repeated(7, 0.90, 0.91, 0.90, millions=90)], ACCURACY)
     assert verdicts(rows) == [(7, "best mean: chosen"), (3, "below the best")]
     assert [row.is_chosen for row in rows] == [True, False]
 
 
 def test_within_noise_the_fewest_parameters_win() -> None:
-    rows = compare(
+    rows = compare_repeated(
         [
             repeated(1, 0.90, 0.92, 0.94, millions=11),
             repeated(2, 0.90, 0.91, 0.935, millions=5),
             repeated(3, 0.89, 0.91, 0.94, millions=2),
             repeated(4, 0.70, 0.72, 0.74, millions=1),
         ],
-        maximise=True,
+        ACCURACY,
     )
     assert verdicts(rows) == [
         (1, "best mean"),
@@ -80,24 +82,24 @@ def test_noise_is_one_standard_error_of_the_difference() -> None:
     assert ttest_ind(best, other, equal_var=True).statistic == pytest.approx((fmean(best) - fmean(other)) / error)
     for distance, verdict in ((0.99, "within noise of the best, and cheaper: chosen"), (1.01, "below the best")):
         shifted = [value - fmean(other) + fmean(best) - distance * error for value in other]
-        rows = compare([repeated(1, *best, millions=2), repeated(2, *shifted)], maximise=True)
+        rows = compare_repeated([repeated(1, *best, millions=2), repeated(2, *shifted)], ACCURACY)
         assert rows[1].verdict == verdict
 
 
 def test_less_is_better_where_the_objective_says_so() -> None:
-    rows = compare([repeated(1, 0.5, 0.51), repeated(2, 0.3, 0.31)], maximise=False)
+    rows = compare_repeated([repeated(1, 0.5, 0.51), repeated(2, 0.3, 0.31)], LOG_LOSS)
     assert verdicts(rows) == [(2, "best mean: chosen"), (1, "below the best")]
 
 
 def test_latency_counts_where_it_is_measured_and_small_differences_of_it_do_not() -> None:
     slow, fast = repeated(1, 0.90, 0.92, millions=1, latency_ms=9.0), repeated(2, 0.90, 0.91, millions=5, latency_ms=3.0)
-    assert [row.trial for row in compare([slow, fast], maximise=True) if row.is_chosen] == [2]
+    assert [row.trial for row in compare_repeated([slow, fast], ACCURACY) if row.is_chosen] == [2]
     alike = repeated(3, 0.90, 0.91, millions=1, latency_ms=8.8)
-    assert [row.trial for row in compare([slow, alike], maximise=True) if row.is_chosen] == [1], "2 % is within what a clock scatters"
+    assert [row.trial for row in compare_repeated([slow, alike], ACCURACY) if row.is_chosen] == [1], "2 % is within what a clock scatters"
 
 
 def test_a_configuration_with_a_failed_seed_comes_after_all_others() -> None:
-    rows = compare([repeated(1, 0.99, None), repeated(2, 0.80, 0.81), repeated(3, None, None)], maximise=True)
+    rows = compare_repeated([repeated(1, 0.99, None), repeated(2, 0.80, 0.81), repeated(3, None, None)], ACCURACY)
     assert verdicts(rows) == [
         (2, "best mean: chosen"),
         (1, "1 of 2 seeds came to no result"),
@@ -107,8 +109,8 @@ def test_a_configuration_with_a_failed_seed_comes_after_all_others() -> None:
 
 
 def test_nothing_is_chosen_where_nothing_came_to_a_result() -> None:
-    assert not any(row.is_chosen for row in compare([repeated(1, None, None)], maximise=True))
-    (row,) = compare([repeated(1, 0.9, None)], maximise=True)
+    assert not any(row.is_chosen for row in compare_repeated([repeated(1, None, None)], ACCURACY))
+    (row,) = compare_repeated([repeated(1, 0.9, None)], ACCURACY)
     assert (row.verdict, row.mean, row.half_width) == ("1 of 2 seeds came to no result: chosen", 0.9, None)
 
 
@@ -123,7 +125,7 @@ def test_the_pooled_deviation_is_that_of_all_residuals(groups: list[list[float]]
 
 def test_the_interval_of_a_single_configuration_is_students() -> None:
     values = [0.90, 0.93, 0.91]
-    (row,) = compare([repeated(1, *values)], maximise=True)
+    (row,) = compare_repeated([repeated(1, *values)], ACCURACY)
     low, high = t.interval(0.95, 2, loc=fmean(values), scale=stdev(values) / math.sqrt(3))
     assert row.mean is not None
     assert row.half_width is not None

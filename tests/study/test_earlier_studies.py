@@ -43,24 +43,24 @@ def plan(home: Home, *start_from: Any, **changes: Any) -> Plan:
 
 
 def found(plan: Plan) -> list[tuple[str, int]]:
-    return [(one.candidate.study, one.candidate.trial) for one in plan.earlier.used]
+    return [(one.trial.study, one.trial.number) for one in plan.earlier.used]
 
 
 def test_the_most_similar_dataset_comes_first_and_of_one_dataset_the_best(server: Home) -> None:
     made = plan(server, {"best": 6})
     assert found(made) == [("digits-a", 1), ("digits-a", 0), ("digits-b", 0), ("digits-a", 2), ("letters-a", 2), ("letters-a", 0)]
-    similarities = [one.candidate.similarity for one in made.earlier.used]
+    similarities = [one.trial.similarity for one in made.earlier.used]
     assert similarities == sorted(similarities, reverse=True)
     assert similarities[0] == 1
     best = made.earlier.used[0]
-    assert (best.candidate.metric, best.candidate.value) == ("macro_f1", 0.99)
+    assert (best.trial.metric, best.trial.value) == ("macro_f1", 0.99)
     assert best.start.point["learning_rate"] == 1e-3, "a value keeps its type"
     assert made.starts[0].point["batch_size"] == 64
 
 
 def test_a_study_with_another_objective_is_judged_at_its_last_epochs(server: Home) -> None:
     made = plan(server, {"best": 1, "studies": "digits-b"})
-    assert (made.earlier.used[0].candidate.metric, made.earlier.used[0].candidate.value) == ("macro_f1 at its last epoch", 0.975)
+    assert (made.earlier.used[0].trial.metric, made.earlier.used[0].trial.value) == ("macro_f1 at its last epoch", 0.975)
 
 
 def test_what_does_not_fit_is_listed_with_the_dimension_that_refuses_it(server: Home) -> None:
@@ -113,7 +113,7 @@ def test_a_study_that_has_begun_keeps_what_it_found(server: Home, tmp_path: Path
     begun = plan(home, {"best": 2})
     _start(begun, 0)
     earlier_study(home, "digits-c", [(0.999, {"dropout": 0.15})])
-    assert plan(home, {"best": 1}, study="other").earlier.used[0].candidate.study == "digits-c"
+    assert plan(home, {"best": 1}, study="other").earlier.used[0].trial.study == "digits-c"
     again = plan(home, {"best": 2})
     assert again.earlier == begun.earlier
     assert again.starts == begun.starts
@@ -133,7 +133,7 @@ def test_runs_that_do_not_say_enough_are_listed(home: Home) -> None:
     earlier_study(home, "newer", [(0.7, {"sharpness": 0.1})])
     made = plan(home, {"best": 3})
     assert [one.reason.split(";")[0] for one in made.earlier.unused] == [
-        "it went on from trial 3, so its configuration alone did not come to its score",
+        "it went on from trial 3, so its configuration alone does not explain its score",
         "its run does not say its configuration",
         "unknown dimension 'sharpness'",
     ]

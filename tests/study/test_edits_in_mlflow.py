@@ -41,7 +41,7 @@ def test_edits_and_starts_stand_on_the_run(home: Home) -> None:
     asked = read(home, run.run_id, "edits.jsonl")
     assert asked == edits_text(plan.folder)
     assert [json.loads(line)["user"] for line in asked.splitlines()] == ["ada", "bob"]
-    assert json.loads(read(home, run.run_id, "starts.json"))["used"][0]["candidate"]["study"] == "before"
+    assert json.loads(read(home, run.run_id, "starts.json"))["used"][0]["trial"]["study"] == "before"
     tags = connect(home.tracking_uri).get_run(run.run_id).data.tags
     assert DatasetTraits.read(tags[names.DATASET_TRAITS]) == DatasetTraits.of(plan.manifest)
 

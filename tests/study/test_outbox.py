@@ -15,7 +15,7 @@ from run_records import ended, measured, opened, whole_run
 from study.connections.mlflow_client import connect
 from study.tracking import outbox as outbox_module
 from study.tracking.delivery import Delivery
-from study.tracking.log_records import DatasetUsed, Described, Drawn, Measured, Text, from_line, to_line
+from study.tracking.log_records import DatasetUsed, Described, Measured, Pictures, Text, from_line, to_line
 from study.tracking.outbox import Outbox, is_worth_retrying
 from study.tracking.run_log import RunLog, Sent
 
@@ -69,7 +69,7 @@ def steps(client: Any, run: Any, key: str = "validation/accuracy") -> list[tuple
 
 
 def test_a_record_survives_its_line_and_a_torn_line_is_none() -> None:
-    drawn = Drawn(classes=("a", "b"), dataset_folder="/data")
+    drawn = Pictures(classes=("a", "b"), dataset_folder="/data")
     dataset = DatasetUsed(name="digits", digest="1", source="{}", profile="{}")
     for record in [*whole_run("7"), drawn, dataset, measured(3, float("nan"))]:
         line = to_line(record)

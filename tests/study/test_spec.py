@@ -150,7 +150,7 @@ def test_several_objectives_and_what_they_are_measured_by() -> None:
     spec = StudySpec.parse({**MINIMAL, "objective": [{"metric": "macro_f1"}, {"metric": "latency_ms"}], "constraints": ["kappa >= 0.5"]})
     assert [objective.maximise for objective in spec.objectives] == [True, False]
     assert spec.objective == spec.objectives[0]
-    assert spec.bounds == (Constraint(name="kappa", relation=">=", bound=0.5),)
+    assert spec.constraints == (Constraint(name="kappa", relation=">=", bound=0.5),)
     assert StudySpec.parse(MINIMAL).objective.metric == "macro_f1"
 
 

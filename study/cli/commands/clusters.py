@@ -86,7 +86,7 @@ def logs(
         print(log_of(server, job.id), end="")
 
 
-def resume_elsewhere(name: str, server: "JobServer", home: str | None) -> None:
+def resume_on_cluster(name: str, server: "JobServer", home: str | None) -> None:
     """Has the cluster go on with a study."""
     from study.cli.reports.cluster_jobs import print_submitted
     from study.remote.submission import resume_submitted

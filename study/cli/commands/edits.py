@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from study.remote.remote_option import also_elsewhere
+from study.remote.remote_option import with_remote_option
 
 if TYPE_CHECKING:
     from search_spaces.dimensions import Value
@@ -19,7 +19,7 @@ Settings = Annotated[list[str], typer.Argument(metavar="DIMENSION=VALUE...", hel
 
 
 @edit_commands.command(rich_help_panel="While a study runs, and after")
-@also_elsewhere
+@with_remote_option
 def stop(name: StudyName) -> None:
     """Stop a study in order, from any terminal: running trials end with their epoch and keep their state.
 
@@ -32,7 +32,7 @@ def stop(name: StudyName) -> None:
 
 
 @edit_commands.command(rich_help_panel="While a study runs, and after")
-@also_elsewhere
+@with_remote_option
 def extend(
     name: StudyName,
     trials: Annotated[int, typer.Option(help="More trials.", min=0)] = 0,
@@ -53,7 +53,7 @@ def extend(
 
 
 @edit_commands.command(rich_help_panel="While a study runs, and after")
-@also_elsewhere
+@with_remote_option
 def pin(name: StudyName, settings: Settings) -> None:
     """Hold dimensions at values for all trials that the sampler draws from now on.
 
@@ -68,7 +68,7 @@ def pin(name: StudyName, settings: Settings) -> None:
 
 
 @edit_commands.command(rich_help_panel="While a study runs, and after")
-@also_elsewhere
+@with_remote_option
 def enqueue(
     name: StudyName,
     recipe: Annotated[str | None, typer.Option(help="A named recipe.")] = None,
@@ -92,7 +92,7 @@ def enqueue(
 
 
 @edit_commands.command("kill-trial", rich_help_panel="While a study runs, and after")
-@also_elsewhere
+@with_remote_option
 def kill_trial(name: StudyName, trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial.", min=0)]) -> None:
     """End one trial with its epoch; what it measured stays.
 

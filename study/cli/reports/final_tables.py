@@ -28,9 +28,8 @@ def print_final(out: Console, final: Final, metric: str) -> None:
         f"\n[bold]on the test split[/], {test.num_images:,} images, with 95 % intervals; it has been opened {times}, this time included"
     )
     out.print(_tested(final.candidates))
-    if test.classes:
-        out.print()
-        out.print(classes_table(test.classes))
+    out.print()
+    out.print(classes_table(test.classes))
     out.print()
     for candidate in final.candidates:
         out.print(f"{'registered model' if candidate.kind == 'single' else 'and its ensemble':<20} {_version(candidate)}")
@@ -76,11 +75,10 @@ def _tested(candidates: tuple[Candidate, ...]) -> Table:
         table.add_row(f"[dim]the {test.num_clean:,} clean images alone[/]")
         add_metrics(table, [metrics or {} for metrics in clean])
     calibrations = [candidate.test.calibration for candidate in candidates]
-    if any(calibrations):
-        table.add_row("[dim]without → with temperature scaling[/]")
-        for name, field in (("calibration error", "ece"), ("log loss", "log_loss"), ("Brier score", "brier")):
-            table.add_row(f"  {name}", *(_both_ways(calibration, field) for calibration in calibrations))
-        table.add_row("  temperature", *("" if one is None else _temperature(one) for one in calibrations))
+    table.add_row("[dim]without → with temperature scaling[/]")
+    for name, field in (("calibration error", "ece"), ("log loss", "log_loss"), ("Brier score", "brier")):
+        table.add_row(f"  {name}", *(_both_ways(calibration, field) for calibration in calibrations))
+    table.add_row("  temperature", *map(_temperature, calibrations))
     return table
 
 
@@ -97,9 +95,7 @@ def _title(candidate: Candidate) -> str:
     return f"ensemble of its seeds {', '.join(map(str, candidate.seeds))}"
 
 
-def _both_ways(calibration: Calibration | None, field: str) -> str:
-    if calibration is None:
-        return ""
+def _both_ways(calibration: Calibration, field: str) -> str:
     return f"{getattr(calibration.before, field):.4f} → {getattr(calibration.after, field):.4f}"
 
 

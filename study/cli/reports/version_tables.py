@@ -31,10 +31,10 @@ def print_versions(listed: Sequence[tuple[Version, bool]], *, as_json: bool = Fa
     table = Table("model", "", "made of", "study", "test accuracy (95 % interval)", "dataset", "registered", box=None, pad_edge=False)
     for version in versions:
         tags = version.tags
-        interval = f"{tags['test.accuracy']} ({tags['test.accuracy_interval']})" if "test.accuracy_interval" in tags else ""
-        made_of = tags.get(names.MADE_OF) or f"trial {tags.get(names.TRIAL, '')}"
+        accuracy = f"{tags.get(names.TEST_ACCURACY, '')} ({tags.get(names.TEST_ACCURACY_INTERVAL, '')})"
+        made_of = tags.get(names.MADE_OF, "")
         digest, when = tags.get(names.DATASET_DIGEST, "")[:12], _when(version.registered)
-        table.add_row(f"[bold]{version.name}[/]", _standing(version), made_of, tags.get(names.STUDY, ""), interval, digest, when)
+        table.add_row(f"[bold]{version.name}[/]", _standing(version), made_of, tags.get(names.STUDY, ""), accuracy, digest, when)
     out.print(table)
     if lost := [version.name for version, has_files in listed if not has_files]:
         out.print(
