@@ -52,7 +52,7 @@ class TrialActor(tune.Trainable):
         self._devices = trial_devices(self._assignment.gpus)
         use_threads(self._assignment.cpus // len(self._devices))
         _stay_in_share(self._assignment)
-        self._outbox = Outbox(self._assignment.tracking_uri)
+        self._outbox = Outbox(self._assignment.tracking_uri).start()
         self._dataset: Dataset | None = None
         self._is_spoiled = False
         self._training: Training | None = None
@@ -105,7 +105,7 @@ class TrialActor(tune.Trainable):
         self._is_open = False
         self._is_unmeasured = True
         is_first = self._trial.attempt == 0 and not self._assignment.is_resumed
-        self._run = TrialRun(self._outbox, self._assignment, self._trial.number, is_first=is_first)
+        self._run = TrialRun.begin(self._outbox, self._assignment, self._trial.number, is_first=is_first)
         self._training = None  # frees its memory before the next one takes its own
         self._epoch_to_repeat = None
         self._notes = read_notes(self._folder, self._trial.number)

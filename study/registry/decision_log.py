@@ -25,19 +25,26 @@ PART_LENGTH, PARAMS_PER_BATCH = 5_900, 100
 
 
 class DecisionLog:
-    """The decisions on one model, as they stood when it was read."""
+    """The decisions on one model, as they stood when the log was last read."""
 
-    def __init__(self, client: "MlflowClient", home: Home, model: str) -> None:
+    def __init__(self, client: "MlflowClient", home: Home, model: str, run_id: str | None) -> None:
         self._client = client
         self._home = home
         self.model = model
-        self._run_id = _find_run(client, model)
+        self._run_id = run_id
+        self._params: dict[str, str] = {}
         self.decisions: tuple[Decision, ...] = ()
-        self.read()
 
-    def read(self) -> None:
+    @classmethod
+    def read(cls, client: "MlflowClient", home: Home, model: str) -> "DecisionLog":
+        """The log of a model; an empty one where nothing was decided yet."""
+        log = cls(client, home, model, _find_run(client, model))
+        log.refresh()
+        return log
+
+    def refresh(self) -> None:
         """Reads the log again."""
-        self._params: dict[str, str] = {} if self._run_id is None else self._client.get_run(self._run_id).data.params
+        self._params = {} if self._run_id is None else self._client.get_run(self._run_id).data.params
         decisions: list[Decision] = []
         while text := self._params.get(names.decision_name(len(decisions) + 1)):
             decisions.append(Decision.from_text(text))
@@ -57,14 +64,14 @@ class DecisionLog:
         try:
             self._client.log_param(run_id, names.decision_name(number), decision.to_text())
         except MlflowException:
-            self.read()
-            # The answer to a parameter that was written may have been lost, so that it was sent twice.
+            self.refresh()
+            # The answer to a parameter that was written may be lost, so that MLflow's client sent it twice.
             if len(self.decisions) < number:
                 raise
         else:
-            self.read()
+            self.refresh()
         if self.decisions[number - 1].key != decision.key:
-            raise ConflictError(_told(self.model, self.decisions[number - 1]))
+            raise ConflictError(_conflict(self.model, self.decisions[number - 1]))
 
     def tables(self, decision: Decision) -> dict[str, Any] | None:
         """The tables of evidence; None where the decision rests on none."""
@@ -106,7 +113,7 @@ def _open_run(client: "MlflowClient", home: Home, model: str) -> str:
     return run_id
 
 
-def _told(model: str, other: Decision) -> str:
+def _conflict(model: str, other: Decision) -> str:
     what = {"promoted": "promoted", "rolled back": "went back to", "refused": "was refused"}[other.kind]
     return (
         f"{other.user} {what} {model} version {other.version} at {other.time}, while you decided; nothing of yours was done: "

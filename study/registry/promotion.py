@@ -114,7 +114,7 @@ def _read(client: "MlflowClient", home: Home, model: str) -> tuple[DecisionLog, 
     versions = list_versions(client, model)
     if not versions:
         raise UnknownModelError(f"model {model!r} has no versions; a study registers its best one: study run SPEC")
-    log = DecisionLog(client, home, model)
+    log = DecisionLog.read(client, home, model)
     if mend_aliases(client, model, log.decisions, versions):
         versions = list_versions(client, model)
     return log, versions
@@ -134,7 +134,7 @@ def _record(client: "MlflowClient", log: DecisionLog, decision: Decision, of_evi
     while num_followed != len(log.decisions):
         num_followed = len(log.decisions)
         mend_aliases(client, log.model, log.decisions, list_versions(client, log.model))
-        log.read()
+        log.refresh()
 
 
 def _challenger(model: str, number: int | None, versions: tuple[Version, ...], log: DecisionLog) -> Version:

@@ -22,7 +22,7 @@ class Delivery:
 
     A record counts as sent once MLflow has answered. One whose answer was lost is sent again, which changes nothing: a run is looked
     for by its tags before it is made, metrics carry the time at which they were measured, the rest is overwritten by its equal. Epochs
-    that a trial trained or told twice are sent once.
+    that a trial trained or logged twice are sent once.
     """
 
     def __init__(self, log: RunLog, *, may_exist: bool) -> None:

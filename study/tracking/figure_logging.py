@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def log_pictures(client: "MlflowClient", run_id: str, log: RunLog, drawn: Pictures) -> None:
+def log_pictures(client: "MlflowClient", run_id: str, log: RunLog, pictures: Pictures) -> None:
     """Learning curves of all epochs in the log; confusion, reliability and mistakes of the best one.
 
-    What cannot be drawn is told on stderr.
+    A picture that cannot be drawn is a line on stderr.
     """
-    curves = _drawn(lambda: learning_curves(epochs_of(log)))
+    curves = _figure_or_none(lambda: learning_curves(epochs_of(log)))
     if curves is not None:
         client.log_figure(run_id, curves, "learning_curves.png")
     if not log.inspection_file.exists():
         return
     inspection = Inspection.load(log.inspection_file)
     for name, draw in (
-        ("confusion_matrix.png", lambda: confusion_matrix(inspection, drawn.classes)),
+        ("confusion_matrix.png", lambda: confusion_matrix(inspection, pictures.classes)),
         ("reliability.png", lambda: reliability_diagram(inspection)),
     ):
-        figure = _drawn(draw)
+        figure = _figure_or_none(draw)
         if figure is not None:
             client.log_figure(run_id, figure, name)
-    sheet = _drawn(lambda: mistake_sheet(Dataset.open(Path(drawn.dataset_folder)).validation, inspection, drawn.classes))
+    sheet = _figure_or_none(lambda: mistake_sheet(Dataset.open(Path(pictures.dataset_folder)).validation, inspection, pictures.classes))
     if sheet is not None:
         client.log_image(run_id, sheet, artifact_file="most_confidently_wrong.png")
 
@@ -45,7 +45,7 @@ def epochs_of(log: RunLog) -> list[Measured]:
     return [epochs[step] for step in sorted(epochs)]
 
 
-def _drawn(draw: Callable[[], Any]) -> Any:
+def _figure_or_none(draw: Callable[[], Any]) -> Any:
     try:
         return draw()
     except Exception as error:

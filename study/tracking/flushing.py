@@ -1,4 +1,4 @@
-"""Waiting until MLflow has all that a study says: the driver's business, never a trial's."""
+"""Waiting until MLflow has all that a study logged: the driver's business, never a trial's."""
 
 import time
 from collections.abc import Callable
@@ -16,14 +16,14 @@ OUTBOX_FOLDER = "outbox"
 """Inside the study's folder: what MLflow does not have yet."""
 PATIENCE_SECONDS = 120.0
 """How long MLflow may take nothing before the driver gives up; what it has not taken then waits on disk."""
-SECONDS_BETWEEN_WORDS = 15.0
+SECONDS_BETWEEN_MESSAGES = 15.0
 SILENT_SECONDS = 3.0
 
 
 def catch_up(outbox: Outbox, tracking_uri: str, study_folder: Path, say: Callable[[str], object], patience_seconds: float) -> None:
     """Returns once all that the outbox holds is sent; raises TrackingError if MLflow takes nothing for `patience_seconds`."""
     started = time.monotonic()
-    moved, said, num_sent = started, started - SECONDS_BETWEEN_WORDS + SILENT_SECONDS, outbox.num_sent
+    moved, said, num_sent = started, started - SECONDS_BETWEEN_MESSAGES + SILENT_SECONDS, outbox.num_sent
     while not outbox.drain(min(1.0, max(patience_seconds, 0.1))):
         now = time.monotonic()
         if outbox.num_sent > num_sent:
@@ -34,7 +34,7 @@ def catch_up(outbox: Outbox, tracking_uri: str, study_folder: Path, say: Callabl
                 f"({outbox.trouble or 'it does not answer'}); nothing is lost: they are kept in {study_folder / OUTBOX_FOLDER}, and once "
                 f"MLflow works again, study resume {study_folder.name} sends them"
             )
-        if now - said >= SECONDS_BETWEEN_WORDS:
+        if now - said >= SECONDS_BETWEEN_MESSAGES:
             said = now
             say(f"waiting for MLflow to take {_waiting(study_folder)}" + (f": {outbox.trouble}" if outbox.trouble else ""))
 
@@ -46,7 +46,7 @@ def send_leftovers(home: Home, study_folder: Path, say: Callable[[str], object])
         return
     check_reachable(home.tracking_uri)
     say(f"sending {_waiting(study_folder)} to MLflow")
-    outbox = Outbox(home.tracking_uri)
+    outbox = Outbox(home.tracking_uri).start()
     for log in logs:
         outbox.leave(outbox.hold(log), delete)
     try:

@@ -22,8 +22,8 @@ LOCKED_PAUSE_SECONDS = 0.2
 """After which a log that another process holds is looked at again."""
 _ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 """MLflow's own tries, up to four minutes for one call, would hide that a server is back, and make runs twice."""
-_OF_STORES = ("boto3", "botocore", "s3transfer", "urllib3", "google", "azure")
-"""Libraries under MLflow whose exceptions tell that a server is away, or that one has no right there."""
+_STORE_LIBRARIES = ("boto3", "botocore", "s3transfer", "urllib3", "google", "azure")
+"""Libraries under MLflow whose exceptions mean that a server is away, or that one has no right there."""
 
 
 @dataclass
@@ -47,14 +47,18 @@ class Outbox:
     def __init__(self, tracking_uri: str) -> None:
         self._tracking_uri = tracking_uri
         self._entries: list[_Entry] = []
-        self._num_asked = self._num_served = 0
+        self._num_wakes = self._num_served = 0
         self._is_closed = False
         self._changed = threading.Condition()
         self.num_sent = 0
         """Calls that MLflow took."""
         self.trouble: str | None = None
         """Why MLflow does not take what is tried now; None while all goes well."""
+
+    def start(self) -> "Outbox":
+        """Starts the thread that sends; returns the outbox itself."""
         threading.Thread(target=self._work, name="mlflow-outbox", daemon=True).start()
+        return self
 
     def hold(self, log: RunLog) -> Delivery:
         """Sends what is in the log and, whenever `wake` is called, what was appended; holds its lock, if it is to be had, until `leave`."""
@@ -78,18 +82,18 @@ class Outbox:
         self.wake()
 
     def wake(self) -> None:
-        """Says that something was appended; returns at once."""
+        """Notes that something was appended; returns immediately."""
         with self._changed:
-            self._num_asked += 1
+            self._num_wakes += 1
             self._changed.notify_all()
 
     def drain(self, timeout_seconds: float) -> bool:
         """Waits until everything is sent; False if something is left after `timeout_seconds`."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._num_served == self._num_asked, timeout_seconds)
+            return self._changed.wait_for(lambda: self._num_served == self._num_wakes, timeout_seconds)
 
     def close(self) -> None:
-        """Sends nothing after the call that is under way; returns at once. What is left stays on disk, for the next outbox."""
+        """Sends nothing after the call that is under way; returns immediately. What is left stays on disk, for the next outbox."""
         self._is_closed = True
         self.wake()
 
@@ -105,8 +109,8 @@ class Outbox:
         pause_seconds = FIRST_PAUSE_SECONDS
         while not self._is_closed:
             with self._changed:
-                self._changed.wait_for(lambda: self._num_served < self._num_asked)
-                num_asked = self._num_asked
+                self._changed.wait_for(lambda: self._num_served < self._num_wakes)
+                num_wakes = self._num_wakes
             num_sent_before = self.num_sent
             try:
                 client = client or _connect(self._tracking_uri)
@@ -114,14 +118,14 @@ class Outbox:
             except Exception as error:
                 self.trouble = _one_line(error)
                 pause_seconds = FIRST_PAUSE_SECONDS if self.num_sent > num_sent_before else min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
-                time.sleep(pause_seconds * random.uniform(0.75, 1.25))  # many processes must not come back at once
+                time.sleep(pause_seconds * random.uniform(0.75, 1.25))  # many processes must not come back at the same moment
                 continue
             self.trouble, pause_seconds = None, FIRST_PAUSE_SECONDS
             if not is_all_sent:
                 time.sleep(LOCKED_PAUSE_SECONDS)
                 continue
             with self._changed:
-                self._num_served = num_asked
+                self._num_served = num_wakes
                 self._changed.notify_all()
 
     def _serve_all(self, client: "MlflowClient") -> bool:
@@ -179,11 +183,11 @@ def is_worth_retrying(error: Exception) -> bool:
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
-        if error.error_code == "BAD_REQUEST":  # how MLflow tells of its database, unless it holds the value for wrong
+        if error.error_code == "BAD_REQUEST":  # how MLflow reports a failure of its database, unless the database rejects the value
             return not re.search(r"DataError|StatementError", str(error))
         status = error.get_http_status_code()
         return status >= 500 or status in (401, 403, 408, 429)
-    return isinstance(error, OSError | ImportError) or type(error).__module__.startswith(_OF_STORES)
+    return isinstance(error, OSError | ImportError) or type(error).__module__.startswith(_STORE_LIBRARIES)
 
 
 def _one_line(error: Exception) -> str:

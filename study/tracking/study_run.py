@@ -40,7 +40,8 @@ class StudyRun:
         run_id: str,
         plan: Plan,
         record: StudyRecord,
-        log: RunLog,
+        outbox: Outbox,
+        delivery: Delivery,
         say: Callable[[str], object],
     ) -> None:
         self.client = client
@@ -51,12 +52,9 @@ class StudyRun:
         self._say = say
         self._patience_seconds = PATIENCE_SECONDS
         self._is_over = False
-        self._asked = ""
-        self._outbox = Outbox(client.tracking_uri)
-        self._delivery = self._outbox.hold(log)
-        for trial in record.trials:
-            if trial.has_ended:
-                self.close_soon(trial)  # an earlier driver died before MLflow had all of it
+        self._edits_sent = ""
+        self._outbox = outbox
+        self._delivery = delivery
 
     @classmethod
     def open(
@@ -84,7 +82,12 @@ class StudyRun:
             client.update_run(run_id, status="RUNNING")
         if log.sent.run_id is None:
             log.mark(Sent(run_id=run_id))
-        return cls(client, experiment_id, run_id, plan, record, log, say)
+        outbox = Outbox(client.tracking_uri).start()
+        run = cls(client, experiment_id, run_id, plan, record, outbox, outbox.hold(log), say)
+        for trial in record.trials:
+            if trial.has_ended:
+                run.close_soon(trial)  # an earlier driver died before MLflow had all of it
+        return run
 
     def tag(self, tags: Mapping[str, str]) -> None:
         """Adds tags to the run, soon."""
@@ -92,15 +95,15 @@ class StudyRun:
         self._outbox.wake()
 
     def log_edits(self) -> None:
-        """Puts what people asked of the study on its run, as a whole, soon; nothing if nobody asked anything since the last time."""
-        asked = edits_text(self._plan.folder)
-        if asked != self._asked and not self._is_over:
-            self._asked = asked
-            self._delivery.log.append(Text(path=EDITS_FILE, content=asked))
+        """Logs all edits of the study as one file, soon; nothing if there is none since the last call."""
+        text = edits_text(self._plan.folder)
+        if text != self._edits_sent and not self._is_over:
+            self._edits_sent = text
+            self._delivery.log.append(Text(path=EDITS_FILE, content=text))
             self._outbox.wake()
 
     def close_soon(self, trial: Trial, name: str | None = None) -> None:
-        """Gives an ended trial's run its true status, while the search goes on: its process cannot tell that it was stopped.
+        """Gives an ended trial's run its true status, while the search goes on: its process does not know that it was stopped.
 
         `name` is what the run is called, where that is not the trial's name.
         """
@@ -109,7 +112,7 @@ class StudyRun:
     def close_trials(self, record: StudyRecord, run_tags: Callable[[int], Mapping[str, str]] = names.trial_tags) -> None:
         """Gives every run of a trial the status that the record holds, also where the trial's process died, and notes its id.
 
-        `run_tags` says by which tags the run of each trial is known. Returns once MLflow has all of it; raises TrackingError if it
+        `run_tags` gives the tags that identify a trial's run. Returns once MLflow has all of it; raises TrackingError if it
         takes nothing for two minutes.
         """
         trials = {_identity(run_tags(trial.number)): trial for trial in record.trials}
@@ -123,7 +126,7 @@ class StudyRun:
     def end(self, status: str, leaderboard: list[dict[str, Any]], tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
         """Adds the leaderboard, the final metrics and what it cost, and closes the run as FINISHED, FAILED or (interrupted) KILLED.
 
-        Returns once MLflow has all of it; raises TrackingError if it takes nothing for two minutes. What was said first holds.
+        Returns once MLflow has all of it; raises TrackingError if it takes nothing for two minutes. The first call counts.
         """
         if self._is_over:
             return
@@ -148,16 +151,16 @@ class StudyRun:
         if not log.exists:
             return  # MLflow has all of it
         ended = _ended(trial)
-        told = [record for record in log.records if isinstance(record, Opened | Ended)]
-        last = told[-1] if told else None
+        relevant = [record for record in log.records if isinstance(record, Opened | Ended)]
+        last = relevant[-1] if relevant else None
         if not isinstance(last, Ended) or (last.status, dict(last.tags)) != (ended.status, ended.tags):
             log.append(ended)
         self._outbox.leave(self._outbox.hold(log), self._settle if trial.has_ended else None)
 
     def _settle(self, delivery: Delivery) -> bool:
         """Deletes the log of a trial that has ended; the pictures of one whose process died are drawn first."""
-        told = [record for record in delivery.log.records if isinstance(record, Measured | Pictures)]
-        if told and isinstance(told[-1], Measured):
+        relevant = [record for record in delivery.log.records if isinstance(record, Measured | Pictures)]
+        if relevant and isinstance(relevant[-1], Measured):
             delivery.log.append(Pictures(classes=self._plan.manifest.classes, dataset_folder=str(self._plan.dataset_folder)))
             return False
         delivery.log.delete()
@@ -171,7 +174,7 @@ class StudyRun:
             raise
 
     def _note_runs(self, record: StudyRecord, trials: Mapping[frozenset[tuple[str, str]], Trial]) -> None:
-        """Notes the runs that were opened too late for the trial to tell, and forgets the logs of which nothing else is left."""
+        """Notes the runs that were opened after the trial's last report, and forgets the logs of which nothing else is left."""
         late: dict[int, str] = {}
         known = [(log, log.sent) for log in logs_in(self._delivery.log.folder)]
         for _, sent in known:

@@ -1,4 +1,4 @@
-"""One trial's MLflow run, told by the trial's own process."""
+"""One trial's MLflow run, logged by the trial's own process."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from study import names
 from study.planning.study_context import StudyContext
 from study.tracking.dataset_input import dataset_used
+from study.tracking.delivery import Delivery
 from study.tracking.log_records import Described, Ended, LogRecord, Measured, Opened, Pictures, Text
 from study.tracking.outbox import Outbox
 from study.tracking.run_log import RunLog
@@ -31,18 +32,26 @@ MAX_TAG_CHARACTERS = 8000
 class TrialRun:
     """The child run of one trial: parameters at its start, one record per epoch, pictures and a true status at its end.
 
-    All of it goes to the run's log at once, and from there to MLflow when it can. Nothing here waits for MLflow or raises because of it.
+    All of it goes to the run's log immediately, and from there to MLflow when MLflow takes it. Nothing here waits for MLflow or raises because of it.
     """
 
-    def __init__(self, outbox: Outbox, context: StudyContext, number: int, *, is_first: bool) -> None:
-        """`is_first` says that no earlier process can have opened a run for this trial."""
+    def __init__(self, outbox: Outbox, delivery: Delivery, context: StudyContext, number: int, *, is_first: bool) -> None:
         self._outbox = outbox
-        self._assignment = context
+        self._delivery = delivery
+        self._context = context
         self._number = number
         self._is_first = is_first
-        self._is_drawn = True
+        self._has_new_epochs = False
         self._classes: tuple[str, ...] = ()
-        self._delivery = outbox.hold(RunLog(Path(context.log_folder), context.run_name(number)))
+
+    @classmethod
+    def begin(cls, outbox: Outbox, context: StudyContext, number: int, *, is_first: bool) -> "TrialRun":
+        """The run of a trial that this process is about to train; the outbox sends its log from now on.
+
+        `is_first` says that no earlier process can have opened a run for this trial.
+        """
+        delivery = outbox.hold(RunLog(Path(context.log_folder), context.run_name(number)))
+        return cls(outbox, delivery, context, number, is_first=is_first)
 
     @property
     def run_id(self) -> str | None:
@@ -51,9 +60,9 @@ class TrialRun:
 
     def open(self) -> None:
         """Opens the run, or the one that an earlier process opened for this trial."""
-        context, log = self._assignment, self._delivery.log
+        context, log = self._context, self._delivery.log
         known = {names.PARENT: context.parent_run_id, **context.run_tags(self._number)}
-        self._tell(
+        self._log(
             Opened(
                 experiment_id=context.experiment_id,
                 name=context.run_name(self._number),
@@ -65,10 +74,10 @@ class TrialRun:
         )
 
     def describe(self, point: Mapping[str, Any], recipe: Recipe, manifest: Manifest, device: str) -> None:
-        """Says what is trained, on what and where."""
+        """Logs what is trained, on which data and where."""
         self._classes = manifest.classes
         params = {**point, "epochs": recipe.num_epochs, "seed": recipe.seed, "image_size": recipe.data.image_size}
-        self._tell(
+        self._log(
             Described(
                 params={key: str(value) for key, value in params.items()},
                 tags={names.DATASET_DIGEST: manifest.digest, names.DEVICE: device, **_point_tag(point)},
@@ -80,11 +89,11 @@ class TrialRun:
     def log_epoch(self, epoch: Epoch, best: float, of_machine: Mapping[str, float]) -> None:
         """All of an epoch's metrics, with the objective's best value so far: MLflow's tables show what came last.
 
-        `of_machine` says how busy the machine was.
+        `of_machine` holds the use of the machine, by the names of MLflow's system metrics.
         """
-        self._is_drawn = False
-        metrics = {**_metrics(epoch, self._classes), names.best_metric(self._assignment.metric): best, **of_machine}
-        self._tell(Measured(step=epoch.number, phase=epoch.phase, milliseconds=_now(), metrics=metrics))
+        self._has_new_epochs = True
+        metrics = {**_metrics(epoch, self._classes), names.best_metric(self._context.metric): best, **of_machine}
+        self._log(Measured(step=epoch.number, phase=epoch.phase, milliseconds=_now(), metrics=metrics))
 
     def inspect(self, inspection: Inspection) -> None:
         """Keeps what the pictures of the best epoch are drawn from."""
@@ -95,37 +104,37 @@ class TrialRun:
 
     def complete(self) -> None:
         """Adds the pictures and ends the run as FINISHED."""
-        self.draw()
+        self.log_pictures()
         self._end("FINISHED", {names.STATE: "complete"})
 
     def note(self, tags: Mapping[str, str]) -> None:
         """Puts tags on the run."""
-        self._tell(Described(tags=tags))
+        self._log(Described(tags=tags))
 
     def note_failure(self, details: str) -> None:
         """Adds a traceback as a file; the run goes on, as the trial may."""
-        self._tell(Text(path="failure.txt", content=details))
+        self._log(Text(path="failure.txt", content=details))
 
     def fail(self, reason: str, details: str, state: Literal["failed", "infeasible"] = "failed") -> None:
         """Ends the run as FAILED, with the reason as a tag and the traceback as a file."""
         self.note_failure(details)
         self._end("FAILED", {names.STATE: state, names.REASON: reason})
 
-    def draw(self) -> None:
+    def log_pictures(self) -> None:
         """Adds the pictures of the training so far, if there was an epoch since the last ones."""
-        if not self._is_drawn:
-            self._is_drawn = True
-            self._tell(Pictures(classes=self._classes, dataset_folder=self._assignment.dataset_folder))
+        if self._has_new_epochs:
+            self._has_new_epochs = False
+            self._log(Pictures(classes=self._classes, dataset_folder=self._context.dataset_folder))
 
     def leave(self) -> None:
-        """Draws what is left and lets go of the log: this process trains the trial no more."""
-        self.draw()
+        """Adds the pictures and lets go of the log: this process trains the trial no more."""
+        self.log_pictures()
         self._outbox.leave(self._delivery)
 
     def _end(self, status: str, tags: Mapping[str, str]) -> None:
-        self._tell(Ended(status=status, tags=tags, milliseconds=_now()))
+        self._log(Ended(status=status, tags=tags, milliseconds=_now()))
 
-    def _tell(self, *records: LogRecord) -> None:
+    def _log(self, *records: LogRecord) -> None:
         try:
             self._delivery.log.append(*records)
         except OSError as error:

@@ -178,17 +178,17 @@ def count_requests(tracking_uri: str, num_trials: int = 5) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         manifest = add_dataset(Path(folder) / "datasets", "digits", None, AddOptions())
         told = context(Path(folder), proxy.address, experiment, parent_run_id=parent)
-        outbox = Outbox(told.tracking_uri)
+        outbox = Outbox(told.tracking_uri).start()
         for number in range(num_trials):
             point = {"architecture": "cnn2-32x64", "learning_rate": 0.001 * (number + 1)}
-            run = TrialRun(outbox, told, number, is_first=True)
+            run = TrialRun.begin(outbox, told, number, is_first=True)
             run.open()
             run.describe(point, build_recipe(point, dataset=manifest, epochs=EPOCHS, seed=number), manifest, "cpu")
             for one in range(1, EPOCHS + 1):
                 run.log_epoch(reported(one), 0.5, {})
                 outbox.drain(60.0)  # as between epochs that take longer than a request
             run.complete()
-            run.draw()
+            run.log_pictures()
             outbox.drain(60.0)
     proxy.close()
     return {"trials": num_trials, "epochs": EPOCHS, "requests_per_trial": proxy.num_requests / num_trials}

@@ -103,7 +103,7 @@ def test_of_two_who_promote_at_once_one_is_told_who_won(registry: Registry, clas
 def test_a_log_that_went_on_since_it_was_read_refuses_the_next_decision(registry: Registry, classifier: Classifier) -> None:
     add(registry, classifier, 0.8)
     add(registry, classifier, 0.9)
-    stale = DecisionLog(registry.client, registry.home, "digits")
+    stale = DecisionLog.read(registry.client, registry.home, "digits")
     winner = promote(registry.home, "digits", 1, user="ann").decision
     mine = type(winner)(**{**vars(winner), "key": "another", "user": "bob", "version": 2})
     with pytest.raises(ConflictError, match=r"ann promoted digits version 1 at .*, while you decided; nothing of yours was done"):
@@ -123,7 +123,7 @@ def test_aliases_are_mended_from_the_log(sqlite_registry: Registry, classifier: 
     registry.client.set_registered_model_alias("digits", "champion", "1")
     registry.client.delete_registered_model_alias("digits", "previous")
     assert [one.aliases for one, _ in standing_versions(registry.home, "digits")] == [("champion",), ("previous",)]
-    log, versions = DecisionLog(registry.client, registry.home, "digits"), list_versions(registry.client, "digits")
+    log, versions = DecisionLog.read(registry.client, registry.home, "digits"), list_versions(registry.client, "digits")
     assert not mend_aliases(registry.client, "digits", log.decisions, versions), "nothing is left to mend"
 
 

@@ -180,7 +180,7 @@ def test_what_mlflow_rejects_is_told_and_nothing_else_is_lost(
     bad = Measured(step=2, phase=1, milliseconds=2000, metrics={"what?!": 1.0})
     changed = Described(params={"learning_rate": "0.2"})
     log.append(opened(experiment_id), Described(params={"learning_rate": "0.1"}), changed, measured(1), bad, measured(3), ended())
-    outbox = Outbox(uri)
+    outbox = Outbox(uri).start()
     outbox.leave(outbox.hold(log))
     assert outbox.drain(60)
     run = the_run(client, experiment_id)
@@ -195,7 +195,7 @@ def test_telling_never_waits_and_what_was_told_arrives_when_mlflow_is_there(
     monkeypatch.setattr(outbox_module, "FIRST_PAUSE_SECONDS", 0.05)
     not_yet = tmp_path / "not-yet"
     not_yet.write_text("no folder, so no database can be made in it")
-    outbox = Outbox(f"sqlite:///{not_yet}/mlflow.db")
+    outbox = Outbox(f"sqlite:///{not_yet}/mlflow.db").start()
     start = time.monotonic()
     outbox.hold(log)
     for step in range(1, 101):
@@ -213,7 +213,7 @@ def test_telling_never_waits_and_what_was_told_arrives_when_mlflow_is_there(
 
 def test_who_lets_go_last_may_add_and_delete(log: RunLog, client: Any, uri: str, experiment_id: str) -> None:
     log.append(opened(experiment_id), measured(1))
-    outbox = Outbox(uri)
+    outbox = Outbox(uri).start()
 
     def on_sent(delivery: Delivery) -> bool:
         if len(delivery.log.records) == 2:
