@@ -18,8 +18,9 @@ from trainables.datasets.dataset import Dataset
 
 
 def finalise(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: StudyRun, progress: Progress) -> Final:
-    """Chooses among the configurations that were confirmed (or takes the search's winner where none was), opens the test split, measures
-    and registers the candidates, and writes the result.
+    """Chooses a configuration, measures its candidates on the test split, registers them, and writes the result.
+
+    The choice is among the configurations that were confirmed; where none was, it is the search's winner.
 
     May be interrupted anywhere: what was measured is not measured again, and what was registered not registered again.
     """

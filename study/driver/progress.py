@@ -12,7 +12,8 @@ from rich.text import Text
 
 from study.names import trial_name
 from study.search.record.lineage import replaced
-from study.search.record.study_record import StudyRecord, Trial
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Trial
 from study.study_file.study_spec import StudySpec
 
 _STYLES = {

@@ -16,7 +16,7 @@ from study.driver.running import resume_study, run_study
 from study.errors import SpecError, StopRequestedError, StudyError
 from study.home import Home
 from study.results.reproduction import Reproduction, Reproductions
-from study.results.study_result import SPEC_FILE
+from study.search.record.storage import SPEC_FILE
 from study.study_file.study_spec import StudySpec
 from trainables.errors import TrainableError
 
@@ -36,8 +36,9 @@ class Scale:
 
 
 def reproduce(patterns: Iterable[str], scale: Scale, *, home: Home | None = None, progress: Progress | None = None) -> Reproductions:
-    """Trains and measures the recipes that the patterns name, one study for each; what was done before is read, not repeated. The table
-    of several goes to MLflow, too.
+    """Trains and measures the recipes that the patterns name, one study for each.
+
+    A recipe that was measured before is read, not trained again. The table of several recipes goes to MLflow, too.
 
     Raises UnknownNameError for a pattern that names none, and for a single recipe all that `run_study` raises; of several, those
     that cannot run stand in the result with their reasons.

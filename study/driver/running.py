@@ -24,10 +24,12 @@ from study.planning.earlier_starts import earlier_sentences
 from study.planning.plan import Plan, check_name_is_free, plan_study, with_own_space
 from study.planning.study_context import StudyContext
 from study.provenance import provenance_tags
-from study.results.study_result import SPEC_FILE, StudyResult, find_study, trial_row
+from study.results.study_result import StudyResult, find_study, trial_row
 from study.search.record.checkpoints import delete_checkpoints
 from study.search.record.kept_weights import NUM_KEPT, delete_weights
-from study.search.record.study_record import StudyRecord, Trial
+from study.search.record.storage import SPEC_FILE
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Trial
 from study.study_file.edits import Edit, append_edit, extended_budget, is_stopped, read_edits
 from study.study_file.study_spec import StudySpec
 from study.tracking.flushing import send_leftovers
@@ -237,7 +239,8 @@ def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
     except BaseException as error:
         is_interrupted = isinstance(error, KeyboardInterrupt | StopRequestedError | TrackingError)
         tags = {names.STATE: "interrupted"} if is_interrupted else {names.STATE: "failed", names.REASON: str(error) or type(error).__name__}
-        for close in (lambda: run.close_trials(record), lambda: run.end("KILLED" if is_interrupted else "FAILED", [], tags, {})):
+        status = "KILLED" if is_interrupted else "FAILED"
+        for close in (partial(run.close_trials, record), partial(run.end, status, [], tags, {})):
             try:
                 close()
             except TrackingError as second:

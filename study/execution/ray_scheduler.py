@@ -1,7 +1,7 @@
 """Ray Tune's scheduler over the study's own: what becomes of a trial that reported, or whose process died."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler
@@ -10,28 +10,32 @@ from study.execution.failures import failure_cause, first_line, is_lost_node
 from study.search.record.trial_protocol import TrialConfig, TrialReport
 from study.search.trial_scheduler import TrialScheduler
 
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
+
 
 class RayScheduler(FIFOScheduler):
     """Hands every report to the study's scheduler, and stops the trials that should not continue where they are."""
 
     def __init__(self, scheduler: TrialScheduler, on_change: Callable[[int], None], has_room: Callable[[], bool]) -> None:
         """`has_room` says whether another trial may start in place of one that ends."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._scheduler = scheduler
         self._on_change = on_change
         self._has_room = has_room
 
-    def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: "TuneController", trial: RayTrial, result: dict[str, Any]) -> str:
         """CONTINUE, or STOP for a trial that ended, pauses or broke."""
         number = TrialConfig.from_config(trial.config).number
         continues = self._scheduler.on_trial_result(number, TrialReport.from_result(result))
         self._on_change(number)
         if not continues:
             # Ray Tune keeps the process for the next trial, and its CPUs and GPUs from other studies. Checked with Ray 2.60.
-            tune_controller._tune_controller._reuse_actors = self._has_room()
+            wrapper: Any = tune_controller
+            wrapper._tune_controller._reuse_actors = self._has_room()
         return str(self.CONTINUE if continues else self.STOP)
 
-    def on_trial_error(self, tune_controller: Any, trial: RayTrial) -> None:
+    def on_trial_error(self, tune_controller: "TuneController", trial: RayTrial) -> None:
         """A process died, or a trial could not start."""
         number = TrialConfig.from_config(trial.config).number
         error = failure_cause(trial)

@@ -18,7 +18,7 @@ class RaySearcher(Searcher):
         self._numbers: dict[str, int] = {}
         self._wants_more = True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # FINISHED is a text
         """The next trial's configuration; None while there is none, FINISHED when nothing runs and nothing more will start."""
         if len(self._numbers) >= self._num_slots():
             self._scheduler.take_edits()  # a study that waits for a slot may be stopped, too

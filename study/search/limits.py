@@ -3,7 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
-from study.search.record.study_record import StudyRecord, Trial
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Trial
 from study.study_file.budget import Budget
 
 FEWEST_FOR_BREAKER = 5

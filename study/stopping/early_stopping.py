@@ -50,6 +50,7 @@ class EarlyStopping(Written):
         return self.rule in ("asha_pause", "pbt")
 
     def model_post_init(self, _: Any) -> None:
+        """Checks the brackets. Raises SpecError."""
         most = most_brackets(self.first_rung, self.reduction)
         if self.rule == "hyperband" and self.brackets is not None and self.brackets > most:
             raise SpecError(

@@ -32,7 +32,8 @@ MAX_TAG_CHARACTERS = 8000
 class TrialRun:
     """The child run of one trial: parameters at its start, one record per epoch, pictures and a true status at its end.
 
-    All of it goes to the run's log immediately, and from there to MLflow when MLflow takes it. Nothing here waits for MLflow or raises because of it.
+    All of it goes to the run's log immediately, and from there to MLflow when MLflow takes it.
+    Nothing here waits for MLflow or raises because of it.
     """
 
     def __init__(self, outbox: Outbox, delivery: Delivery, context: StudyContext, number: int, *, is_first: bool) -> None:

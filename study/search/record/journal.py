@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
@@ -60,18 +60,18 @@ class JournalFile(BaseJournalBackend):
             self._lock.release()
 
 
-def _end_of_whole_lines(file: Any) -> int:
+def _end_of_whole_lines(file: BinaryIO) -> int:
     """The byte after the last line that is whole."""
-    end: int = file.seek(0, os.SEEK_END)
+    end = file.seek(0, os.SEEK_END)
     if end == 0 or _bytes_at(file, end - 1, 1) == b"\n":
         return end
     file.seek(0)
-    return int(file.read(end).rfind(b"\n") + 1)
+    return file.read(end).rfind(b"\n") + 1
 
 
-def _bytes_at(file: Any, offset: int, num: int) -> bytes:
+def _bytes_at(file: BinaryIO, offset: int, num: int) -> bytes:
     file.seek(offset)
-    return bytes(file.read(num))
+    return file.read(num)
 
 
 def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

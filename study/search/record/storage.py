@@ -85,7 +85,8 @@ def _journal(file: JournalFile) -> BaseStorage:
 def _database(url: str) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     check_answers(url)
-    return _raising_study_errors(optuna.storages.get_storage, url)(absolute(url))
+    storage: BaseStorage = _raising_study_errors(optuna.storages.get_storage, url)(absolute(url))
+    return storage
 
 
 def _raising_study_errors(call: Callable[..., Any], url: str | None) -> Callable[..., Any]:

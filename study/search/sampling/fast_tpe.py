@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import TPESampler
 from optuna.samplers._tpe.sampler import _split_trials, default_gamma, default_gamma_multiobjective
@@ -33,12 +34,12 @@ class QuickTPESampler(TPESampler):
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """As Optuna does; of trials with the same dimensions the first says all."""
-        return super().infer_relative_search_space(_OneOfEachKind(study), trial)
+        return super().infer_relative_search_space(_OneOfEachKind(study), trial)  # type: ignore[arg-type]  # stands in for a study
 
     def _sample(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         good, others = self._split = self._split or self._split_past(study, trial)
-        of_good = self._build_parzen_estimator(study, search_space, good, handle_below=True)
-        of_others = self._build_parzen_estimator(study, search_space, others, handle_below=False)
+        of_good = self._build_parzen_estimator(study, search_space, good, handle_below=True)  # type: ignore[arg-type]  # as below
+        of_others = self._build_parzen_estimator(study, search_space, others, handle_below=False)  # type: ignore[arg-type]
         samples = of_good.sample(self._rng.rng, self._n_ei_candidates)
         drawn = self._compare(samples, self._compute_acquisition_func(samples, of_good, of_others))
         return {name: distribution.to_external_repr(drawn[name]) for name, distribution in search_space.items()}
@@ -50,16 +51,16 @@ class QuickTPESampler(TPESampler):
         good, others = _split_trials(study, seen, gamma(num_ended))
         return [self._get_params(one, study) for one in good], [self._get_params(one, study) for one in others]
 
-    def _get_internal_repr(
+    def _get_internal_repr(  # type: ignore[override]  # the trials are what `_split_past` made of them
         self, trials: Sequence[Mapping[str, Any]], search_space: dict[str, BaseDistribution], study: Study
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, NDArray[Any]]:
         """Columns of numbers; the trials are the parameters alone."""
         names = search_space.keys()
         rows = [params for params in trials if names <= params.keys()]
         return {name: _column([params[name] for params in rows], distribution) for name, distribution in search_space.items()}
 
 
-def _column(values: list[Any], distribution: BaseDistribution) -> np.ndarray:
+def _column(values: list[Any], distribution: BaseDistribution) -> NDArray[Any]:
     if not isinstance(distribution, CategoricalDistribution):
         return np.asarray(values, dtype=float)
     indices = {option: distribution.to_internal_repr(option) for option in set(values)}

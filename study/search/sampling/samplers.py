@@ -120,7 +120,8 @@ def _suggest(trial: BaseTrial, key: str, dimension: Dimension) -> Value:
         case Int():
             return trial.suggest_int(key, dimension.low, dimension.high, log=dimension.log)
         case Choice():
-            return trial.suggest_categorical(key, dimension.options)
+            chosen: Value = trial.suggest_categorical(key, dimension.options)  # type: ignore[assignment]  # None is no option
+            return chosen
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:

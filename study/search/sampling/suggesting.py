@@ -41,8 +41,10 @@ def draw(
 
 
 def held(space: SearchSpace, values: Mapping[str, Value]) -> SearchSpace:
-    """The space with dimensions held at a value, each of its own kind, so that samplers still know them; those that cannot have it
-    stay as they are."""
+    """The space with dimensions held at a value. Each stays of its kind, so that samplers still know it.
+
+    A dimension that cannot have its value stays as it is.
+    """
     return dataclasses.replace(space, dimensions=tuple(_held(dimension, values) for dimension in space.dimensions)) if values else space
 
 
