@@ -1,1 +1,3 @@
-"""Composition: a study file in; trials run by Ray Tune, recorded by MLflow; the best configuration registered."""
+"""Composition: a study file in; trials run by Ray Tune, recorded by MLflow; the best configuration
+registered.
+"""

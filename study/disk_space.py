@@ -1,4 +1,6 @@
-"""Room on the disk for what a study writes: looked for before it begins, and told where it comes to its end on the way."""
+"""Space on the disk for what a study writes: checked before it begins, and named where it ends while the
+study runs.
+"""
 
 import errno
 import shutil
@@ -9,19 +11,19 @@ from study.errors import StudyError
 from study.home import Home
 
 MIN_FREE_BYTES = 200_000_000
-"""Below it nothing begins: the weights and checkpoints of a few small trials."""
+"""Free space that a study needs to begin: the weights and checkpoints of a few small trials."""
 
 
 def check_disk_space(home: Home, min_free_bytes: int = MIN_FREE_BYTES) -> None:
     """Raises StudyError if the home cannot be written, or is nearly full; leaves nothing there."""
-    probe = home.folder / f".probe-{token_hex(4)}"
+    trial_file = home.folder / f".write-test-{token_hex(4)}"
     try:
         home.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(home.folder).free
         if free >= min_free_bytes:
-            _write(probe)
+            _write_and_delete(trial_file)
     except OSError as error:
-        raise StudyError(f"STUDY_HOME={home.folder} cannot be written ({error}); make room there, or name another folder") from None
+        raise StudyError(f"STUDY_HOME={home.folder} cannot be written ({error}); free some space there, or name another folder") from None
     if free < min_free_bytes:
         raise StudyError(
             f"STUDY_HOME={home.folder} has {free / 1e6:,.0f} MB left, a study needs {min_free_bytes / 1e6:,.0f} MB; "
@@ -34,8 +36,8 @@ def is_disk_full(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _write(probe: Path) -> None:
+def _write_and_delete(file: Path) -> None:
     try:
-        probe.write_bytes(b"x" * 4096)
+        file.write_bytes(b"x" * 4096)
     finally:
-        probe.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)

@@ -1,4 +1,6 @@
-"""What a study ran on and with: packages, machine, and how the code in the current folder differs from its commit."""
+"""What a study ran on and with: packages, machine, and how the code in the current folder differs from its
+commit.
+"""
 
 import os
 import platform
@@ -16,7 +18,9 @@ PRIVATE = ("*.env*", "*.pem", "*.key", "*.p12", "*secret*", "*credential*", "*pa
 
 
 def environment() -> dict[str, Any]:
-    """Python, system, machine and the versions of all installed packages, as plain values. No environment variables."""
+    """Python, system, machine and the versions of all installed packages, as plain values. No environment
+    variables.
+    """
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
@@ -32,7 +36,7 @@ def environment() -> dict[str, Any]:
 def local_changes() -> str | None:
     """The diff of the files that git tracks against the commit, at most 1 MB of it; None where there is none.
 
-    Untracked files are not in it, nor files whose names tell of keys and passwords.
+    Untracked files are not in it, nor files whose names suggest keys and passwords.
     """
     changes = git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", ":(top)", *(f":(top,exclude,icase){name}" for name in PRIVATE))
     if not changes:
@@ -44,7 +48,7 @@ def local_changes() -> str | None:
 
 
 def _processor() -> str:
-    """Its model, which `platform` does not tell on Linux."""
+    """Its model, which `platform` does not know on Linux."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def environment_variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Inside, the variables have these values; afterwards each is as it was, or absent. The whole process sees them."""
+    """Inside, the variables have these values; afterwards each is as it was, or absent. The whole process
+    sees them.
+    """
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

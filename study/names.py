@@ -10,7 +10,9 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 STUDY = "study.name"
 TRIAL = "study.trial"
 CONFIRMS = "study.confirms"
-"""On the run of a training that confirms a configuration, in place of the trial: the number of the trial that has it."""
+"""On the run of a training that confirms a configuration, in place of the trial: the number of the trial that
+has it.
+"""
 FURTHER_SEED = "study.further_seed"
 """Beside it: which of the further seeds, from 1."""
 KIND = "study.kind"
@@ -30,15 +32,16 @@ THREADS = "study.threads"
 PROMOTION = "study.promotion"
 """On a version of a model: the rules under which it may be promoted, as JSON."""
 LINEAGE = "study.lineage"
-"""On a version of a model: the trials that its weights went through, where they are several."""
+"""On a version of a model: the trials that its weights went through, if there are several."""
 TEST_ACCURACY = "test.accuracy"
 """On a version of a model: its accuracy on the test split, with four digits."""
 TEST_ACCURACY_INTERVAL = "test.accuracy_interval"
 """Beside it: the 95 % interval, such as `0.9444 to 0.9722`."""
 TRIAL_IDENTITY = (TRIAL, CONFIRMS, FURTHER_SEED)
-"""Tags by which one study's runs of trials are told apart."""
+"""Tags by which one study's runs of trials differ."""
 ALIASES = CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
-"""Aliases of a dataset's model: the promoted version, the newest that has not been, and the champion before."""
+"""Aliases of a dataset's model: the promoted version, the newest that has not been, and the champion before.
+"""
 STATE = "study.state"
 REASON = "study.reason"
 PRUNED_AT = "study.pruned_at_epoch"
@@ -100,39 +103,41 @@ def evidence_name(key: str, part: int) -> str:
 
 
 def trial_name(number: int) -> str:
-    """How a trial is called everywhere: trial-0007."""
+    """A trial's name everywhere: trial-0007."""
     return f"trial-{number:04d}"
 
 
 def confirmation_name(trial: int, seed: int) -> str:
-    """How a further training of a trial's configuration is called: trial-0007-seed-1."""
+    """The name of a further training of a trial's configuration: trial-0007-seed-1."""
     return f"{trial_name(trial)}-seed-{seed}"
 
 
 def candidate_name(trial: int, seeds: Sequence[int]) -> str:
-    """What a candidate is made of: trial-0007, trial-0007-seed-1, trial-0007-seeds-1-2-3."""
+    """A candidate's name, which says what it consists of: trial-0007, trial-0007-seed-1,
+    trial-0007-seeds-1-2-3.
+    """
     if len(seeds) < 2:
         return confirmation_name(trial, seeds[0]) if seeds else trial_name(trial)
     return f"{trial_name(trial)}-seeds-{'-'.join(map(str, seeds))}"
 
 
 def trial_tags(number: int) -> dict[str, str]:
-    """By what the run of a trial is found among its study's runs."""
+    """The tags that identify a trial's run among its study's runs."""
     return {TRIAL: str(number)}
 
 
 def continuing_tags(trial: int, epoch: int) -> dict[str, str]:
-    """Say which trial a run goes on from, and after which epoch."""
+    """The tags that say which trial a run goes on from, and after which epoch."""
     return {CONTINUES: str(trial), CONTINUES_FROM: str(epoch)}
 
 
 def confirmation_tags(trial: int, seed: int) -> dict[str, str]:
-    """By what the run of a further training is found among its study's runs."""
+    """The tags that identify the run of a further training among its study's runs."""
     return {CONFIRMS: str(trial), FURTHER_SEED: str(seed)}
 
 
 def gpu_share_tags(gpus_per_trial: float, reason: str | None) -> dict[str, str]:
-    """Say on a study's run what each trial gets of the GPUs, and why."""
+    """The tags that say on a study's run what each trial gets of the GPUs, and why."""
     return {"study.gpus_per_trial": f"{gpus_per_trial:g}", **({"study.gpu_share": reason} if reason else {})}
 
 

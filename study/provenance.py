@@ -13,7 +13,9 @@ COMMIT_VARIABLE = "STUDY_COMMIT"
 
 
 def provenance_tags() -> dict[str, str]:
-    """Tags for MLflow: the git commit of the current folder (with `+changes` if files differ from it), versions of packages, the user."""
+    """Tags for MLflow: the git commit of the current folder (with `+changes` if files differ from it),
+    versions of packages, the user.
+    """
     tags = {names.version_tag(package): found for package in PACKAGES if (found := _version(package))}
     tags |= {names.USER: current_user(), names.SOURCE: "study"}
     if known := commit():
@@ -22,7 +24,9 @@ def provenance_tags() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The git commit of the current folder, or the one that a job came from, with `+changes` if files differ from it."""
+    """The git commit of the current folder, or the one that a job came from, with `+changes` if files differ
+    from it.
+    """
     found = git("rev-parse", "HEAD")
     if not found:
         return os.environ.get(COMMIT_VARIABLE)

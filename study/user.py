@@ -1,4 +1,4 @@
-"""Who asks: the person at this machine, or the one who submitted from another."""
+"""The user: the person at this machine, or the one who submitted from another."""
 
 import getpass
 import os

@@ -1,4 +1,6 @@
-"""YAML that people write: read safely, without anchors, with numbers as a person means them; written so that it reads back."""
+"""YAML that people write: read safely, without anchors, with numbers as a person means them; written so that
+it reads back.
+"""
 
 import re
 from pathlib import Path
@@ -14,7 +16,8 @@ MAX_BYTES = 1_000_000
 def read_yaml(file: Path) -> Any:
     """The plain values in a YAML file of at most 1 MB.
 
-    Raises SpecError for a file that is not there or not YAML, and for anchors, which let a few lines unfold into gigabytes.
+    Raises SpecError for a file that is not there or not YAML, and for anchors, which let a few lines unfold
+    into gigabytes.
     """
     try:
         content = file.read_bytes()
@@ -65,7 +68,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, str):
                 raise yaml.MarkedYAMLError(problem=f"keys are words, got {key!r}", problem_mark=node.value[i][0].start_mark)
             if key in keys[:i]:
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=node.value[i][0].start_mark)
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} occurs twice", problem_mark=node.value[i][0].start_mark)
         return super().construct_mapping(node, deep=deep)
 
 

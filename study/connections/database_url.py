@@ -18,25 +18,29 @@ _IN_QUERY = re.compile(r"([?&]\w*password=)[^&]*")
 
 
 def check_form(url: str) -> None:
-    """Raises SpecError unless `url` names a database that outlives the process. Messages never hold a password."""
+    """Raises SpecError unless `url` names a database that outlives the process. Messages never hold a
+    password.
+    """
     kind = _kind(url)
     if kind not in ("sqlite", *_SERVERS):
-        raise SpecError(f"search_storage takes a database URL, sqlite:///FILE, postgresql://… or mysql://…; got {hidden(url)!r}")
+        raise SpecError(f"search_storage takes a database URL, sqlite:///FILE, postgresql://… or mysql://…; got {masked(url)!r}")
     if kind == "sqlite" and (not urlsplit(url).path.strip("/") or ":memory:" in url):
-        raise SpecError(f"search_storage {hidden(url)!r} names no file, so nothing would outlive the process; write sqlite:///FILE")
+        raise SpecError(f"search_storage {masked(url)!r} names no file, so nothing would outlive the process; write sqlite:///FILE")
 
 
 def check_answers(url: str) -> None:
-    """Raises StudyError, in at most some seconds and without changing anything, if no study can be kept at `url`."""
+    """Raises StudyError, in at most some seconds and without changing anything, if no study can be kept at
+    `url`.
+    """
     kind = _kind(url)
     if kind == "sqlite":
         folder = Path(urlsplit(absolute(url)).path[1:]).parent
         if not folder.is_dir():
-            raise StudyError(f"search_storage {hidden(url)!r} cannot be made: {folder} is not a folder; make it, or name another file")
+            raise StudyError(f"search_storage {masked(url)!r} cannot be made: {folder} is not a folder; make it, or name another file")
         return
     way_out = install_driver(url)
     if way_out is not None:
-        raise StudyError(f"search_storage {hidden(url)!r} needs {way_out}")
+        raise StudyError(f"search_storage {masked(url)!r} needs {way_out}")
     parts, port = urlsplit(url), _SERVERS[kind][0]
     try:
         socket.create_connection((parts.hostname or "localhost", parts.port or port), TIMEOUT_SECONDS).close()
@@ -54,10 +58,10 @@ def install_driver(url: str) -> str | None:
 
 def no_answer(url: str, reason: object) -> str:
     """What a person reads when the database is not there."""
-    return f"search_storage {hidden(url)!r} does not answer ({reason}); start it, or correct search_storage"
+    return f"search_storage {masked(url)!r} does not answer ({reason}); start it, or correct search_storage"
 
 
-def hidden(url: str) -> str:
+def masked(url: str) -> str:
     """The URL with stars for its password."""
     return _IN_QUERY.sub(r"\1***", _IN_ADDRESS.sub(r"\1:***@", url))
 

@@ -1,4 +1,4 @@
-"""Connecting to MLflow: asking whether it is there before anything is spent, and preparing its database once."""
+"""Connecting to MLflow: checking that it answers before anything is spent, and preparing its database once."""
 
 import importlib.util
 import logging
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from study.connections.database_url import hidden, install_driver
+from study.connections.database_url import install_driver, masked
 from study.environment_variables import environment_variables
 from study.errors import TrackingError
 from study.home import Home
@@ -29,7 +29,9 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
 
 
 def check_reachable(tracking_uri: str) -> None:
-    """Raises TrackingError, in at most some seconds and without importing MLflow, if nothing can be logged at `tracking_uri`."""
+    """Raises TrackingError, in at most some seconds and without importing MLflow, if nothing can be logged at
+    `tracking_uri`.
+    """
     parts = urlsplit(tracking_uri)
     scheme = parts.scheme.split("+")[0]
     if scheme in ("http", "https"):
@@ -41,7 +43,7 @@ def check_reachable(tracking_uri: str) -> None:
         _check_port(parts.hostname or "localhost", parts.port or _DATABASE_PORTS[scheme])
     elif scheme != "databricks":
         raise TrackingError(
-            f"MLflow at {hidden(tracking_uri)!r} cannot be used: MLFLOW_TRACKING_URI must start with http://, https://, sqlite:///, "
+            f"MLflow at {masked(tracking_uri)!r} cannot be used: MLFLOW_TRACKING_URI must start with http://, https://, sqlite:///, "
             "postgresql:// or mysql:// (MLflow keeps no runs in plain folders any more); unset it to log into STUDY_HOME"
         )
 
@@ -50,7 +52,8 @@ def connect(tracking_uri: str) -> "MlflowClient":
     """An MlflowClient for runs and registered models at `tracking_uri`."""
     from mlflow import MlflowClient
 
-    # It tells of its tables and pages on the terminal, where a person watches trials, and of a locked database with a traceback.
+    # MLflow logs its tables and pages to the terminal, where a person watches trials, and a locked database
+    # with a traceback.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -75,17 +78,20 @@ def tracking_errors(tracking_uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise TrackingError(
-            f"MLflow at {hidden(tracking_uri)} failed: {error.message}; nothing measured is lost: once it works again, study resume goes on"
+            f"MLflow at {masked(tracking_uri)} failed: {error.message}; nothing measured is lost: once it works again, study resume goes on"
         ) from error
 
 
 @contextmanager
 def addressed_to(tracking_uri: str) -> Iterator[None]:
-    """Inside, MLflow's own functions that take no client use this address; afterwards a notebook's own setting is back."""
+    """Inside, MLflow's own functions that take no client use this address; afterwards a notebook's own
+    setting is back.
+    """
     import mlflow
 
     before = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_REGISTRY_URI")
-    # MLflow writes both addresses into the environment, where every later study of this process would read them.
+    # MLflow writes both addresses into the environment, where every later study of this process would read
+    # them.
     with environment_variables({"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_REGISTRY_URI": tracking_uri}):
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
@@ -99,7 +105,8 @@ def addressed_to(tracking_uri: str) -> Iterator[None]:
 def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
     """The id of the dataset's experiment, made if it is new.
 
-    The first call on a fresh database also creates its tables; trials start after it, so that they do not race for that.
+    The first call on a fresh database also creates its tables; trials start after it, so that they do not
+    race for that.
     """
     from mlflow.exceptions import MlflowException
 
@@ -119,7 +126,9 @@ def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
 
 
 def _artifact_location(client: "MlflowClient", home: Home, name: str) -> str | None:
-    """For a database, which keeps no files: below MLFLOW_DEFAULT_ARTIFACT_ROOT, or in STUDY_HOME. A server decides for itself."""
+    """For a database, which keeps no files: below MLFLOW_DEFAULT_ARTIFACT_ROOT, or in STUDY_HOME. A server
+    decides for itself.
+    """
     if client.tracking_uri.startswith(("http", "databricks")):
         return None
     root = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or home.artifacts.as_uri()
@@ -140,10 +149,10 @@ def _check_http(tracking_uri: str) -> None:
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):  # it is there; MLFLOW_TRACKING_USERNAME and _PASSWORD are its client's business
             return
-        raise TrackingError(f"MLflow at {hidden(tracking_uri)} answers {error.code} {error.reason}; is it an MLflow server?") from None
+        raise TrackingError(f"MLflow at {masked(tracking_uri)} answers {error.code} {error.reason}; is it an MLflow server?") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise TrackingError(f"MLflow at {hidden(tracking_uri)} does not answer ({reason}); {_WAY_OUT}") from None
+        raise TrackingError(f"MLflow at {masked(tracking_uri)} does not answer ({reason}); {_WAY_OUT}") from None
 
 
 def _check_sqlite(file: Path) -> None:
@@ -157,7 +166,7 @@ def _check_sqlite(file: Path) -> None:
 def _check_driver(tracking_uri: str) -> None:
     way_out = install_driver(tracking_uri)
     if way_out is not None:
-        raise TrackingError(f"MLflow at {hidden(tracking_uri)} needs {way_out}")
+        raise TrackingError(f"MLflow at {masked(tracking_uri)} needs {way_out}")
 
 
 def _check_port(host: str, port: int) -> None:

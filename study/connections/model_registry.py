@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from study.connections.database_url import hidden
+from study.connections.database_url import masked
 from study.connections.mlflow_client import check_reachable, connect
 from study.errors import TrackingError, UnknownModelError
 from study.home import Home
@@ -30,7 +30,7 @@ def registry_of(home: Home) -> Iterator["MlflowClient"]:
     try:
         yield connect(uri)
     except MlflowException as error:
-        raise TrackingError(f"MLflow at {hidden(uri)} failed: {error.message}") from error
+        raise TrackingError(f"MLflow at {masked(uri)} failed: {error.message}") from error
 
 
 def has_database(home: Home) -> bool:

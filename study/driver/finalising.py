@@ -5,7 +5,7 @@ from study.connections.mlflow_client import tracking_errors
 from study.driver.progress import Progress
 from study.evaluation.candidate_models import CandidateModel, confirmed_candidates, found_candidates
 from study.evaluation.confirmation import Confirmation
-from study.evaluation.final_result import Candidate, Confirmed, Final
+from study.evaluation.final_result import Candidate, Confirmed, FinalResult
 from study.evaluation.selection import compare_repeated
 from study.evaluation.test_split import Measurement, is_measured, measure_once
 from study.planning.plan import Plan
@@ -17,7 +17,7 @@ from study.tracking.study_run import StudyRun
 from trainables.datasets.dataset import Dataset
 
 
-def finalise(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: StudyRun, progress: Progress) -> Final:
+def finalise(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: StudyRun, progress: Progress) -> FinalResult:
     """Chooses a configuration, measures its candidates on the test split, registers them, and writes the result.
 
     The choice is among the configurations that were confirmed; where none was, it is the search's winner.
@@ -29,7 +29,7 @@ def finalise(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: Study
     progress.say(f"registering {what}" if is_measured(plan, models) else f"measuring {what} on the sealed test split and registering")
     measured = measure_once(plan, models)
     candidates = tuple(_registered(plan, run, one, measurement) for one, measurement in zip(models, measured, strict=True))
-    final = Final(candidates=candidates, confirmed=rows)
+    final = FinalResult(candidates=candidates, confirmed=rows)
     log_final(run.client, run.run_id, final)
     final.write(plan.folder)
     return final

@@ -59,7 +59,7 @@ def reproduce(patterns: Iterable[str], scale: Scale, *, home: Home | None = None
                 not_run[recipe.name] = str(error)
     reproductions = Reproductions(done=tuple(done), not_run=not_run)
     if len(recipes) > 1:
-        from study.tracking.reproduction_table import log_table
+        from study.tracking.reproduction_run import log_table
 
         log_table(home, reproductions)
     return reproductions

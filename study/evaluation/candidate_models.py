@@ -23,7 +23,9 @@ class CandidateModel:
     trial: int
     """Whose configuration it has."""
     seeds: tuple[int, ...]
-    """Which of the configuration's further trainings it is made of; empty for the training of the search itself."""
+    """Which of the configuration's further trainings it is made of; empty for the training of the search
+    itself.
+    """
     run_id: str | None
     """The MLflow run that trained it; None where several did, or where it is not known."""
     value: float | None
@@ -59,9 +61,11 @@ def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:
 
 
 def confirmed_candidates(plan: Plan, confirmation: Confirmation, number: int) -> tuple[CandidateModel, ...]:
-    """Of a confirmed configuration: the further seed that is best by validation, and, of two or more, the ensemble of all.
+    """Of a confirmed configuration: the further seed that is best by validation, and, of two or more, the
+    ensemble of all.
 
-    The search's own training is in neither: its value was selected for being high, and the mean that was confirmed leaves it out.
+    The search's own training is in neither: its value was selected for being high, and the mean that was
+    confirmed leaves it out.
     """
     trainings = {seed: training for seed, training in confirmation.trainings(number).items() if is_result(training)}
     classifiers = {seed: confirmed_classifier(plan, confirmation, training) for seed, training in trainings.items()}

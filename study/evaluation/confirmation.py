@@ -1,4 +1,6 @@
-"""The record of a study's confirmation: further trainings of its best configurations, apart from the search that found them."""
+"""The record of a study's confirmation: further trainings of its best configurations, apart from the search
+that found them.
+"""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,13 +16,17 @@ from study.search.sampling.enumeration import identity
 from study.study_file.objective import Objective
 
 FOLDER = "confirmation"
-"""Inside the study's folder: a record, checkpoints and weights of its own, so that the search knows nothing of these trainings."""
+"""Inside the study's folder: a record, checkpoints and weights of its own, so that the search knows nothing
+of these trainings.
+"""
 _TRAININGS = "trainings"
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What is trained again. Its record numbers the trainings in the order in which they were wanted; they are never taken out."""
+    """Trainings of a study's best configurations with further seeds. Its record numbers the trainings in the
+    order in which they were wanted; they are never taken out.
+    """
 
     folder: Path
     record: StudyRecord
@@ -39,17 +45,21 @@ class Confirmation:
 
     @classmethod
     def read(cls, study_folder: Path) -> "Confirmation | None":
-        """The confirmation of the study in `study_folder`; None where it has come to none."""
+        """The confirmation of the study in `study_folder`; None where none has begun."""
         folder = study_folder / FOLDER
         return cls(folder, StudyRecord.open(folder)) if folder.exists() else None
 
     @property
     def wanted(self) -> tuple[tuple[int, int], ...]:
-        """Of each training, by its number: which trial's configuration it trains again, and which further seed, from 1."""
+        """Of each training, by its number: which trial's configuration it trains again, and which further
+        seed, from 1.
+        """
         return tuple((one["confirms"], one["seed"]) for one in self.record.facts[_TRAININGS])
 
     def want(self, search: StudyRecord, trials: Sequence[Trial], num_seeds: int, space: SearchSpace) -> None:
-        """Adds the trainings that these configurations lack. What is wanted is noted first, so that a driver may die in between."""
+        """Adds the trainings that these configurations lack. What is wanted is noted first, so that a driver
+        may die in between.
+        """
         wanted = list(self.wanted)
         seeds = range(1, num_seeds + 1)
         wanted += [(trial.number, seed) for trial in trials for seed in seeds if (trial.number, seed) not in wanted]
@@ -58,7 +68,7 @@ class Confirmation:
             self.record.enqueue(space, search.trial(number).point, names.confirmation_name(number, seed))
 
     def trainings(self, number: int) -> Mapping[int, Trial]:
-        """What has become of the further trainings of a trial's configuration, by seed."""
+        """The further trainings of a trial's configuration, by seed."""
         trials = self.record.trials
         return {seed: trial for (confirmed, seed), trial in zip(self.wanted, trials, strict=False) if confirmed == number}
 
@@ -67,18 +77,20 @@ class Confirmation:
         return [Repeated(trial=trial, trainings=self.trainings(trial.number)) for trial in trials]
 
     def name(self, number: int) -> str:
-        """What a training is called."""
+        """A training's name."""
         return names.confirmation_name(*self.wanted[number])
 
     def run_tags(self, number: int) -> dict[str, str]:
-        """By what a training's run is found in MLflow."""
+        """The tags that identify a training's run in MLflow."""
         return names.confirmation_tags(*self.wanted[number])
 
 
 def configurations_to_confirm(record: StudyRecord, num: int) -> tuple[Trial, ...]:
-    """The best configurations of a search, each once: of its complete trials, or where none is complete of those stopped early.
+    """The best configurations of a search, each once: of its complete trials, or where none is complete of
+    those stopped early.
 
-    None that misses a constraint. With several objectives they are the best by the first, as the registered model is.
+    None that misses a constraint. With several objectives they are the best by the first, as the registered
+    model is.
     """
     feasible = [trial for trial in record.leaderboard() if trial.is_feasible]
     ended = [trial for trial in feasible if trial.state == "complete"] or [trial for trial in feasible if trial.state == "pruned"]

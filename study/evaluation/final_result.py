@@ -1,4 +1,6 @@
-"""What a study came to: what was confirmed, how its candidates did on the test split, and their versions; kept in its folder."""
+"""The final result of a study: confirmed configurations, candidates on the test split, and their versions;
+kept in its folder.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -22,7 +24,9 @@ class Candidate:
     trial: int
     """Whose configuration it has."""
     seeds: tuple[int, ...]
-    """Which of the configuration's further trainings it is made of, from 1; empty for the training of the search itself."""
+    """Which of the configuration's further trainings it is made of, from 1; empty for the training of the
+    search itself.
+    """
     test: TestResult
     model: str
     version: int
@@ -34,29 +38,31 @@ class Confirmed:
 
     trial: int
     search_value: float
-    """The objective that the search saw. It was selected for being high, so it is more than the configuration is worth."""
+    """The objective that the search saw. It was selected for being high, so it is more than the configuration
+    is worth.
+    """
     values: tuple[float | None, ...]
-    """The objective by further seed; None where that training came to no result."""
+    """The objective by further seed; None where that training has no result."""
     mean: float | None
-    """Over the further seeds alone; None where none came to a result."""
+    """Over the further seeds alone; None where no training has a result."""
     half_width: float | None
-    """Of the 95 % interval of the mean; None where too few came to a result to know their spread."""
+    """Of the 95 % interval of the mean; None where too few trainings have a result to know their spread."""
     parameters_million: float | None
     latency_ms: float | None
     """Where the study measures it."""
     verdict: str
-    """What was made of it, in words."""
+    """Why it was chosen or not, in words."""
     is_chosen: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Final:
-    """What a study came to."""
+class FinalResult:
+    """The final result of a study."""
 
     candidates: tuple[Candidate, ...]
     """The single network first."""
     confirmed: tuple[Confirmed, ...]
-    """The best mean first; empty where the study file asks for no confirmation."""
+    """The best mean first; empty where the study file has no `confirm`."""
 
     @property
     def trial(self) -> int:
@@ -83,8 +89,8 @@ class Final:
         write_whole(folder / RESULT_FILE, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
-    def read(cls, folder: Path) -> "Final | None":
-        """The result in a study's folder; None where the study has not come to one."""
+    def read(cls, folder: Path) -> "FinalResult | None":
+        """The result in a study's folder; None where the study has not ended."""
         file = folder / RESULT_FILE
         if not file.exists():
             return None

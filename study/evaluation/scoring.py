@@ -24,7 +24,7 @@ def test_result(
     calibration: Calibration,
     num_openings: int,
 ) -> TestResult:
-    """All that is told of a candidate: metrics with intervals on all and on clean images, and every class."""
+    """The test result of a candidate: metrics with intervals on all and on clean images, and every class."""
     num_clean = int(is_clean_N.sum())
     has_both = 0 < num_clean < len(labels_N)
     return TestResult(
@@ -46,11 +46,13 @@ def calibration_of(
     *,
     temperature: float,
 ) -> Calibration:
-    """How well probabilities on the test split can be believed, with and without a temperature fitted to the validation split alone.
+    """The calibration of probabilities on the test split, with and without a temperature fitted to the
+    validation split alone.
 
     `validation_NK` are the same candidate's on the validation split, and both were made with `temperature`, 1 for none.
     """
-    # What a softmax at temperature T made is p^(1/T), normalised: T times its logarithm are the logits but for a constant.
+    # What a softmax at temperature T made is p^(1/T), normalised: T times its logarithm are the logits but
+    # for a constant.
     logits_NK, validation_logits_NK = (_logarithm(made_NK) * temperature for made_NK in (probabilities_NK, validation_NK))
     fitted = fitted_temperature(validation_logits_NK, torch.tensor(validation_labels_N))
     return Calibration(

@@ -1,4 +1,6 @@
-"""Choosing among configurations that were trained again: by the mean over seeds, and within its noise by the cost."""
+"""Choosing among configurations that were trained again: by the mean over seeds, and within its noise by the
+cost.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ class Repeated:
 
     trial: Trial
     trainings: Mapping[int, Trial]
-    """By further seed; those that came to no result, too."""
+    """By further seed; those without a result, too."""
 
     @property
     def values(self) -> list[float]:
@@ -29,7 +31,7 @@ class Repeated:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every training came to a result."""
+        """Whether every training has a result."""
         return len(self.values) == len(self.trainings)
 
 
@@ -64,24 +66,25 @@ class Noise:
 
 
 def compare_repeated(repeated: Sequence[Repeated], objective: Objective) -> tuple[Confirmed, ...]:
-    """The configurations by the mean over their further seeds, the best first, and what was made of each.
+    """The configurations by the mean over their further seeds, the best first, and why each was chosen or
+    not.
 
     The one-standard-error rule (Breiman et al. 1984, section 3.4.3), for a difference: `m` is within noise of the best mean `b` if
     `|b - m| <= s sqrt(1/n_b + 1/n_m)`, with `s` the standard deviation over seeds, pooled over the configurations, as the few values of
     one say little of it. Of those within noise the best mean is chosen among the cheapest: those of fewest parameters, or of least
-    latency where the study measures it, and what costs up to 5 % more. Where a seed came to no result, the configuration comes after
-    all others; where none did, none is chosen.
+    latency where the study measures it, and what costs up to 5 % more. Where a seed has no result, the configuration comes after
+    all others; where none has one, none is chosen.
     """
     with_values = [one for one in repeated if one.values]
     if not with_values:
-        return tuple(_row(one, None, "no further seed came to a result", is_chosen=False) for one in repeated)
+        return tuple(_row(one, None, "no further seed has a result", is_chosen=False) for one in repeated)
     noise = Noise.of([one.values for one in with_values])
     ranked = sorted(with_values, key=lambda one: (not one.is_whole, -objective.merit(fmean(one.values)), one.trial.number))
     best = ranked[0]
     near = [one for one in ranked if one.is_whole == best.is_whole and _is_near(one, best, noise)]
     chosen = _cheapest(near)
     rows = [_row(one, noise, _verdict(one, best, chosen, near), is_chosen=one is chosen) for one in ranked]
-    return (*rows, *(_row(one, noise, "no further seed came to a result", is_chosen=False) for one in repeated if not one.values))
+    return (*rows, *(_row(one, noise, "no further seed has a result", is_chosen=False) for one in repeated if not one.values))
 
 
 def is_result(training: Trial) -> bool:
@@ -116,8 +119,8 @@ def _measured(one: Repeated, name: str) -> float | None:
 def _verdict(one: Repeated, best: Repeated, chosen: Repeated, near: Sequence[Repeated]) -> str:
     if not one.is_whole:
         lacking = len(one.trainings) - len(one.values)
-        told = f"{lacking} of {len(one.trainings)} seeds came to no result"
-        return f"{told}: chosen" if one is chosen else told
+        verdict = f"{lacking} of {len(one.trainings)} seeds have no result"
+        return f"{verdict}: chosen" if one is chosen else verdict
     if one is best:
         return "best mean: chosen" if one is chosen else "best mean"
     if one is chosen:

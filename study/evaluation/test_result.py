@@ -32,7 +32,9 @@ class CalibrationScores:
     """How far probabilities can be taken at their word; of each, less is better."""
 
     ece: float
-    """Expected calibration error of the most probable class, in [0, 1] (15 bins of equal width, arXiv:1706.04599)."""
+    """Expected calibration error of the most probable class, in [0, 1] (15 bins of equal width,
+    arXiv:1706.04599).
+    """
     log_loss: float
     brier: float
     """Sum over classes of the squared error of the probability, mean over images, in [0, 2]."""
@@ -47,7 +49,9 @@ class Calibration:
     before: CalibrationScores
     after: CalibrationScores
     is_registered: bool
-    """Whether the registered version applies the temperature: where its recipe asks for it (`calibration: temperature`)."""
+    """Whether the registered version applies the temperature: where its recipe says `calibration:
+    temperature`.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

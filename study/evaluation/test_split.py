@@ -1,4 +1,6 @@
-"""Measuring candidates on the sealed test split, once: what was measured is kept, and read by whoever comes after an interruption."""
+"""Measuring candidates on the sealed test split, once: what was measured is kept, and read by whoever comes
+after an interruption.
+"""
 
 import json
 from collections.abc import Sequence
@@ -37,7 +39,9 @@ def is_measured(plan: Plan, made: Sequence[CandidateModel]) -> bool:
 
 
 def measure_once(plan: Plan, made: Sequence[CandidateModel]) -> tuple[Measurement, ...]:
-    """What the test split says of the candidates; it is opened, for all of them at once, only if it was not for the same ones before."""
+    """What the test split says of the candidates; it is opened once for all of them, and never again for the
+    same ones.
+    """
     folder = _folder(plan, made)
     if not folder.exists():
         _write(folder, _measure(plan, made))

@@ -1,4 +1,4 @@
-"""A trial's trained classifier: its kept weights, as its recipe asks them."""
+"""A trial's trained classifier: its kept weights under its recipe."""
 
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from trainables.recipe.tree import Recipe
 
 
 def trained_classifier(plan: Plan, trial: Trial) -> Classifier:
-    """The classifier of a trial's best epoch; where its recipe asks for it, with a temperature fitted to the validation split."""
+    """The classifier of a trial's best epoch; with a temperature where its recipe wants one, fitted to the
+    validation split.
+    """
     before = () if trial.continues is None else trial.continues.before
     earlier = tuple((stretch.last_epoch, _recipe(plan, stretch.point, trial_seed(plan.spec.seed, stretch.trial))) for stretch in before)
     recipe = _recipe(plan, trial.point, trial_seed(plan.spec.seed, trial.number))

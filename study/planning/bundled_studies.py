@@ -1,4 +1,4 @@
-"""Ready studies: study files that come with the search spaces, run by name."""
+"""Bundled studies: study files that come with the search spaces, run by name."""
 
 from pathlib import Path
 
@@ -13,9 +13,11 @@ def bundled_studies() -> dict[str, Path]:
     return {file.stem: file for file in sorted(_FOLDER.glob("*.yaml"))}
 
 
-def study_file(wanted: Path) -> Path:
-    """The study file at a path, or the ready study of that name. Raises SpecError for a bare name that is neither."""
+def find_study_file(wanted: Path) -> Path:
+    """The study file at a path, or the bundled study of that name. Raises SpecError for a bare name that is
+    neither.
+    """
     known = bundled_studies()
     if not wanted.exists() and not wanted.suffix and str(wanted) not in known:
-        raise SpecError(f"there is neither a file {str(wanted)!r} nor a ready study of that name; ready: {', '.join(known)}")
+        raise SpecError(f"there is neither a file {str(wanted)!r} nor a bundled study of that name; bundled: {', '.join(known)}")
     return wanted if wanted.exists() else known.get(str(wanted), wanted)

@@ -1,4 +1,6 @@
-"""How similar two datasets are, by what matters to the choice of hyperparameters: classes, images, channels, size, balance."""
+"""How similar two datasets are, by what matters to the choice of hyperparameters: classes, images, channels,
+size, balance.
+"""
 
 import json
 import math
@@ -11,7 +13,7 @@ from trainables.datasets.manifest import Manifest
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetTraits:
-    """What datasets are compared by; it stands in MLflow with every study."""
+    """What datasets are compared by; MLflow keeps it with every study."""
 
     name: str
     digest: str
@@ -23,7 +25,9 @@ class DatasetTraits:
     side_pixels: float
     """Of a square with as many pixels as an image has."""
     balance: float
-    """Entropy of the classes' shares of the training images, divided by that of equal shares: 1 where all classes are equally common."""
+    """Entropy of the classes' shares of the training images, divided by that of equal shares: 1 where all
+    classes are equally common.
+    """
 
     @classmethod
     def of(cls, manifest: Manifest) -> "DatasetTraits":
@@ -49,11 +53,12 @@ class DatasetTraits:
         return json.dumps(asdict(self))
 
     def distance(self, other: "DatasetTraits") -> float:
-        """|log10 of the ratio of classes| + |log10 of the ratio of images| + |log4 of the ratio of sides| + |difference in balance|
-        + 1 where only one of them is gray.
+        """|log10 of the ratio of classes| + |log10 of the ratio of images| + |log4 of the ratio of sides| +
+        |difference in balance| + 1 where only one of them is gray.
 
-        So each of these is 1: ten times as many classes, or images, a side four times as long, one class alone in place of equal
-        shares, colour in place of gray. It is 0 for equal traits, symmetric, and never more by a detour.
+        So each of these is 1: ten times as many classes, or images, a side four times as long, one class
+        alone in place of equal shares, colour in place of gray. It is 0 for equal traits, symmetric, and
+        never more by a detour.
         """
         return (
             abs(math.log10(self.num_classes / other.num_classes))

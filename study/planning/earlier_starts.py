@@ -54,7 +54,7 @@ class EarlierStarts:
     used: tuple[EarlierStart, ...] = ()
     unused: tuple[Unused, ...] = ()
     missing: tuple[str, ...] = ()
-    """Where less was found than wanted: a sentence for each wish."""
+    """Where less was found than wanted: a sentence for each entry of `start_from`."""
 
     def __add__(self, other: "EarlierStarts") -> "EarlierStarts":
         return EarlierStarts(used=self.used + other.used, unused=self.unused + other.unused, missing=self.missing + other.missing)
@@ -64,7 +64,7 @@ class EarlierStarts:
         write_whole(folder / STARTS_FILE, self.to_json())
 
     def to_json(self) -> str:
-        """As it stands in the study's folder, and in MLflow."""
+        """As the study's folder and MLflow keep it."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
@@ -101,7 +101,9 @@ class Fitting:
     epochs: int
 
     def choose(self, trials: Iterable[EarlierTrial], wanted: EarlierBest, taken: Iterable[StartPoint]) -> EarlierStarts:
-        """The first trials that can be tried, as many as are `wanted`, and those passed over; none that is `taken` already."""
+        """The first trials that can be tried, as many as are `wanted`, and those passed over; none that is
+        `taken` already.
+        """
         chosen = EarlierStarts()
         origins = {identity(start.point): start.origin for start in taken}
         for trial in trials:
@@ -138,7 +140,9 @@ class Fitting:
 
 
 def earlier_sentences(found: EarlierStarts) -> tuple[str, ...]:
-    """One sentence for each trial of an earlier study that is tried, or that cannot be, and where there are fewer than wanted."""
+    """One sentence for each trial of an earlier study that is tried, or that cannot be, and where there are
+    fewer than wanted.
+    """
     used = (_used(one) for one in found.used)
     unused = (f"not used: {one.trial}, because {one.reason}" for one in found.unused)
     return (*used, *unused, *found.missing)

@@ -70,10 +70,11 @@ class _Study:
 
 
 def earlier_trials(tracking_uri: str, wanted: EarlierBest, traits: DatasetTraits, objective: Objective) -> Iterator[EarlierTrial]:
-    """Complete trials of earlier studies, those of the dataset most similar to `traits` first, and of one dataset the best first.
+    """Complete trials of earlier studies, those of the dataset most similar to `traits` first, and of one
+    dataset the best first.
 
-    All studies of the MLflow server count, whoever ran them. Raises SpecError for a name that no study or dataset there has,
-    TrackingError.
+    All studies of the MLflow server count, whoever ran them. Raises SpecError for a name that no study or
+    dataset there has, TrackingError.
     """
     client = connect(tracking_uri)
     with tracking_errors(tracking_uri):
@@ -84,7 +85,9 @@ def earlier_trials(tracking_uri: str, wanted: EarlierBest, traits: DatasetTraits
 
 
 def _studies(client: "MlflowClient", wanted: EarlierBest, traits: DatasetTraits) -> list[_Study]:
-    """Those that are wanted, by the similarity of their datasets; the study's own dataset comes before one just like it."""
+    """Those that are wanted, by the similarity of their datasets; the study's own dataset comes before one
+    just like it.
+    """
     known = [study for run in _runs_of_studies(client) if (study := _study(run, traits)) is not None]
     _check_known("study", wanted.studies, [study.name for study in known])
     _check_known("dataset", wanted.of, [study.traits.name for study in known])
@@ -133,7 +136,9 @@ _OF = {"study": "named", "dataset": "of dataset"}
 
 
 def _best_trials(client: "MlflowClient", study: _Study, objective: Objective) -> list[EarlierTrial]:
-    """Its best complete trials by the objective: at their best epoch where the study had the same one, else at their last."""
+    """Its best complete trials by the objective: at their best epoch where the study had the same one, else
+    at their last.
+    """
     is_same = study.objective == objective.metric
     metric = names.best_metric(objective.metric) if is_same else names.validation_metric(objective.metric)
     runs = client.search_runs(

@@ -32,7 +32,7 @@ from trainables.recipe.model import Model
 NUM_CORNERS = 400
 """Extreme configurations of the space that are checked."""
 FLOPS_PER_SECOND_OF_A_CORE = 40e9
-"""fp32 training of small CNNs on one core of an AVX2 server, measured; a rough guess elsewhere."""
+"""fp32 training of small CNNs on one core of an AVX2 server, measured; a rough guess for others."""
 FLOPS_PER_MULTIPLY_ADD_TRAINED = 6
 """A forward and a backward pass."""
 
@@ -86,8 +86,8 @@ class Plan:
 def plan_study(spec: StudySpec, home: Home) -> Plan:
     """Checks the spec against all that it names.
 
-    Raises SpecError, SpaceError, RecipeError, WeightsError, DatasetError or TrackingError; imports neither torch nor
-    ray, and mlflow only where earlier studies are asked for.
+    Raises SpecError, SpaceError, RecipeError, WeightsError, DatasetError or TrackingError; imports neither
+    torch nor ray, and mlflow only where earlier studies are wanted.
     """
     spec, folder = _with_dataset(spec, home)
     space, manifest = study_space(spec), Manifest.read(folder)
@@ -115,7 +115,9 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
 
 
 def _with_dataset(spec: StudySpec, home: Home) -> tuple[StudySpec, Path]:
-    """The spec with its dataset's name, and the folder that holds it; one that is published is fetched into `home`."""
+    """The spec with its dataset's name, and the folder that holds it; one that is published is fetched into
+    `home`.
+    """
     if not is_published(spec.dataset):
         return spec, find_dataset(home.datasets, spec.dataset)
     folder = fetch_dataset(spec.dataset, home.datasets)
@@ -150,7 +152,9 @@ def _load_space(wanted: str) -> SearchSpace:
 
 
 def with_own_space(spec: StudySpec, folder: Path) -> StudySpec:
-    """The spec with a copy of the file of its search space in `folder`: the study goes on with it whatever becomes of the file."""
+    """The spec with a copy of the file of its search space in `folder`: the study goes on with it whatever
+    becomes of the file.
+    """
     if ":" not in spec.search_space:
         return spec
     file, name = spec.search_space.rsplit(":", 1)
@@ -192,16 +196,20 @@ def _check_starts_fit_budget(plan: Plan) -> None:
 def _check_fits_this_machine(plan: Plan) -> None:
     wanted = plan.spec.resources.cpus_per_trial
     if "RAY_ADDRESS" not in os.environ and wanted > num_cores():
-        raise SpecError(f"resources.cpus_per_trial asks for {wanted} of {num_cores()} cores; lower it, or set RAY_ADDRESS to a cluster")
+        raise SpecError(
+            f"resources.cpus_per_trial is {wanted}, and this machine has {num_cores()} cores; lower it, or set RAY_ADDRESS to a cluster"
+        )
     gpus = plan.spec.resources.gpus_per_trial
     if "RAY_ADDRESS" not in os.environ and gpus != "auto" and gpus > num_gpus():
         raise SpecError(
-            f"resources.gpus_per_trial asks for {gpus:g} of {num_gpus()} GPUs on this machine; take auto, or set RAY_ADDRESS to a cluster"
+            f"resources.gpus_per_trial is {gpus:g}, and this machine has {num_gpus()} GPUs; take auto, or set RAY_ADDRESS to a cluster"
         )
 
 
 def _corners(space: SearchSpace) -> list[Point]:
-    """Points made of ends of ranges and of options, a seeded draw of them: together they meet every value many times."""
+    """Points made of ends of ranges and of options, a seeded draw of them: together they meet every value
+    many times.
+    """
     draw = random.Random(0)
     return [space.build_point(lambda dimension: draw.choice(_extremes(dimension))) for _ in range(NUM_CORNERS)]
 
@@ -211,7 +219,9 @@ def _extremes(dimension: Dimension) -> tuple[Value, ...]:
 
 
 def check_name_is_free(plan: Plan) -> None:
-    """Raises SpecError if a study of that name exists, StudyError if the database that shall hold it has one already."""
+    """Raises SpecError if a study of that name exists, StudyError if the database that shall hold it has one
+    already.
+    """
     if plan.folder.exists():
         name = plan.spec.study
         raise SpecError(

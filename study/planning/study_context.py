@@ -42,7 +42,9 @@ class StudyContext:
     gpu_overhead_bytes: int = 0
     """What a trial's process takes of a shared GPU besides its tensors."""
     confirmations: tuple[tuple[int, int], ...] = ()
-    """Of each trial that confirms: the trial whose configuration it trains again, and which further seed, from 1. None in a search."""
+    """Of each trial that confirms: the trial whose configuration it trains again, and which further seed,
+    from 1. None in a search.
+    """
 
     def to_config(self) -> dict[str, Any]:
         """The part of Ray Tune's configuration that is the same for all trials."""

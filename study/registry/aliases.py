@@ -1,4 +1,6 @@
-"""Who is champion, previous champion and candidate: by the log of decisions, which the aliases in MLflow follow."""
+"""Who is champion, previous champion and candidate: by the log of decisions, which the aliases in MLflow
+follow.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,12 +19,12 @@ def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> di
     The candidate is the newest version, unless it was promoted before.
     """
     line, known = champions(decisions), {version.number for version in versions}
-    standing = [number for number in line if number in known]
+    present = [number for number in line if number in known]
     aliases = {}
     if line and line[-1] in known:
         aliases[names.CHAMPION] = line[-1]
-        if len(standing) > 1:
-            aliases[names.PREVIOUS] = standing[-2]
+        if len(present) > 1:
+            aliases[names.PREVIOUS] = present[-2]
     promoted = {decision.version for decision in decisions if decision.kind != "refused"}
     newest = max(known, default=None)
     if newest is not None and newest not in promoted:
@@ -31,7 +33,9 @@ def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> di
 
 
 def mend_aliases(client: "MlflowClient", model: str, decisions: Sequence[Decision], versions: Sequence[Version]) -> bool:
-    """Brings the aliases in line with the log, where a process died between the two or a person moved one; whether any was not."""
+    """Brings the aliases in line with the log, where a process died between the two or a person moved one;
+    whether any was not.
+    """
     wanted = aliases_by(decisions, versions)
     found = {alias: version.number for version in versions for alias in version.aliases if alias in names.ALIASES}
     for alias, number in wanted.items():

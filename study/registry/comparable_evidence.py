@@ -1,4 +1,6 @@
-"""What two versions showed on the same test split: as it was kept with them, or measured anew where that does not compare."""
+"""What two versions showed on the same test split: as it was kept with them, or measured anew where that does
+not compare.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
 def comparable_evidence(
     client: "MlflowClient", home: Home, champion: Version, challenger: Version
 ) -> tuple[tuple[TestEvidence, TestEvidence] | None, str]:
-    """Both versions' evidence on the same images, and a sentence on where it is from; or None, and what stands in the way.
+    """Both versions' evidence on the same images, and a sentence on where it is from; or None, and why there
+    is none.
 
-    Where they were measured on different data, or one was not measured, both are measured on the test split of the dataset as it is now,
-    which is recorded as an opening.
+    Where they were measured on different data, or one was not measured, both are measured on the test split
+    of the dataset as it is now, which is recorded as an opening.
     """
     kept = [_kept(client, home, version) for version in (champion, challenger)]
     before, after = kept

@@ -1,4 +1,6 @@
-"""Challenger against champion on the same images: what changed, how sure that is, and which rules of promotion it breaks."""
+"""Challenger against champion on the same images: what changed, how certain that is, and which rules of
+promotion it breaks.
+"""
 
 from dataclasses import dataclass
 
@@ -9,14 +11,14 @@ from scipy.stats import binomtest
 from study.evaluation.intervals import resampled_metrics
 from study.evaluation.test_evidence import TestEvidence
 from study.study_file.objective import Objective
-from study.study_file.promotion_rules import Promotion
+from study.study_file.promotion_rules import PromotionRules
 from trainables.evaluation import metrics_of
 from trainables.metrics import METRICS, Metrics
 
 # N images, B resamples
 
 MAX_FAULTS_OF_CLASSES = 3
-"""The gravest are told one by one."""
+"""The gravest are listed one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,24 +49,28 @@ class Comparison:
     gain: float
     """Of the metric, above 0 where the challenger is better, also for one that is minimised."""
     gain_low: float
-    """The paired bootstrap's bound: with the confidence that the rules ask for, the gain is at least this."""
+    """The paired bootstrap's bound: with the confidence of the rules, the gain is at least this."""
     share_of_resamples: float
     """In which the gain exceeds the rules' minimum."""
     num_only_champion: int
     """Images that the champion alone gets right."""
     num_only_challenger: int
     p_value: float
-    """McNemar's exact test (1947), two-sided: how likely so uneven a pair of numbers is where neither model is better."""
+    """McNemar's exact test (1947), two-sided: how likely so uneven a pair of numbers is where neither model
+    is better.
+    """
     classes: tuple[ClassChange, ...]
     latencies_ms: tuple[float, float]
     """Champion and challenger, each on the machine that measured it."""
-    rules: Promotion
+    rules: PromotionRules
     faults: tuple[str, ...]
     """The rules that the challenger breaks, one sentence each."""
 
 
-def compare_evidence(champion: TestEvidence, challenger: TestEvidence, metric: str, rules: Promotion) -> Comparison:
-    """Compares two models on the same images in the same order, which the caller has made sure of. All follows from the arguments."""
+def compare_evidence(champion: TestEvidence, challenger: TestEvidence, metric: str, rules: PromotionRules) -> Comparison:
+    """Compares two models on the same images in the same order, which the caller has made sure of. All
+    follows from the arguments.
+    """
     assert champion.dataset_digest == challenger.dataset_digest
     assert np.array_equal(champion.labels_N, challenger.labels_N)
     labels_N, pair = champion.labels_N, (champion, challenger)
@@ -99,7 +105,9 @@ def compare_evidence(champion: TestEvidence, challenger: TestEvidence, metric: s
 def _gains(
     champion: TestEvidence, challenger: TestEvidence, metric: str, before: Metrics, after: Metrics
 ) -> tuple[float, NDArray[np.float64]]:
-    """Of the metric, and of each resample, (B,): moved, as intervals are, by what their mean lies beside the gain."""
+    """Of the metric, and of each resample, (B,): moved, as intervals are, by what their mean lies beside the
+    gain.
+    """
     merit = Objective(metric=metric).merit
     gain = merit(getattr(after, metric) - getattr(before, metric))
     old_B, new_B = (resampled_metrics(one.probabilities_NK, one.labels_N)[metric] for one in (champion, challenger))
@@ -118,7 +126,7 @@ def _classes(names: tuple[str, ...], before: Metrics, after: Metrics) -> tuple[C
     return tuple(ClassChange(name=name, num_images=count, champion=old, challenger=new) for name, count, old, new in rows)
 
 
-def _faults_of_gain(metric: str, gain: float, share: float, rules: Promotion) -> tuple[str, ...]:
+def _faults_of_gain(metric: str, gain: float, share: float, rules: PromotionRules) -> tuple[str, ...]:
     if gain > rules.minimum_gain and share >= rules.confidence:
         return ()
     change = f"{metric} is {'better' if gain > 0 else 'worse'} by {abs(gain):.4f}" if gain else f"{metric} is the same"
@@ -130,7 +138,7 @@ def _faults_of_gain(metric: str, gain: float, share: float, rules: Promotion) ->
     )
 
 
-def _faults_of_classes(classes: tuple[ClassChange, ...], rules: Promotion) -> tuple[str, ...]:
+def _faults_of_classes(classes: tuple[ClassChange, ...], rules: PromotionRules) -> tuple[str, ...]:
     if rules.max_recall_loss is None:
         return ()
     # A share of 1/20 is 5.000000000000004 points.
@@ -146,7 +154,7 @@ def _faults_of_classes(classes: tuple[ClassChange, ...], rules: Promotion) -> tu
     )
 
 
-def _faults_of_latency(latency_ms: float, rules: Promotion) -> tuple[str, ...]:
+def _faults_of_latency(latency_ms: float, rules: PromotionRules) -> tuple[str, ...]:
     if rules.max_latency_ms is None or latency_ms <= rules.max_latency_ms:
         return ()
     return (f"one image takes {latency_ms:.2f} ms, more than {rules.max_latency_ms:g} (max_latency_ms)",)

@@ -1,9 +1,11 @@
-"""The log of decisions on a dataset's model, in MLflow: appended to, never changed, and by one person at a time.
+"""The log of decisions on a dataset's model, in MLflow: appended to, never changed, and by one person at a
+time.
 
-It is one run, in which decision 7 is the parameter `decision-0007`, and its tables are others: MLflow lets nobody change a parameter, and
-of two processes that append the same number its database refuses the second. The run is found by an experiment that nothing is logged
-into: its name is unique in any of MLflow's databases, and the tag with the run's id is written with it in one transaction. Nothing of
-this depends on files.
+It is one run, in which decision 7 is the parameter `decision-0007`, and its tables are others: MLflow lets
+nobody change a parameter, and of two processes that append the same number its database refuses the second.
+The run is found by an experiment that nothing is logged into: its name is unique in any of MLflow's
+databases, and the tag with the run's id is written with it in one transaction. Nothing of this depends on
+files.
 """
 
 import json
@@ -74,7 +76,7 @@ class DecisionLog:
             raise ConflictError(_conflict(self.model, self.decisions[number - 1]))
 
     def tables(self, decision: Decision) -> dict[str, Any] | None:
-        """The tables of evidence; None where the decision rests on none."""
+        """The tables of evidence; None where the decision has none."""
         parts: list[str] = []
         while part := self._params.get(names.evidence_name(decision.key, len(parts) + 1)):
             parts.append(part)
@@ -114,8 +116,8 @@ def _open_run(client: "MlflowClient", home: Home, model: str) -> str:
 
 
 def _conflict(model: str, other: Decision) -> str:
-    what = {"promoted": "promoted", "rolled back": "went back to", "refused": "was refused"}[other.kind]
+    verb = {"promoted": "promoted", "rolled back": "went back to", "refused": "was refused"}[other.kind]
     return (
-        f"{other.user} {what} {model} version {other.version} at {other.time}, while you decided; nothing of yours was done: "
+        f"{other.user} {verb} {model} version {other.version} at {other.time}, while you decided; nothing of yours was done: "
         f"see it, then decide again: study history {model}"
     )

@@ -10,15 +10,17 @@ from pydantic import TypeAdapter
 from study.registry.comparison import Comparison
 
 MAX_REASON, MAX_SENTENCE = 500, 400
-"""Characters of a person's reason, and of a sentence of evidence, so that a decision fits into the 6,000 of a parameter."""
+"""Characters of a person's reason, and of a sentence of evidence, so that a decision fits into the 6,000 of a
+parameter.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One decision, as it stands in the log for ever."""
+    """One decision, as the log keeps it for ever."""
 
     key: str
-    """Its own, by which it is told from another one of the same moment."""
+    """Its own, by which it differs from another one of the same moment."""
     kind: Literal["promoted", "rolled back", "refused"]
     time: str
     """UTC, ISO 8601."""
@@ -48,7 +50,9 @@ class Decision:
 
 
 def champions(decisions: Sequence[Decision]) -> tuple[int, ...]:
-    """The champion, and those before it to whom one may go back, the earliest first; empty where none was promoted."""
+    """The champion, and those before it to whom one may go back, the earliest first; empty where none was
+    promoted.
+    """
     line: list[int] = []
     for decision in decisions:
         if decision.kind == "promoted":
@@ -60,7 +64,7 @@ def champions(decisions: Sequence[Decision]) -> tuple[int, ...]:
 
 
 def sentences(comparison: Comparison) -> tuple[str, ...]:
-    """What a comparison came to, in few words."""
+    """The outcome of a comparison, in few words."""
     one, (before, after) = comparison, comparison.metrics[comparison.metric]
     return (
         f"{one.metric} {before:.4f} → {after:.4f} on {one.num_images:,} images of dataset {one.dataset_digest[:12]}",

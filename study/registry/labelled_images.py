@@ -27,12 +27,12 @@ from trainables.prediction import Classifier, as_stored
 # N images, H height, W width, C channels, K classes
 
 Progress = Callable[[str, int, int | None], None]
-IMAGES_AT_ONCE = 256
+IMAGES_PER_BATCH = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluated:
-    """What a version showed on a person's images."""
+class Evaluation:
+    """How a version did on a person's images."""
 
     source: str
     num_images: int
@@ -53,34 +53,36 @@ class Evaluated:
 
 def evaluate(
     classifier: Classifier | Ensemble, path: Path, options: AddOptions, split: str | None, progress: Progress = lambda *_: None
-) -> Evaluated:
-    """Measures the classifier on the images at `path`, whose classes must be among the model's, by name; some may be absent.
+) -> Evaluation:
+    """Measures the classifier on the images at `path`, whose classes must be among the model's, by name; some
+    may be absent.
 
-    Images are read, brought to the model's size and asked about some at a time. Raises DatasetError, or SpecError for an unknown split.
+    Images are read, resized to the model's size and classified some at a time. Raises DatasetError, or
+    SpecError for an unknown split.
     """
     if split is not None and split not in SPLITS:
         raise SpecError(f"--split must be one of {', '.join(SPLITS)}, got {split!r}")
     source, problems = relabelled(read_source(path, path.name, options), options.relabel), Problems()
-    asked = _Asked(classifier, _columns(source.classes, classifier.card.classes), source.classes)
+    measured = _Predictions(classifier, _columns(source.classes, classifier.card.classes), source.classes)
     for batch in _batches(_of_split(source, split)):
-        asked.ask(batch, problems)
-        progress("measuring", asked.num_seen, source.num_images)
+        measured.add(batch, problems)
+        progress("measuring", measured.num_seen, source.num_images)
     skipped = problems.settle(options.on_error)
-    if not asked.labels:
+    if not measured.labels:
         raise DatasetError(f"there are no labelled images {f'of the split {split} ' if split else ''}at {path}")
-    probabilities_NK, labels_N = np.concatenate(asked.probabilities), np.array(asked.labels, np.int64)
-    return Evaluated(
+    probabilities_NK, labels_N = np.concatenate(measured.probabilities), np.array(measured.labels, np.int64)
+    return Evaluation(
         source=source.description,
         num_images=len(labels_N),
-        num_by_split=asked.num_by_split,
+        num_by_split=measured.num_by_split,
         metrics=metric_intervals(probabilities_NK, labels_N),
         classes=class_results(metrics_of(probabilities_NK, labels_N), classifier.card.classes),
         skipped=dict(skipped),
     )
 
 
-class _Asked:
-    """What was asked so far, image by image."""
+class _Predictions:
+    """The predictions so far, image by image."""
 
     def __init__(self, classifier: Classifier | Ensemble, columns: dict[int, int], theirs: tuple[str, ...]) -> None:
         self._classifier = classifier
@@ -91,8 +93,8 @@ class _Asked:
         self.probabilities: list[NDArray[np.float32]] = []
         self.labels: list[int] = []
 
-    def ask(self, batch: list[SourceImage], problems: Problems) -> None:
-        """Asks about some images; those that cannot be used are noted."""
+    def add(self, batch: list[SourceImage], problems: Problems) -> None:
+        """Classifies some images; those that cannot be used are noted."""
         self.num_seen += len(batch)
         decoded = [(image, pixels) for image in batch if (pixels := self._pixels(image, problems)) is not None]
         if not decoded:
@@ -121,9 +123,11 @@ class _Asked:
 
 
 def _columns(theirs: tuple[str, ...], ours: tuple[str, ...]) -> dict[int, int]:
-    """The model's number of each class, by the number that the images have; those that the model does not know are left out.
+    """The model's number of each class, by the number that the images have; those that the model does not
+    know are left out.
 
-    Raises DatasetError where it knows none of them; an unknown one among others is refused once an image of it comes.
+    Raises DatasetError where it knows none of them; an unknown one among others is refused once an image of
+    it comes.
     """
     columns = {label: ours.index(name) for label, name in enumerate(theirs) if name in ours}
     if not columns:
@@ -144,5 +148,5 @@ def _of_split(source: Source, split: str | None) -> Iterator[SourceImage]:
 
 
 def _batches(images: Iterator[SourceImage]) -> Iterator[list[SourceImage]]:
-    while batch := list(islice(images, IMAGES_AT_ONCE)):
+    while batch := list(islice(images, IMAGES_PER_BATCH)):
         yield batch

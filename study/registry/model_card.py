@@ -82,7 +82,7 @@ def description(card: str) -> str:
 def _what(manifest: Manifest, classifier: Classifier | Ensemble) -> str:
     model = classifier.card.recipe.model
     many = f"The mean of {len(classifier.members)} networks" if isinstance(classifier, Ensemble) else "A network"
-    return f"{many} `{model.architecture}` (first weights: {model.weights}) that tells {manifest.num_classes} classes apart."
+    return f"{many} `{model.architecture}` (first weights: {model.weights}) that distinguishes {manifest.num_classes} classes."
 
 
 def _data(manifest: Manifest) -> str:
@@ -111,7 +111,7 @@ def _metrics_table(test: TestResult) -> str:
 
 
 def _calibration(calibration: Calibration) -> str:
-    applied = "is applied" if calibration.is_registered else "is not applied, as the recipe does not ask for it"
+    applied = "is applied" if calibration.is_registered else "is not applied, as the recipe does not want it"
     return (
         f"Expected calibration error {calibration.before.ece:.4f}; with a temperature of {calibration.temperature:.3f} it is "
         f"{calibration.after.ece:.4f}. The temperature {applied}."
@@ -133,7 +133,7 @@ def _limits(manifest: Manifest, test: TestResult) -> list[str]:
     if small:
         limits.append(f"Fewer than {SMALL_CLASS} test images of {_listed(small)}: what it does there is known only roughly.")
     if manifest.findings.num_label_conflicts:
-        limits.append(f"{manifest.findings.num_label_conflicts:,} images of the dataset stand under more than one class.")
+        limits.append(f"{manifest.findings.num_label_conflicts:,} images of the dataset have more than one class.")
     return limits
 
 

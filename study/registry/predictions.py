@@ -1,4 +1,4 @@
-"""Asking a registered version what images show, some at a time, whatever the files turn out to be."""
+"""Predictions of a registered version for files, some at a time; a file that is no image stops nothing."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from trainables.prediction import Classifier, as_stored
 
 # H height, W width, C channels
 
-IMAGES_AT_ONCE = 64
+IMAGES_PER_BATCH = 64
 MAX_FILE_BYTES = 2**29
 """Of one image; a file of more is none."""
 
@@ -51,9 +51,11 @@ def opened(home: Home, wanted: str) -> Iterator[tuple[Version, Classifier | Ense
 
 
 def predictions(classifier: Classifier | Ensemble, files: Iterable[Path]) -> Iterator[Prediction]:
-    """What the classifier says of each file, in order; a file that is no image tells so in its place. Holds 64 small images at a time."""
+    """The prediction of each file, in order; a file that is no image has a problem instead. Holds 64 small
+    images at a time.
+    """
     remaining = iter(files)
-    while batch := list(islice(remaining, IMAGES_AT_ONCE)):
+    while batch := list(islice(remaining, IMAGES_PER_BATCH)):
         stored = [_stored(file, classifier) for file in batch]
         usable = [one for one in stored if isinstance(one, np.ndarray)]
         rows = iter(classifier.probabilities_of_stored(np.stack(usable)) if usable else ())

@@ -16,7 +16,7 @@ from study.registry.decision_log import DecisionLog
 from study.registry.decisions import MAX_REASON, MAX_SENTENCE, Decision, champions, sentences, tables
 from study.registry.version_files import has_files
 from study.registry.versions import Version, list_versions
-from study.study_file.promotion_rules import Promotion
+from study.study_file.promotion_rules import PromotionRules
 from study.user import current_user
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decided:
-    """A decision, with the tables that it rests on."""
+class Outcome:
+    """A decision, with the comparison that it is based on."""
 
     model: str
     decision: Decision
@@ -39,16 +39,18 @@ class History:
     model: str
     decisions: tuple[Decision, ...]
     tables: dict[str, dict[str, Any] | None]
-    """Those of each decision, by its key; None where it rests on none."""
+    """Those of each decision, by its key; None where it has none."""
 
 
 def promote(
     home: Home, model: str, number: int | None = None, *, force: bool = False, reason: str | None = None, user: str | None = None
-) -> Decided:
-    """Makes a version, the candidate by default, the champion of its model if it keeps the rules it was registered with.
+) -> Outcome:
+    """Makes a version, the candidate by default, the champion of its model if it keeps the rules it was
+    registered with.
 
-    The decision, also one to refuse, goes into the log. With `force` a refusal is overruled, which needs a reason. Raises SpecError or
-    UnknownModelError for what cannot be, ConflictError if somebody else decided in the meantime.
+    The decision, also one to refuse, goes into the log. With `force` a refusal is overruled, which needs a
+    reason. Raises SpecError or UnknownModelError for what cannot be, ConflictError if somebody else decided
+    in the meantime.
     """
     _check_reason(reason, is_needed=force)
     with registry_of(home) as client:
@@ -58,7 +60,7 @@ def promote(
         line = champions(log.decisions)
         if line and line[-1] == challenger.number:
             raise SpecError(f"{challenger.name} is the champion already; see its history: study history {model}")
-        comparison, evidence, is_fit = _weighed(client, home, challenger, line[-1] if line else None, versions)
+        comparison, evidence, is_fit = _evidence(client, home, challenger, line[-1] if line else None, versions)
         decision = _decision(
             kind="promoted" if is_fit or force else "refused",
             champion_before=line[-1] if line else None,
@@ -69,11 +71,13 @@ def promote(
             user=user,
         )
         _record(client, log, decision, None if comparison is None else tables(comparison))
-    return Decided(model=model, decision=decision, comparison=comparison)
+    return Outcome(model=model, decision=decision, comparison=comparison)
 
 
-def rollback(home: Home, model: str, *, reason: str | None = None, user: str | None = None) -> Decided:
-    """Makes the champion before the present one champion again. Raises SpecError where there was none, ConflictError as `promote`."""
+def rollback(home: Home, model: str, *, reason: str | None = None, user: str | None = None) -> Outcome:
+    """Makes the champion before the present one champion again. Raises SpecError where there was none,
+    ConflictError as `promote`.
+    """
     _check_reason(reason, is_needed=False)
     with registry_of(home) as client:
         log, versions = _read(client, home, model)
@@ -89,7 +93,7 @@ def rollback(home: Home, model: str, *, reason: str | None = None, user: str | N
             kind="rolled back", champion_before=now, version=back, forced=False, reason=reason, evidence=evidence, user=user
         )
         _record(client, log, decision, None)
-    return Decided(model=model, decision=decision, comparison=None)
+    return Outcome(model=model, decision=decision, comparison=None)
 
 
 def history(home: Home, model: str) -> History:
@@ -99,8 +103,10 @@ def history(home: Home, model: str) -> History:
         return History(model=model, decisions=log.decisions, tables={one.key: log.tables(one) for one in log.decisions})
 
 
-def standing_versions(home: Home, model: str | None) -> tuple[tuple[Version, bool], ...]:
-    """The versions of a model, or of all, with aliases as the log has them, and whether the files of each are at hand."""
+def versions_with_files(home: Home, model: str | None) -> tuple[tuple[Version, bool], ...]:
+    """The versions of a model, or of all, with aliases as the log has them, and whether the files of each are
+    at hand.
+    """
     if model is None and not has_database(home):
         return ()
     with registry_of(home) as client:
@@ -127,7 +133,7 @@ def _record(client: "MlflowClient", log: DecisionLog, decision: Decision, of_evi
             log.append(decision, of_evidence)
             break
         except ConflictError:
-            # What came before may have been a refusal, after which all that was weighed still holds.
+            # What came before may have been a refusal, after which the evidence still holds.
             if (champions(log.decisions) or (None,))[-1] != decision.champion_before:
                 raise
     num_followed = -1
@@ -155,10 +161,10 @@ def _challenger(model: str, number: int | None, versions: tuple[Version, ...], l
     return candidate
 
 
-def _weighed(
+def _evidence(
     client: "MlflowClient", home: Home, challenger: Version, champion: int | None, versions: tuple[Version, ...]
 ) -> tuple[Comparison | None, tuple[str, ...], bool]:
-    """What speaks for and against the challenger: tables, sentences, and whether it may be promoted."""
+    """The evidence for and against the challenger: comparison, sentences, and whether it may be promoted."""
     if champion is None:
         return None, ("there was no champion to compare with", _measured(challenger)), True
     before = next((version for version in versions if version.number == champion), None)
@@ -167,7 +173,7 @@ def _weighed(
     pair, source = comparable_evidence(client, home, before, challenger)
     if pair is None:
         return None, (source,), False
-    rules = Promotion.model_validate_json(challenger.tags[names.PROMOTION])
+    rules = PromotionRules.model_validate_json(challenger.tags[names.PROMOTION])
     comparison = compare_evidence(*pair, challenger.tags[names.OBJECTIVE], rules)
     return comparison, (*sentences(comparison), source), not comparison.faults
 
@@ -185,6 +191,6 @@ def _decision(*, user: str | None, evidence: tuple[str, ...], **facts: Any) -> D
 
 def _check_reason(reason: str | None, *, is_needed: bool) -> None:
     if is_needed and not (reason or "").strip():
-        raise SpecError('--force overrules the evidence, and the history tells why: add --reason "…"')
+        raise SpecError('--force overrules the evidence, and the history keeps the reason: add --reason "…"')
     if reason is not None and len(reason) > MAX_REASON:
         raise SpecError(f"--reason takes at most {MAX_REASON} characters, got {len(reason)}")

@@ -21,7 +21,7 @@ from study.environment_variables import environment_variables
 from study.evaluation.test_evidence import TestEvidence
 from study.registry.model_card import description, with_program
 from study.registry.version_layout import CARD_FILE, CLASSIFIER, EVIDENCE, PROGRAM_FILE
-from study.study_file.promotion_rules import Promotion
+from study.study_file.promotion_rules import PromotionRules
 from trainables.ensemble import Ensemble
 from trainables.exporting import export_program
 from trainables.prediction import Classifier
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "timm", "torch", "torchvision")
-"""What a version needs to load and to predict, pinned to what made it."""
+"""What a version needs to load and to predict, pinned to the versions here."""
 MODEL_FILE = Path(__file__).with_name("served_model.py")
 _SETTINGS = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_UV_AUTO_DETECT": "false"}
 
@@ -44,12 +44,13 @@ def register(
     tags: Mapping[str, str],
     card: str,
     evidence: TestEvidence,
-    rules: Promotion,
+    rules: PromotionRules,
 ) -> int:
-    """Logs the classifier with a run, registers it under its dataset's name as the newest candidate, and returns the version's number.
+    """Logs the classifier with a run, registers it under its dataset's name as the newest candidate, and
+    returns the version's number.
 
-    With it go what it showed on the test split, its `card` in Markdown, the rules for its promotion, and, where it can be exported, a
-    program of `torch.export`.
+    With it go what it showed on the test split, its `card` in Markdown, the rules for its promotion, and,
+    where it can be exported, a program of `torch.export`.
     """
     name = names.model_name(classifier.card.dataset)
     with tempfile.TemporaryDirectory() as scratch, tracking_errors(client.tracking_uri), addressed_to(client.tracking_uri), _quiet():
@@ -91,7 +92,8 @@ def _log(client: "MlflowClient", run_id: str, classifier: Classifier | Ensemble,
     from mlflow.models import Model, ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
-    # Left to itself, MLflow puts the files of a run's model into the experiment `Default`, and those into the current folder.
+    # Left to itself, MLflow puts the files of a run's model into the experiment `Default`, and those into the
+    # current folder.
     logged = client.create_logged_model(client.get_run(run_id).info.experiment_id, name="model", source_run_id=run_id)
     outputs = [ColSpec("string", "label"), *(ColSpec("float", class_name) for class_name in classifier.card.classes)]
     return Model.log(
@@ -118,8 +120,9 @@ def _base64_png(image_HWC: NDArray[np.uint8]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps off the terminal what MLflow says of a pip that uv does not install, and its bars for files that it copies, and keeps it from
-    taking the current folder's pyproject.toml and uv.lock for the model's."""
+    """Keeps off the terminal what MLflow says of a pip that uv does not install, and its bars for files that
+    it copies, and keeps it from taking the current folder's pyproject.toml and uv.lock for the model's.
+    """
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)

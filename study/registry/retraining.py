@@ -36,12 +36,14 @@ Watch = Callable[[int, int, Epoch, int, float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reproduced:
-    """What training a version again came to."""
+class Retrained:
+    """The result of training a version again."""
 
     metric: str
     recorded: float
-    """On the validation split, when it was registered; of an ensemble, what its registered weights give there now."""
+    """On the validation split, when it was registered; of an ensemble, what its registered weights give there
+    now.
+    """
     obtained: float
     tolerance: float
     """How far they may lie apart."""
@@ -64,13 +66,15 @@ class _Conditions:
     torch: str | None
     threads: int | None
     micro_batch: int | None
-    """Images at once through the network, where memory did not hold a batch."""
+    """Images that went through the network together, where memory did not hold a batch."""
 
 
-def reproduce(home: Home, version: Version, classifier: Classifier | Ensemble, watch: Watch) -> Reproduced:
-    """Trains each network of a version again and compares the metric that its study optimised, on the validation split.
+def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, watch: Watch) -> Retrained:
+    """Trains each network of a version again and compares the metric that its study optimised, on the
+    validation split.
 
-    Raises SpecError where no study registered the version or the dataset is another one, and what training raises.
+    Raises SpecError where no study registered the version or the dataset is another one, and what training
+    raises.
     """
     version.check_is_of_a_study()
     dataset = _dataset(home, version, classifier.card)
@@ -88,7 +92,7 @@ def reproduce(home: Home, version: Version, classifier: Classifier | Ensemble, w
     recorded = version.tags.get(names.OBJECTIVE_VALUE)
     is_recorded = recorded is not None and len(members) == 1
     tolerance, because = _tolerance(metric, before, len(dataset.validation))
-    return Reproduced(
+    return Retrained(
         metric=metric,
         recorded=float(recorded) if is_recorded and recorded is not None else _measured(classifier, dataset, metric),
         obtained=best if is_recorded else _measured(Ensemble(made), dataset, metric),
@@ -130,7 +134,9 @@ def _conditions(home: Home, version: Version) -> _Conditions:
 def _trained(
     home: Home, card: Card, dataset: Dataset, metric: str, micro_batch: int | None, on_epoch: Callable[[Epoch, int, float], None]
 ) -> tuple[Classifier, float]:
-    """The classifier of the best epoch, and the metric there, after all recipes that trained the weights one after the other."""
+    """The classifier of the best epoch, and the metric there, after all recipes that trained the weights one
+    after the other.
+    """
     merit = Objective(metric=metric).merit
     best, weights = -math.inf, None
     with tempfile.TemporaryDirectory() as scratch:
@@ -167,7 +173,9 @@ def _measured(classifier: Classifier | Ensemble, dataset: Dataset, metric: str) 
 
 
 def _tolerance(metric: str, before: _Conditions, num_images: int) -> tuple[float, str]:
-    """How far a metric may be off: not at all where nothing has changed, else by what two trainings of one recipe may."""
+    """How far a metric may be off: not at all where nothing has changed, else by what two trainings of one
+    recipe may.
+    """
     here = device_name(find_device())
     changed = [
         f"{what} was {then}, and is {now}"
@@ -179,6 +187,7 @@ def _tolerance(metric: str, before: _Conditions, num_images: int) -> tuple[float
     why = "; ".join(changed) or "it is not known on which device it was trained"
     if metric == "log_loss":
         return 0.1, f"by 0.1, as {why}"
-    # Two standard errors of a share of that many images, at the worst; its difference under another rounding is less.
+    # Two standard errors of a share of that many images, at the worst; its difference under another rounding
+    # is less.
     tolerance = 1 / math.sqrt(num_images)
     return tolerance, f"by {tolerance:.4f} (two standard errors of a share of {num_images:,} images), as {why}"

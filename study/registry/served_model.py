@@ -1,6 +1,8 @@
-"""The model that MLflow loads and serves: this file travels with each version, beside the package `trainables`.
+"""The model that MLflow loads and serves: this file travels with each version, beside the package
+`trainables`.
 
-It is run as a script by MLflow ("models from code"), where neither ray, optuna nor this package need be installed.
+It is run as a script by MLflow ("models from code"), where neither ray, optuna nor this package need be
+installed.
 """
 
 import base64
@@ -32,7 +34,7 @@ class ImageClassifier(PythonModel):
 
         The column `image` of the input holds, in each row, the bytes of a file, those bytes in base64 (with or without
         `data:image/png;base64,`), the path of a file as a `pathlib.Path`, or pixels from 0 to 255, (H, W) or (H, W, C), as an array or
-        nested lists. Text is never taken for a path: it may come over the network, where none may ask for this machine's files.
+        nested lists. Text is never taken for a path: it may come over the network, and the server must not open files for anybody.
         Raises ValueError for what is no image.
         """
         probabilities_NK = self._classifier.probabilities([_image(item) for item in model_input["image"]])

@@ -1,4 +1,6 @@
-"""Fetching the files of a registered version: from this machine's disk, also where STUDY_HOME was moved, or over the network."""
+"""Fetching the files of a registered version: from this machine's disk, also where STUDY_HOME was moved, or
+over the network.
+"""
 
 import shutil
 import tempfile
@@ -21,7 +23,8 @@ WEIGHTS_FILE = "weights.pt"
 
 
 def fetch(client: "MlflowClient", home: Home, version: Version, part: str) -> Path:
-    """The file or folder `part` of `study.registry.version_layout` of a version, on this machine, not to be changed.
+    """The file or folder `part` of `study.registry.version_layout` of a version, on this machine, not to be
+    changed.
 
     Raises MissingFilesError where it is not to be had.
     """
@@ -41,9 +44,11 @@ def fetch(client: "MlflowClient", home: Home, version: Version, part: str) -> Pa
 
 
 def fetch_weights(model: str, home: Home) -> Path:
-    """The weights of a registered model (`models:/NAME/VERSION`, `models:/NAME@ALIAS`), copied into STUDY_HOME, where a cluster sees them.
+    """The weights of a registered model (`models:/NAME/VERSION`, `models:/NAME@ALIAS`), copied into
+    STUDY_HOME, where a cluster sees them.
 
-    Of an ensemble, those of its first member. Raises SpecError if there is no such model, or if no study made it.
+    Of an ensemble, those of its first member. Raises SpecError if there is no such model, or if no study made
+    it.
     """
     try:
         with registry_of(home) as client:
@@ -74,7 +79,9 @@ def _local_folder(location: str) -> Path | None:
 
 
 def _moved(folder: Path, home: Home) -> tuple[Path, ...]:
-    """Where the folder may be if it was below the `artifacts/` of a STUDY_HOME that was moved here: MLflow keeps absolute addresses."""
+    """Where the folder may be if it was below the `artifacts/` of a STUDY_HOME that was moved here: MLflow
+    keeps absolute addresses.
+    """
     ends = [folder.parts[index + 1 :] for index, part in enumerate(folder.parts) if part == home.artifacts.name]
     return tuple(home.artifacts.joinpath(*end) for end in ends if end)
 

@@ -38,7 +38,9 @@ class Version:
         return f"{self.model}/{self.number}"
 
     def check_is_of_a_study(self) -> None:
-        """Raises SpecError for a version that somebody registered by hand: it lacks what a study says of its versions."""
+        """Raises SpecError for a version that somebody registered by hand: it lacks what a study says of its
+        versions.
+        """
         if names.OBJECTIVE not in self.tags:
             raise SpecError(f"{self.name} was not registered by a study; name one that was: study models {self.model}")
 

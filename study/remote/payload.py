@@ -1,4 +1,6 @@
-"""What travels to a cluster with a job: our code, the study file, the person's own search space, and a few settings. Never data."""
+"""What travels to a cluster with a job: our code, the study file, the person's own search space, and a few
+settings. Never data.
+"""
 
 import os
 from pathlib import Path

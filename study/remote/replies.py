@@ -1,4 +1,6 @@
-"""What a job answers to whoever submitted it: lines of its log, as the log is all that Ray's job server hands out."""
+"""What a job answers to whoever submitted it: lines of its log, as the log is all that Ray's job server hands
+out.
+"""
 
 import json
 from dataclasses import asdict, dataclass

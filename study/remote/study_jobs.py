@@ -31,7 +31,9 @@ class StudyJob:
 
 
 def study_jobs(server: JobServer, name: str | None = None) -> tuple[StudyJob, ...]:
-    """The studies submitted since the head was started, or the one of that name. Raises UnknownStudyError, ClusterError."""
+    """The studies submitted since the head was started, or the one of that name. Raises UnknownStudyError,
+    ClusterError.
+    """
     if name is not None:
         return (_study_job(server, known_job(server, name)),)
     latest = {job.metadata[STUDY]: job for job in server.jobs() if STUDY in job.metadata}

@@ -1,4 +1,6 @@
-"""Submitting a study from a laptop to a cluster: checked here as far as it can be, packed, sent as a Ray job, accepted or refused there."""
+"""Submitting a study from a laptop to a cluster: checked here as far as it can be, packed, sent as a Ray job,
+accepted or refused there.
+"""
 
 import shlex
 import sys
@@ -20,7 +22,9 @@ from study.study_file.study_spec import StudySpec
 from study.user import current_user
 
 PATIENCE_SECONDS = 180.0
-"""How long a cluster may take to begin a study; a head that starts many at the same time takes a while for each."""
+"""How long a cluster may take to begin a study; a head that starts many at the same time takes a while for
+each.
+"""
 POLL_SECONDS = 0.5
 MIN_RAY = (2, 55)
 MIN_PYTHON = (3, 11)
@@ -59,7 +63,9 @@ def submit_study(
 
 
 def resume_submitted(name: str, server: JobServer, *, home: str | None = None, say: Callable[[str], None] = print) -> Submitted:
-    """Resumes a study that lies in the cluster's STUDY_HOME, as after the death of the head. Raises as `submit_study` does."""
+    """Resumes a study that lies in the cluster's STUDY_HOME, as after the death of the head. Raises as
+    `submit_study` does.
+    """
     check_versions(server, say)
     _check_is_not_running(server, name)
     home = home or home_of(server, name)
@@ -89,12 +95,14 @@ def home_of(server: JobServer, name: str | None) -> str | None:
 
 
 def check_versions(server: JobServer, say: Callable[[str], None]) -> None:
-    """Raises ClusterError if the cluster's Ray or Python is too old for this code; `say` gets a line where Python differs."""
+    """Raises ClusterError if the cluster's Ray or Python is too old for this code; `say` gets a line where
+    Python differs.
+    """
     theirs = server.versions()
-    for what, theirs_is, least in (("Ray", theirs.ray, MIN_RAY), ("Python", theirs.python, MIN_PYTHON)):
-        if theirs_is and _numbers(theirs_is) < least:
+    for what, theirs_now, least in (("Ray", theirs.ray, MIN_RAY), ("Python", theirs.python, MIN_PYTHON)):
+        if theirs_now and _numbers(theirs_now) < least:
             raise ClusterError(
-                f"the cluster at {server.address} runs {what} {theirs_is}, this code needs {what} {'.'.join(map(str, least))} or newer; "
+                f"the cluster at {server.address} runs {what} {theirs_now}, this code needs {what} {'.'.join(map(str, least))} or newer; "
                 "start the cluster with an image that has it"
             )
     here = ".".join(map(str, sys.version_info[:3]))
@@ -142,8 +150,8 @@ def _send(server: JobServer, prefix: str, command: str, package: bytes, settings
 
 
 def _await(server: JobServer, job: str, patience: float) -> Reply | None:
-    """The job's first reply; None where a study had come to its end before. Raises StudyError with the reason of a refusal,
-    ClusterError if the job ends or hangs without a reply.
+    """The job's first reply; None where a study had come to its end before. Raises StudyError with the reason
+    of a refusal, ClusterError if the job ends or hangs without a reply.
     """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:

@@ -1,1 +1,1 @@
-"""Results: what a study came to, what it cost, and what another early-stopping rule would have made of it."""
+"""Results: a study's outcome, its cost, and how it would have gone under another early-stopping rule."""

@@ -33,7 +33,7 @@ class Cost:
 
     @classmethod
     def of(cls, record: StudyRecord, epochs: int, study_folder: Path) -> "Cost":
-        """The receipt of a study whose complete trials have that many epochs."""
+        """The cost of a study whose complete trials have that many epochs."""
         gpus = record.facts.get(GPUS_FACT, 0.0)
         items = [_item(trial_name(trial.number), trial, epochs, gpus) for trial in record.trials]
         confirmation = Confirmation.read(study_folder)
@@ -58,7 +58,7 @@ class Cost:
 
     @property
     def wasted_seconds(self) -> float:
-        """By trainings that failed, or fitted into no memory."""
+        """By trainings that failed, or that no memory held."""
         return sum(item.seconds for item in self.items if item.state in ("failed", "infeasible"))
 
     @property

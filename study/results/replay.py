@@ -1,4 +1,6 @@
-"""A study's recorded curves under another rule of early stopping: what it would have saved, and what it would have lost."""
+"""A study's recorded curves under another rule of early stopping: what it would have saved, and what it would
+have lost.
+"""
 
 import math
 from collections.abc import Mapping
@@ -43,17 +45,21 @@ class Winner:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """A study as it would have gone. A trial that really ended early has no curve after that: its end counts as its end here, too."""
+    """A study as it would have gone. A trial that really ended early has no curve after that: its end counts
+    as its end here, too.
+    """
 
     study: str
     metric: str
     early_stopping: EarlyStopping
     slots: int
-    """Trials at once."""
+    """Trials that run at the same time."""
     num_trials: int
     """Those with at least one recorded epoch."""
     num_cut_short: int
-    """Of them, those that the rule would have let go on where their recorded curves end before they are complete."""
+    """Of them, those that the rule would have let go on where their recorded curves end before they are
+    complete.
+    """
     epochs_recorded: int
     epochs_spent: int
     seconds_recorded: float
@@ -102,8 +108,8 @@ def replay_named(
 def _check_replayable(result: StudyResult, rule: str) -> None:
     if result.spec.early_stopping.rule == "pbt":
         raise SpecError(
-            f"study {result.spec.study!r} ran under pbt, whose trials go on from others' checkpoints: a curve of it tells what several "
-            "configurations came to one after another, and cannot be replayed; replay a study that ran under another rule"
+            f"study {result.spec.study!r} ran under pbt, whose trials go on from others' checkpoints: a curve of it mixes "
+            "several configurations, and cannot be replayed; replay a study that ran under another rule"
         )
     if rule == "pbt":
         raise SpecError(
@@ -113,7 +119,7 @@ def _check_replayable(result: StudyResult, rule: str) -> None:
 
 
 def replay_study(result: StudyResult, early_stopping: EarlyStopping, *, slots: int = 1) -> Replay:
-    """The trials of a study in the order of their numbers, `slots` at once, under `early_stopping`."""
+    """The trials of a study in the order of their numbers, `slots` at the same time, under `early_stopping`."""
     objective = result.spec.objective
     curves = {trial.number: _curve(trial, result.spec.budget.epochs) for trial in result.trials if trial.values}
     endings = simulate(list(curves.values()), build_rules(early_stopping, objective.maximise), slots)

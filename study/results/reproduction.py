@@ -1,4 +1,4 @@
-"""What the reproduction of a named recipe came to, kept in its study's folder."""
+"""The result of reproducing a named recipe, kept in its study's folder."""
 
 import json
 import math
@@ -48,7 +48,9 @@ class Reproduction:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Ends of the 95 % interval: of the mean over seeds (Student's t), or for one seed of an accuracy (Wilson score)."""
+        """Ends of the 95 % interval: of the mean over seeds (Student's t), or for one seed of an accuracy
+        (Wilson score).
+        """
         if len(self.values) > 1:
             from scipy.stats import t
 
@@ -83,11 +85,11 @@ class Reproduction:
 
 @dataclass(frozen=True, kw_only=True)
 class Reproductions:
-    """What became of several recipes."""
+    """The results of several recipes."""
 
     done: tuple[Reproduction, ...]
     not_run: Mapping[str, str] = field(default_factory=dict)
-    """Why, by recipe."""
+    """Reasons, by recipe."""
 
 
 def scaled_down(spec: StudySpec, recipe: NamedRecipe) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""The result of a study: what its record and its final measurement say, for a program, a notebook or the terminal."""
+"""The result of a study: what its record and its final measurement say, for a program, a notebook or the
+terminal.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,7 +9,7 @@ from typing import Any
 
 from study.errors import UnknownStudyError
 from study.evaluation.confirmation import Confirmation
-from study.evaluation.final_result import Final
+from study.evaluation.final_result import FinalResult
 from study.home import Home
 from study.results.cost import Cost
 from study.results.reproduction import Reproduction
@@ -33,23 +35,24 @@ class StudyResult:
     leaderboard: tuple[Trial, ...]
     """Those that reported a value, the best first."""
     best: Trial | None
-    """By the first objective on validation, complete trials before those stopped early; none that misses a constraint."""
+    """By the first objective on validation, complete trials before those stopped early; none that misses a
+    constraint.
+    """
     pareto: tuple[Trial, ...]
     """With several objectives, the complete trials of which no other is better in all; empty with one."""
     confirmation: Mapping[str, Trial]
     """Further trainings of the best configurations, by name; empty where none began."""
-    final: Final | None
-    """Test result and registered version; None until the study has come to its end."""
+    final: FinalResult | None
+    """Test result and registered version; None until the study has ended."""
     reproduction: Reproduction | None
-    """What a study that reproduces a recipe came to."""
+    """The result of a study that reproduces a recipe."""
     run_id: str | None
     """Its MLflow run."""
     seconds: float
     """Wall-clock time of the search."""
-    receipt: Cost
-    """What it cost."""
+    cost: Cost
     is_extended: bool
-    """Whether it was given more since it came to its end, or to that of its search."""
+    """Whether an edit extended it after its end, or after that of its search."""
 
     @classmethod
     def read(cls, folder: Path) -> "StudyResult":
@@ -65,11 +68,11 @@ class StudyResult:
             best=record.best(),
             pareto=pareto_front(trials, spec.objectives) if len(spec.objectives) > 1 else (),
             confirmation=_trainings(folder),
-            final=Final.read(folder),
+            final=FinalResult.read(folder),
             reproduction=Reproduction.read(folder),
             run_id=facts.get("run_id"),
             seconds=facts.get("seconds", 0.0),
-            receipt=Cost.of(record, spec.budget.epochs, folder),
+            cost=Cost.of(record, spec.budget.epochs, folder),
             is_extended=_is_extended(facts, folder),
         )
 
@@ -87,7 +90,9 @@ class StudyResult:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the test split has been opened for it, and nothing was asked since: nothing is left to do."""
+        """Whether the test split has been opened for it, and no edit extended it since: nothing is left to
+        do.
+        """
         return (self.final is not None or self.reproduction is not None) and not self.is_extended
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,7 +105,7 @@ class StudyResult:
             "objectives": [objective.metric for objective in self.spec.objectives],
             "constraints": list(map(str, self.spec.constraints)),
             "seconds": self.seconds,
-            "cost": self.receipt.sums,
+            "cost": self.cost.sums,
             "run_id": self.run_id,
             "best": None if self.best is None else self.best.number,
             "pareto": [trial.number for trial in self.pareto],

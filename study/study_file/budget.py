@@ -26,7 +26,8 @@ class Budget(Written):
 
 
 class Confirm(Written):
-    """After the search, the best configurations by validation are trained again, and chosen by the mean over these trainings.
+    """After the search, the best configurations by validation are trained again, and chosen by the mean over
+    these trainings.
 
     The trainings come in addition to the budget: neither `trials` nor `hours` nor `gpu_hours` counts them.
     """
@@ -34,11 +35,15 @@ class Confirm(Written):
     top: int = Field(3, ge=1, le=100)
     """Configurations, the best first, by the first objective."""
     seeds: int = Field(3, ge=2, le=100)
-    """Trainings of each, all epochs long, each with a seed of its own; one alone would say nothing of the noise."""
+    """Trainings of each, all epochs long, each with a seed of its own; one alone would say nothing of the
+    noise.
+    """
 
 
 def check_confirmable(confirm: Confirm, budget: Budget, early_stopping: EarlyStopping) -> None:
-    """Raises SpecError where there is less to confirm than asked, or nothing that could be trained again."""
+    """Raises SpecError where there are fewer configurations than `confirm.top`, or none that can be trained
+    again.
+    """
     if confirm.top > budget.trials:
         raise SpecError(f"confirm.top is {confirm.top} but budget.trials is {budget.trials}; lower it, or let the search try more")
     if early_stopping.rule == "pbt":

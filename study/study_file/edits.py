@@ -1,4 +1,6 @@
-"""Edits: what people change about a study while it runs or rests, one line for each edit, never changed afterwards."""
+"""Edits: what people change about a study whether it runs or not, one line for each edit, never changed
+afterwards.
+"""
 
 import json
 import time
@@ -55,7 +57,7 @@ def read_edits(folder: Path) -> tuple[Edit, ...]:
 
 
 def edits_text(folder: Path) -> str:
-    """The same as it stands in the file, one line for each."""
+    """The edits as the file holds them, one line for each."""
     try:
         text = (folder / EDITS_FILE).read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -24,12 +24,14 @@ class Objective(Written):
         return METRICS.get(self.metric) == "maximise"
 
     def merit(self, value: float) -> float:
-        """The value where more of it is better, its negative where less is: the better of two has the greater merit."""
+        """The value where more of it is better, its negative where less is: the better of two has the greater
+        merit.
+        """
         return value if self.maximise else -value
 
 
 def check_objectives(objectives: Sequence[Objective]) -> None:
-    """Raises SpecError unless the first objective is known at every epoch, and each stands once."""
+    """Raises SpecError unless the first objective is known at every epoch, and each occurs once."""
     names = [objective.metric for objective in objectives]
     if not names:
         raise SpecError("objective needs at least one metric, got an empty list")

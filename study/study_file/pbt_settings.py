@@ -8,7 +8,9 @@ from study.study_file.sampler import Sampler
 
 
 def check_population(stopping: EarlyStopping, budget: Budget, sampler: Sampler, num_objectives: int) -> None:
-    """Raises SpecError where early stopping is by `pbt` and the rest of the study leaves it nothing to do, or contradicts it."""
+    """Raises SpecError where early stopping is by `pbt` and another setting contradicts it or leaves it
+    nothing to do.
+    """
     if stopping.rule != "pbt":
         return
     if num_objectives > 1:

@@ -5,7 +5,7 @@ from pydantic import Field
 from study.written import Written
 
 
-class Promotion(Written):
+class PromotionRules(Written):
     """Rules for versions that the study registers; they travel with each version, as promotion happens later.
 
     Challenger and champion are compared on the same images of the test split, by the study's objective.
@@ -14,7 +14,9 @@ class Promotion(Written):
     minimum_gain: float = 0.0
     """By how much the objective must be better than the champion's; below 0, by how much it may be worse."""
     confidence: float = Field(0.95, ge=0.5, lt=1.0)
-    """Share of paired bootstrap resamples of the images in which the gain must exceed `minimum_gain`; 0.5 asks for any gain."""
+    """Share of paired bootstrap resamples of the images in which the gain must exceed `minimum_gain`; at 0.5
+    any gain is enough.
+    """
     max_recall_loss: float | None = Field(5.0, ge=0.0, le=100.0)
     """Percentage points of recall that any class may lose; None for as many as may be."""
     max_latency_ms: float | None = Field(None, gt=0.0)

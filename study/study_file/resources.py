@@ -16,11 +16,13 @@ class Resources(Written):
 
     cpus_per_trial: int = Field(1, ge=1, le=1024)
     gpus_per_trial: float | Literal["auto"] = Field("auto")
-    """`auto`: where there are GPUs, as many trials share each as measured to fit, and none elsewhere; a fraction, at least 0.01, of a
-    GPU; or a whole number of GPUs of one machine, which share every batch."""
+    """`auto`: where there are GPUs, as many trials share each as measured to fit, and none where there are not; a
+    fraction, at least 0.01, of a GPU; or a whole number of GPUs of one machine, which share every batch."""
     max_concurrent: int | None = Field(None, ge=1)
     retries: int = Field(2, ge=0, le=100)
-    """How often a trial goes on from its last checkpoint after its process died or broke; a lost node does not count."""
+    """How often a trial goes on from its last checkpoint after its process died or broke; a lost node does
+    not count.
+    """
 
     def model_post_init(self, _: Any) -> None:
         gpus = self.gpus_per_trial

@@ -1,4 +1,6 @@
-"""How the next configuration is chosen: the samplers that a study file can name, and what each of them can do."""
+"""How the next configuration is chosen: the samplers that a study file can name, and what each of them can
+do.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +27,9 @@ class SamplerAbilities:
     ranks_pruned: bool = False
     """Whether it makes use of trials that were stopped early as such, where there is a single objective."""
     takes_constraints: bool = True
-    """Whether it is given how far each trial missed each constraint; others are given the worst value for such a trial."""
+    """Whether it is given how far each trial missed each constraint; others are given the worst value for
+    such a trial.
+    """
     counts_generations: bool = False
     """Whether it notes with each trial which generation it belongs to."""
     draws_populations: bool = False
@@ -52,9 +56,12 @@ class Sampler(Written):
 
     rule: SamplerRule = "tpe"
     """`tpe` models good and bad configurations; `random` and `quasi_random` (evenly spread) learn nothing; `grid` tries all;
-    `gp` is a Gaussian process; `cma_es` an evolution strategy for numbers; `nsga2` a genetic algorithm for several objectives."""
+    `gp` is a Gaussian process; `cma_es` an evolution strategy for numbers; `nsga2` a genetic algorithm for several objectives.
+    """
     grid_points: int = Field(5, ge=2, le=1000)
-    """Values of each real-numbered dimension in a grid, evenly spaced, both ends included; other rules do not read it."""
+    """Values of each real-numbered dimension in a grid, evenly spaced, both ends included; other rules do not
+    read it.
+    """
 
     @property
     def abilities(self) -> SamplerAbilities:

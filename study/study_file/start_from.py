@@ -1,4 +1,4 @@
-"""Start points that are looked for in earlier studies, as a study file asks for them."""
+"""`start_from` in a study file: named recipes, points, and the best trials of earlier studies."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -14,7 +14,9 @@ KEY = "best"
 
 
 class EarlierBest(Written):
-    """The best configurations of earlier studies: of the most similar dataset first, and of one dataset the best first."""
+    """The best configurations of earlier studies: of the most similar dataset first, and of one dataset the
+    best first.
+    """
 
     best: int = Field(ge=1, le=100)
     """How many configurations."""

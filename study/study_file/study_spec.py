@@ -15,7 +15,7 @@ from study.study_file.constraint import WrittenConstraint
 from study.study_file.extra_dimension import ExtraDimension, Scalar
 from study.study_file.objective import Objective, check_objectives
 from study.study_file.pbt_settings import check_population
-from study.study_file.promotion_rules import Promotion
+from study.study_file.promotion_rules import PromotionRules
 from study.study_file.resources import Resources
 from study.study_file.sampler import Sampler
 from study.study_file.start_from import EarlierBest, Start
@@ -42,21 +42,29 @@ class StudySpec(Written):
     start_from: tuple[Start, ...] = ()
     """Named recipes or points, tried first, and after them the best of earlier studies."""
     objectives: Objectives = Field((Objective(),), alias="objective")
-    """One mapping, or a list of them: with several, the study looks for the configurations of which none is better in all."""
+    """One mapping, or a list of them: with several, the study looks for the configurations of which none is
+    better in all.
+    """
     constraints: tuple[WrittenConstraint, ...] = ()
-    """What a configuration must keep to be the best, such as `parameters_million <= 5`; the sampler learns it."""
+    """What a configuration must keep to be the best, such as `parameters_million <= 5`; the sampler learns
+    it.
+    """
     sampler: Sampler = Sampler()
     search_storage: str | None = None
     """The database that holds the study's state; a file in its folder where there is none."""
     budget: Budget = Budget()
     early_stopping: EarlyStopping = EarlyStopping()
     confirm: Confirm | None = None
-    """Further trainings of the best configurations; without them the best trial is registered as the search left it."""
-    promotion: Promotion = Promotion()
+    """Further trainings of the best configurations; without them the best trial is registered as the search
+    left it.
+    """
+    promotion: PromotionRules = PromotionRules()
     """What a registered version must show before it is promoted."""
     resources: Resources = Resources()
     reproduces: str | None = None
-    """The named recipe whose stated result the study checks: every trial is measured on the test split, none is registered."""
+    """The named recipe whose stated result the study checks: every trial is measured on the test split, none
+    is registered.
+    """
     seed: int = Field(0, ge=0, lt=2**31)
 
     def model_post_init(self, _: Any) -> None:
@@ -91,7 +99,9 @@ class StudySpec(Written):
 
     @classmethod
     def parse(cls, tree: object) -> "StudySpec":
-        """The spec in `tree`, the content of a study file. Raises SpecError with every rule that it breaks, one a line."""
+        """The spec in `tree`, the content of a study file. Raises SpecError with every rule that it breaks,
+        one a line.
+        """
         if not isinstance(tree, dict):
             raise SpecError(
                 f"a study file is a mapping of keys to values, got {_kind(tree)}; it starts with a line such as `study: my-study`"

@@ -20,9 +20,9 @@ class UnopenedError(LookupError):
 class Delivery:
     """How far one log is sent, for whoever holds its lock.
 
-    A record counts as sent once MLflow has answered. One whose answer was lost is sent again, which changes nothing: a run is looked
-    for by its tags before it is made, metrics carry the time at which they were measured, the rest is overwritten by its equal. Epochs
-    that a trial trained or logged twice are sent once.
+    A record counts as sent once MLflow has answered. One whose answer was lost is sent again, which changes
+    nothing: a run is looked for by its tags before it is made, metrics carry the time at which they were
+    measured, the rest is overwritten by its equal. Epochs that a trial trained or logged twice are sent once.
     """
 
     def __init__(self, log: RunLog, *, may_exist: bool) -> None:
@@ -76,7 +76,9 @@ class Delivery:
         self._count(end, run_id, records[0])
 
     def drop(self) -> bool:
-        """Gives up what was taken, which MLflow rejected; False for several epochs, which are then tried one by one."""
+        """Gives up what was taken, which MLflow rejected; False for several epochs, which are then tried one
+        by one.
+        """
         records, end = self._next
         if len(records) > 1:
             self._is_one_by_one = True

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from study.connections.database_url import hidden
+from study.connections.database_url import masked
 from study.connections.mlflow_client import check_reachable
 from study.errors import TrackingError
 from study.home import Home
@@ -21,7 +21,9 @@ SILENT_SECONDS = 3.0
 
 
 def catch_up(outbox: Outbox, tracking_uri: str, study_folder: Path, say: Callable[[str], object], patience_seconds: float) -> None:
-    """Returns once all that the outbox holds is sent; raises TrackingError if MLflow takes nothing for `patience_seconds`."""
+    """Returns once all that the outbox holds is sent; raises TrackingError if MLflow takes nothing for
+    `patience_seconds`.
+    """
     started = time.monotonic()
     moved, said, num_sent = started, started - SECONDS_BETWEEN_MESSAGES + SILENT_SECONDS, outbox.num_sent
     while not outbox.drain(min(1.0, max(patience_seconds, 0.1))):
@@ -30,7 +32,7 @@ def catch_up(outbox: Outbox, tracking_uri: str, study_folder: Path, say: Callabl
             moved, num_sent = now, outbox.num_sent
         if now - moved >= patience_seconds:
             raise TrackingError(
-                f"MLflow at {hidden(tracking_uri)} does not have {_waiting(study_folder)} of study {study_folder.name!r} "
+                f"MLflow at {masked(tracking_uri)} does not have {_waiting(study_folder)} of study {study_folder.name!r} "
                 f"({outbox.trouble or 'it does not answer'}); nothing is lost: they are kept in {study_folder / OUTBOX_FOLDER}, and once "
                 f"MLflow works again, study resume {study_folder.name} sends them"
             )

@@ -49,7 +49,9 @@ class DatasetUsed:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One epoch. Sent twice with the same time it is one for MLflow: key, time, step and value identify a metric."""
+    """One epoch. Sent twice with the same time it is one for MLflow: key, time, step and value identify a
+    metric.
+    """
 
     kind: Literal["measured"] = "measured"
     step: int
@@ -69,7 +71,9 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """Pictures of the training so far, drawn when they are sent: of the log's own epochs and of what lies beside it."""
+    """Pictures of the training so far, drawn when they are sent: of the log's own epochs and of what lies
+    beside it.
+    """
 
     kind: Literal["pictures"] = "pictures"
     classes: tuple[str, ...]
@@ -96,7 +100,9 @@ def to_line(record: LogRecord) -> bytes:
 
 
 def from_line(line: bytes) -> LogRecord | None:
-    """The record that `to_line` wrote; None for a line that was torn off, as where a process died while writing it."""
+    """The record that `to_line` wrote; None for a line that was torn off, as where a process died while
+    writing it.
+    """
     try:
         return _LOG_RECORD.validate_json(line)
     except ValidationError:

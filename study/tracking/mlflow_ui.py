@@ -9,7 +9,9 @@ from study.home import Home
 
 
 def serve_pages(port: int) -> None:
-    """Runs MLflow's server on 127.0.0.1 until Ctrl-C. Raises TrackingError if there is nothing to show, or a server is there already."""
+    """Runs MLflow's server on 127.0.0.1 until Ctrl-C. Raises TrackingError if there is nothing to show, or a
+    server is there already.
+    """
     home = Home.current()
     uri = home.tracking_uri
     if uri.startswith("http"):
@@ -18,8 +20,8 @@ def serve_pages(port: int) -> None:
         raise TrackingError(f"there are no runs in {home.folder} yet; a first study: study quickstart")
     print(f"MLflow's pages on http://127.0.0.1:{port} (this takes some seconds; Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--default-artifact-root", home.artifacts.as_uri()]
-    # Through the environment, as every user of a machine may read command lines, and the address may hold a password.
-    # Its queue for jobs of language models would be seven processes more.
+    # Through the environment, as every user of a machine may read command lines, and the address may hold a
+    # password. Its queue for jobs of language models would be seven processes more.
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     finished = subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], env=environment, check=False)
     if finished.returncode not in (0, 130):

@@ -21,7 +21,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 LOCKED_PAUSE_SECONDS = 0.2
 """After which a log that another process holds is looked at again."""
 _ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-"""MLflow's own tries, up to four minutes for one call, would hide that a server is back, and make runs twice."""
+"""MLflow's own tries, up to four minutes for one call, would hide that a server is back, and make runs twice.
+"""
 _STORE_LIBRARIES = ("boto3", "botocore", "s3transfer", "urllib3", "google", "azure")
 """Libraries under MLflow whose exceptions mean that a server is away, or that one has no right there."""
 
@@ -32,16 +33,19 @@ class _Entry:
     is_begun: bool = False
     """Whether the lock is held and the delivery knows how far it is."""
     on_sent: Callable[[Delivery], bool] | None = None
-    """Called by the thread, under the log's lock, when the log was left and is sent; False if there is more to send now."""
+    """Called by the thread, under the log's lock, when the log was left and is sent; False if there is more
+    to send now.
+    """
     is_left: bool = False
 
 
 class Outbox:
     """Sends logs to one MLflow server, each in its order.
 
-    A record that fails because the server is away or busy is tried again until it passes, and those behind it wait, as they do for a
-    run that cannot be opened; any other that the server rejects is reported on stderr and dropped. Thread-safe. MLflow is imported by
-    the thread: its seconds of import pass beside the first epochs.
+    A record that fails because the server is away or busy is tried again until it passes, and those behind it
+    wait, as they do for a run that cannot be opened; any other that the server rejects is reported on stderr
+    and dropped. Thread-safe. MLflow is imported by the thread: its seconds of import pass beside the first
+    epochs.
     """
 
     def __init__(self, tracking_uri: str) -> None:
@@ -61,7 +65,9 @@ class Outbox:
         return self
 
     def hold(self, log: RunLog) -> Delivery:
-        """Sends what is in the log and, whenever `wake` is called, what was appended; holds its lock, if it is to be had, until `leave`."""
+        """Sends what is in the log and, whenever `wake` is called, what was appended; holds its lock, if it
+        is to be had, until `leave`.
+        """
         with self._changed:
             for entry in self._entries:
                 if entry.delivery.log.name == log.name:
@@ -74,7 +80,9 @@ class Outbox:
         return entry.delivery
 
     def leave(self, delivery: Delivery, on_sent: Callable[[Delivery], bool] | None = None) -> None:
-        """Lets go of a log once all of it is sent and `on_sent`, called by the outbox's thread, had nothing to add."""
+        """Lets go of a log once all of it is sent and `on_sent`, called by the outbox's thread, had nothing
+        to add.
+        """
         with self._changed:
             for entry in self._entries:
                 if entry.delivery is delivery:
@@ -93,7 +101,9 @@ class Outbox:
             return self._changed.wait_for(lambda: self._num_served == self._num_wakes, timeout_seconds)
 
     def close(self) -> None:
-        """Sends nothing after the call that is under way; returns immediately. What is left stays on disk, for the next outbox."""
+        """Sends nothing after the call that is under way; returns immediately. What is left stays on disk,
+        for the next outbox.
+        """
         self._is_closed = True
         self.wake()
 
@@ -129,7 +139,9 @@ class Outbox:
                 self._changed.notify_all()
 
     def _serve_all(self, client: "MlflowClient") -> bool:
-        """Sends what the logs hold; False if another process has the lock of one. Raises what is worth another try."""
+        """Sends what the logs hold; False if another process has the lock of one. Raises what is worth
+        another try.
+        """
         is_all_sent = True
         for entry in list(self._entries):
             try:
@@ -179,7 +191,9 @@ def _connect(tracking_uri: str) -> Any:
 
 
 def is_worth_retrying(error: Exception) -> bool:
-    """Whether the server or the way to it is at fault, not what was sent: it is away, overloaded, locked, or its key has expired."""
+    """Whether the server or the way to it is at fault, not what was sent: it is away, overloaded, locked, or
+    its key has expired.
+    """
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from study import names
 from study.connections.mlflow_client import tracking_errors
-from study.evaluation.final_result import Confirmed, Final
+from study.evaluation.final_result import Confirmed, FinalResult
 from study.evaluation.test_result import ClassResult, TestResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def log_final(client: "MlflowClient", run_id: str, final: Final) -> None:
-    """Puts the confirmed configurations and every class of each candidate into tables, and the whole into `final.json`."""
+def log_final(client: "MlflowClient", run_id: str, final: FinalResult) -> None:
+    """Puts the confirmed configurations and every class of each candidate into tables, and the whole into
+    `final.json`.
+    """
     tables = {f"classes_{candidate.kind}.json": list(map(_class_row, candidate.test.classes)) for candidate in final.candidates}
     if final.confirmed:
         tables["confirmed.json"] = list(map(_confirmed_row, final.confirmed))
@@ -26,8 +28,10 @@ def log_final(client: "MlflowClient", run_id: str, final: Final) -> None:
         client.log_dict(run_id, asdict(final), "final.json")
 
 
-def final_metrics(final: Final) -> dict[str, float]:
-    """Numbers for the run: `test/accuracy`, `test/accuracy_low` and so on for the single network, `ensemble/...` for the ensemble."""
+def final_metrics(final: FinalResult) -> dict[str, float]:
+    """Numbers for the run: `test/accuracy`, `test/accuracy_low` and so on for the single network,
+    `ensemble/...` for the ensemble.
+    """
     metrics: dict[str, float] = {}
     for candidate in final.candidates:
         metrics |= _of_candidate(candidate.test, ensemble=candidate.kind == "ensemble")
@@ -65,5 +69,7 @@ def _class_row(row: ClassResult) -> dict[str, Any]:
 
 
 def _split(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """A table as MLflow keeps those that it shows; its own `log_table` would add to the one of before the study was extended."""
+    """A table as MLflow keeps those that it shows; its own `log_table` would add to the one of before the
+    study was extended.
+    """
     return {"columns": list(rows[0]) if rows else [], "data": [list(row.values()) for row in rows]}

@@ -1,4 +1,6 @@
-"""What is said to MLflow about one run, on disk: written before it is sent, so that no death of a process or server loses it."""
+"""What is said to MLflow about one run, on disk: written before it is sent, so that no death of a process or
+server loses it.
+"""
 
 import fcntl
 import json
@@ -35,8 +37,8 @@ def logs_in(folder: Path) -> list["RunLog"]:
 class RunLog:
     """Three files of one name: lines to send, how far they are sent, and what pictures are drawn from.
 
-    Any process may append at any time. Who sends or deletes holds the lock, which ends with its process. Nothing is forced to the disk:
-    a machine that loses its power may lose the last seconds.
+    Any process may append at any time. Who sends or deletes holds the lock, which ends with its process.
+    Nothing is forced to the disk: a machine that loses its power may lose the last seconds.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -98,7 +100,9 @@ class RunLog:
         return len(self.read(self.sent.offset))
 
     def lock(self) -> bool:
-        """Takes the lock, or has it already; False while another process, or another `RunLog` of this one, holds it."""
+        """Takes the lock, or has it already; False while another process, or another `RunLog` of this one,
+        holds it.
+        """
         if self._lock is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             opened = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)

@@ -66,7 +66,8 @@ class StudyRun:
         tags: Mapping[str, str],
         say: Callable[[str], object] = lambda _: None,
     ) -> "StudyRun":
-        """The study's run: a new one, or for a resumed study the one that its record names, set to RUNNING again.
+        """The study's run: a new one, or for a resumed study the one that its record names, set to RUNNING
+        again.
 
         `say` gets a line where a person waits for MLflow.
         """
@@ -103,14 +104,16 @@ class StudyRun:
             self._outbox.wake()
 
     def close_soon(self, trial: Trial, name: str | None = None) -> None:
-        """Gives an ended trial's run its true status, while the search goes on: its process does not know that it was stopped.
+        """Gives an ended trial's run its true status, while the search goes on: its process does not know
+        that it was stopped.
 
         `name` is what the run is called, where that is not the trial's name.
         """
         self._close(RunLog(self._delivery.log.folder, name or names.trial_name(trial.number)), trial)
 
     def close_trials(self, record: StudyRecord, run_tags: Callable[[int], Mapping[str, str]] = names.trial_tags) -> None:
-        """Gives every run of a trial the status that the record holds, also where the trial's process died, and notes its id.
+        """Gives every run of a trial the status that the record holds, also where the trial's process died,
+        and notes its id.
 
         `run_tags` gives the tags that identify a trial's run. Returns once MLflow has all of it; raises TrackingError if it
         takes nothing for two minutes.
@@ -124,9 +127,11 @@ class StudyRun:
         self._note_runs(record, trials)
 
     def end(self, status: str, leaderboard: list[dict[str, Any]], tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
-        """Adds the leaderboard, the final metrics and what it cost, and closes the run as FINISHED, FAILED or (interrupted) KILLED.
+        """Adds the leaderboard, the final metrics and what it cost, and closes the run as FINISHED, FAILED or
+        (interrupted) KILLED.
 
-        Returns once MLflow has all of it; raises TrackingError if it takes nothing for two minutes. The first call counts.
+        Returns once MLflow has all of it; raises TrackingError if it takes nothing for two minutes. The first
+        call counts.
         """
         if self._is_over:
             return
@@ -174,7 +179,9 @@ class StudyRun:
             raise
 
     def _note_runs(self, record: StudyRecord, trials: Mapping[frozenset[tuple[str, str]], Trial]) -> None:
-        """Notes the runs that were opened after the trial's last report, and forgets the logs of which nothing else is left."""
+        """Notes the runs that were opened after the trial's last report, and forgets the logs of which
+        nothing else is left.
+        """
         late: dict[int, str] = {}
         known = [(log, log.sent) for log in logs_in(self._delivery.log.folder)]
         for _, sent in known:

@@ -22,7 +22,9 @@ from trainables.metrics import METRICS
 from trainables.recipe.tree import Recipe
 
 MAX_CLASSES_WITH_METRICS = 50
-"""Beyond this many classes, recalls by class stand in the confusion matrix only: thousands of metric columns break MLflow's page."""
+"""Beyond this many classes, recalls by class stand in the confusion matrix only: thousands of metric columns
+break MLflow's page.
+"""
 
 
 MAX_TAG_CHARACTERS = 8000
@@ -30,10 +32,11 @@ MAX_TAG_CHARACTERS = 8000
 
 
 class TrialRun:
-    """The child run of one trial: parameters at its start, one record per epoch, pictures and a true status at its end.
+    """The child run of one trial: parameters at its start, one record per epoch, pictures and a true status
+    at its end.
 
-    All of it goes to the run's log immediately, and from there to MLflow when MLflow takes it.
-    Nothing here waits for MLflow or raises because of it.
+    All of it goes to the run's log immediately, and from there to MLflow when MLflow takes it. Nothing here
+    waits for MLflow or raises because of it.
     """
 
     def __init__(self, outbox: Outbox, delivery: Delivery, context: StudyContext, number: int, *, is_first: bool) -> None:
@@ -88,7 +91,8 @@ class TrialRun:
         )
 
     def log_epoch(self, epoch: Epoch, best: float, of_machine: Mapping[str, float]) -> None:
-        """All of an epoch's metrics, with the objective's best value so far: MLflow's tables show what came last.
+        """All of an epoch's metrics, with the objective's best value so far: MLflow's tables show what came
+        last.
 
         `of_machine` holds the use of the machine, by the names of MLflow's system metrics.
         """
@@ -152,7 +156,9 @@ def _now() -> int:
 
 
 def _point_tag(point: Mapping[str, Any]) -> dict[str, str]:
-    """The configuration with the types of its values, which parameters lose; nothing where MLflow would not take it."""
+    """The configuration with the types of its values, which parameters lose; nothing where MLflow would not
+    take it.
+    """
     text = json.dumps(point)
     return {names.POINT: text} if len(text) <= MAX_TAG_CHARACTERS else {}
 

@@ -16,7 +16,7 @@ from cluster.connection import connected
 from search_spaces.named import find_space
 from study.connections.mlflow_client import addressed_to, connect
 from study.driver.running import resume_study
-from study.evaluation.final_result import RESULT_FILE, Final
+from study.evaluation.final_result import RESULT_FILE, FinalResult
 from study.evaluation.test_evidence import TestEvidence
 from study.home import Home
 from study.results.study_result import StudyResult
@@ -134,7 +134,7 @@ def check_result(home: Home, result: StudyResult) -> None:
         assert test.calibration.after.log_loss < test.calibration.before.log_loss
     (opening,) = openings(home.datasets / "digits")
     assert opening.opened_by == "study confirmed"
-    assert Final.read(result.folder) == final
+    assert FinalResult.read(result.folder) == final
     client = connect(home.tracking_uri)
     parent = client.get_run(result.run_id)
     assert parent.data.metrics["test/macro_f1_low"] == pytest.approx(final.test.metrics["macro_f1"].low)

@@ -15,7 +15,7 @@ from study.evaluation.test_evidence import TestEvidence
 from study.home import Home
 from study.registry.model_card import Origin, model_card
 from study.registry.registration import register
-from study.study_file.promotion_rules import Promotion
+from study.study_file.promotion_rules import PromotionRules
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.sealed_test import open_test_split, openings
 from trainables.ensemble import Ensemble
@@ -49,7 +49,7 @@ class Registry:
     home: Home
     client: Any
 
-    def add(self, classifier: Classifier | Ensemble, *, study: str = "by-hand", rules: Promotion | None = None, **facts: Any) -> int:
+    def add(self, classifier: Classifier | Ensemble, *, study: str = "by-hand", rules: PromotionRules | None = None, **facts: Any) -> int:
         """The number of the version; `facts` replace what its evidence says."""
         folder = self.home.datasets / classifier.card.dataset
         dataset = Dataset.open(folder)
@@ -114,7 +114,7 @@ class Registry:
             tags=tags,
             card=model_card(origin, dataset.manifest, classifier, result),
             evidence=evidence,
-            rules=rules or Promotion(max_recall_loss=None),
+            rules=rules or PromotionRules(max_recall_loss=None),
         )
 
     def alias(self, name: str, model: str = "digits") -> int | None:

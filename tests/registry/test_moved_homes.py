@@ -13,7 +13,7 @@ from study.connections.mlflow_client import connect
 from study.errors import MissingFilesError
 from study.home import Home
 from study.registry.predictions import opened, predictions
-from study.registry.promotion import history, promote, standing_versions
+from study.registry.promotion import history, promote, versions_with_files
 from study.registry.version_files import fetch_weights
 from trainables.prediction import Classifier
 
@@ -31,7 +31,7 @@ def decided(sqlite_registry: Registry, classifier: Classifier) -> Registry:
 def test_all_works_after_a_home_was_moved(decided: Registry, tmp_path: Path) -> None:
     home = Home(decided.home.folder.rename(tmp_path / "elsewhere"))
     assert [one.kind for one in history(home, "digits").decisions] == ["promoted", "refused"]
-    assert [has_files for _, has_files in standing_versions(home, "digits")] == [True, True]
+    assert [has_files for _, has_files in versions_with_files(home, "digits")] == [True, True]
     Image.new("L", (9, 9)).save(tmp_path / "dark.png")
     with opened(home, "digits") as (version, loaded):
         assert version.number == 1
@@ -56,7 +56,7 @@ def test_a_database_alone_tells_the_history_and_what_is_missing(decided: Registr
     assert first is None
     assert second is not None
     assert second["metrics"]["accuracy"] == pytest.approx([0.9, 0.8], abs=0.01)
-    assert [has_files for _, has_files in standing_versions(home, "digits")] == [False, False]
+    assert [has_files for _, has_files in versions_with_files(home, "digits")] == [False, False]
     with pytest.raises(MissingFilesError, match=r"the files of digits/1 are neither at .* nor below"), opened(home, "digits"):
         pass
     assert promote(home, "digits", 2).decision.kind == "refused", "nothing can be measured, and nothing breaks"

@@ -13,9 +13,9 @@ from study.errors import ConflictError, SpecError, UnknownModelError
 from study.home import Home
 from study.registry.aliases import mend_aliases
 from study.registry.decision_log import DecisionLog
-from study.registry.promotion import Decided, history, promote, rollback, standing_versions
+from study.registry.promotion import Outcome, history, promote, rollback, versions_with_files
 from study.registry.versions import find_version, list_versions
-from study.study_file.promotion_rules import Promotion
+from study.study_file.promotion_rules import PromotionRules
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sealed_test import openings
@@ -77,7 +77,7 @@ def test_of_two_who_promote_at_once_one_is_told_who_won(registry: Registry, clas
         add(registry, classifier, share)
     together = Barrier(2)
 
-    def decide(user: str, number: int) -> Decided | ConflictError:
+    def decide(user: str, number: int) -> Outcome | ConflictError:
         together.wait()
         try:
             return promote(home, "digits", number, user=user)
@@ -89,7 +89,7 @@ def test_of_two_who_promote_at_once_one_is_told_who_won(registry: Registry, clas
         with ThreadPoolExecutor(2) as people:
             outcomes = list(people.map(decide, ("ann", "bob"), round_))
         (told,) = [one for one in outcomes if isinstance(one, ConflictError)] or [None]
-        decided = [one for one in outcomes if isinstance(one, Decided)]
+        decided = [one for one in outcomes if isinstance(one, Outcome)]
         decisions = history(home, "digits").decisions[before:]
         # Whoever read after the other had decided was compared with that one, and nobody was overrun.
         assert len(decisions) == len(decided)
@@ -122,7 +122,7 @@ def test_aliases_are_mended_from_the_log(sqlite_registry: Registry, classifier: 
     # As where the process died between the log and the aliases.
     registry.client.set_registered_model_alias("digits", "champion", "1")
     registry.client.delete_registered_model_alias("digits", "previous")
-    assert [one.aliases for one, _ in standing_versions(registry.home, "digits")] == [("champion",), ("previous",)]
+    assert [one.aliases for one, _ in versions_with_files(registry.home, "digits")] == [("champion",), ("previous",)]
     log, versions = DecisionLog.read(registry.client, registry.home, "digits"), list_versions(registry.client, "digits")
     assert not mend_aliases(registry.client, "digits", log.decisions, versions), "nothing is left to mend"
 
@@ -131,7 +131,7 @@ def test_rules_of_the_study_file_refuse(sqlite_registry: Registry, classifier: C
     registry = sqlite_registry
     add(registry, classifier, 0.9)
     promote(registry.home, "digits")
-    add(registry, classifier, 0.93, rules=Promotion(minimum_gain=0.05, max_latency_ms=1.0), latency_ms=2.5)
+    add(registry, classifier, 0.93, rules=PromotionRules(minimum_gain=0.05, max_latency_ms=1.0), latency_ms=2.5)
     refused = promote(registry.home, "digits")
     assert refused.comparison is not None
     gain, latency = refused.comparison.faults

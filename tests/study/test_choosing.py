@@ -102,8 +102,8 @@ def test_a_configuration_with_a_failed_seed_comes_after_all_others() -> None:
     rows = compare_repeated([repeated(1, 0.99, None), repeated(2, 0.80, 0.81), repeated(3, None, None)], ACCURACY)
     assert verdicts(rows) == [
         (2, "best mean: chosen"),
-        (1, "1 of 2 seeds came to no result"),
-        (3, "no further seed came to a result"),
+        (1, "1 of 2 seeds have no result"),
+        (3, "no further seed has a result"),
     ]
     assert (rows[2].mean, rows[2].values) == (None, (None, None))
 
@@ -111,7 +111,7 @@ def test_a_configuration_with_a_failed_seed_comes_after_all_others() -> None:
 def test_nothing_is_chosen_where_nothing_came_to_a_result() -> None:
     assert not any(row.is_chosen for row in compare_repeated([repeated(1, None, None)], ACCURACY))
     (row,) = compare_repeated([repeated(1, 0.9, None)], ACCURACY)
-    assert (row.verdict, row.mean, row.half_width) == ("1 of 2 seeds came to no result: chosen", 0.9, None)
+    assert (row.verdict, row.mean, row.half_width) == ("1 of 2 seeds have no result: chosen", 0.9, None)
 
 
 @given(st.lists(st.lists(st.floats(0, 1), min_size=2, max_size=5), min_size=1, max_size=4))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from study.evaluation.final_result import RESULT_FILE, Candidate, Confirmed, Final
+from study.evaluation.final_result import RESULT_FILE, Candidate, Confirmed, FinalResult
 from study.evaluation.test_result import Calibration, CalibrationScores, ClassResult, Interval, TestResult
 
 SCORES = CalibrationScores(ece=0.05, log_loss=0.4, brier=0.2)
@@ -18,7 +18,7 @@ TEST = TestResult(
     ),
     calibration=Calibration(temperature=1.4, before=SCORES, after=SCORES, is_registered=False),
 )
-FINAL = Final(
+FINAL = FinalResult(
     candidates=(
         Candidate(kind="single", trial=3, seeds=(2,), test=TEST, model="pets", version=7),
         Candidate(kind="ensemble", trial=3, seeds=(1, 2), test=TEST, model="pets", version=8),
@@ -40,8 +40,8 @@ FINAL = Final(
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
-    assert Final.read(tmp_path) is None
+    assert FinalResult.read(tmp_path) is None
     FINAL.write(tmp_path)
-    assert Final.read(tmp_path) == FINAL
+    assert FinalResult.read(tmp_path) == FINAL
     assert [file.name for file in tmp_path.iterdir()] == [RESULT_FILE]
     assert (FINAL.trial, FINAL.model, FINAL.version, FINAL.test) == (3, "pets", 7, TEST)

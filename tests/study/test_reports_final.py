@@ -11,14 +11,14 @@ from test_final_file import FINAL, TEST
 
 from study.cli.reports.dataset_tables import print_dataset
 from study.cli.reports.final_tables import MAX_CLASSES, accuracy_text, print_final
-from study.evaluation.final_result import Candidate, Final
+from study.evaluation.final_result import Candidate, FinalResult
 from study.evaluation.test_result import ClassResult, Interval
 from study.home import Home
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.sealed_test import open_test_split
 
 
-def printed(final: Final) -> str:
+def printed(final: FinalResult) -> str:
     out = Console(file=StringIO(), width=200, highlight=False)
     print_final(out, final, "macro_f1")
     assert isinstance(out.file, StringIO)
@@ -41,7 +41,7 @@ def test_both_candidates_and_what_was_confirmed_are_shown() -> None:
 
 def test_a_study_that_confirmed_nothing_shows_one_candidate() -> None:
     single = Candidate(kind="single", trial=3, seeds=(), test=TEST, model="pets", version=7)
-    text = printed(Final(candidates=(single,), confirmed=()))
+    text = printed(FinalResult(candidates=(single,), confirmed=()))
     assert "confirmed" not in text
     assert "ensemble" not in text
     assert accuracy_text(FINAL) == "90.00% (85.00% to 94.00%)"
@@ -59,7 +59,7 @@ def test_of_many_classes_those_with_the_lowest_recall_are_shown() -> None:
         for number in reversed(range(30))
     )
     test = replace(TEST, classes=rows)
-    text = printed(Final(candidates=(Candidate(kind="single", trial=3, seeds=(), test=test, model="pets", version=7),), confirmed=()))
+    text = printed(FinalResult(candidates=(Candidate(kind="single", trial=3, seeds=(), test=test, model="pets", version=7),), confirmed=()))
     assert text.count("\nclass ") == MAX_CLASSES + 1, "and the heading"
     assert "class 11 " in text
     assert "class 12 " not in text

@@ -13,12 +13,12 @@ from study.remote.remote_option import Address, ClusterHome, job_server
 if TYPE_CHECKING:
     from cluster.jobs import JobServer
 
-on_clusters = typer.Typer()
+cluster_commands = typer.Typer()
 
 
-@on_clusters.command(rich_help_panel="On a cluster")
+@cluster_commands.command(rich_help_panel="On a cluster")
 def submit(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a ready study.")],
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a bundled study.")],
     address: Address = None,
     home: ClusterHome = None,
     priority: Annotated[int, typer.Option(help="Studies of higher priority get trials first.")] = 0,
@@ -30,11 +30,11 @@ def submit(
     Example: study submit fer2013.yaml --address http://HEAD:8265 --home /shared/study
     """
     from study.cli.reports.cluster_jobs import print_submitted
-    from study.planning.bundled_studies import study_file
+    from study.planning.bundled_studies import find_study_file
     from study.remote.submission import submit_study
 
     server = _server(address)
-    submitted = submit_study(study_file(spec), server, home=home, priority=priority, say=_aside)
+    submitted = submit_study(find_study_file(spec), server, home=home, priority=priority, say=_aside)
     if as_json:
         print(json.dumps({**asdict(submitted), "address": server.address}))
     else:
@@ -43,7 +43,7 @@ def submit(
         _follow(server, submitted.job)
 
 
-@on_clusters.command(rich_help_panel="On a cluster")
+@cluster_commands.command(rich_help_panel="On a cluster")
 def status(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One study; all of them without it.")] = None,
     address: Address = None,
@@ -66,7 +66,7 @@ def status(
         print_studies(list_studies(Home.current()) if name is None else [find_study(Home.current(), name)], as_json=as_json)
 
 
-@on_clusters.command(rich_help_panel="On a cluster")
+@cluster_commands.command(rich_help_panel="On a cluster")
 def logs(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the study ends.")] = False,

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
-data = typer.Typer(help="Add datasets, and see what is in them.", no_args_is_help=True)
+dataset_commands = typer.Typer(help="Add datasets, and see what is in them.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the dataset.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 
-@data.command()
+@dataset_commands.command()
 def add(
     name: Name,
     source: Annotated[
@@ -65,12 +65,13 @@ def add(
     print_added(manifest, home.datasets / name)
 
 
-@data.command()
+@dataset_commands.command()
 def push(
     name: Name,
     address: Annotated[str, typer.Argument(metavar="s3://BUCKET/FOLDER", help="Where it goes, under its name.")],
 ) -> None:
-    """Publish a dataset in an object store, for clusters: a study file then says `dataset: s3://BUCKET/FOLDER/NAME`.
+    """Publish a dataset in an object store, for clusters: a study file then says `dataset:
+    s3://BUCKET/FOLDER/NAME`.
 
     Example: study data push fer2013 s3://my-bucket/datasets
     """
@@ -80,7 +81,7 @@ def push(
     print(f"published; in a study file: dataset: {push_dataset(Home.current().datasets, name, address)}")
 
 
-@data.command("list")
+@dataset_commands.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the datasets in STUDY_HOME.
 
@@ -93,7 +94,7 @@ def list_(as_json: AsJson = False) -> None:
     print_datasets(list_datasets(Home.current().datasets), as_json=as_json)
 
 
-@data.command()
+@dataset_commands.command()
 def show(name: Name, as_json: AsJson = False) -> None:
     """Show a dataset's classes by split, its duplicates and label conflicts, and where its contact sheet is.
 

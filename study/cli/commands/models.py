@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-registry = typer.Typer()
+model_commands = typer.Typer()
 
 Model = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset, which is the model's.")]
 AnyModel = Annotated[str, typer.Argument(metavar="MODEL", help="NAME, NAME/VERSION, NAME@champion or models:/NAME/VERSION.")]
@@ -13,7 +13,7 @@ Reason = Annotated[str | None, typer.Option(help="Why; kept in the history.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 
-@registry.command(rich_help_panel="Models")
+@model_commands.command(rich_help_panel="Models")
 def models(
     model: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="One model only.")] = None, as_json: AsJson = False
 ) -> None:
@@ -23,12 +23,12 @@ def models(
     """
     from study.cli.reports.version_tables import print_versions
     from study.home import Home
-    from study.registry.promotion import standing_versions
+    from study.registry.promotion import versions_with_files
 
-    print_versions(standing_versions(Home.current(), model), as_json=as_json)
+    print_versions(versions_with_files(Home.current(), model), as_json=as_json)
 
 
-@registry.command(rich_help_panel="Models")
+@model_commands.command(rich_help_panel="Models")
 def promote(
     model: Model,
     version: Annotated[int | None, typer.Argument(metavar="[VERSION]", help="The candidate, if none is named.", min=1)] = None,
@@ -36,36 +36,37 @@ def promote(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version the champion, if it beats the present one on the same test images by the rules of its study file.
+    """Make a version the champion, if it beats the present one on the same test images by the rules of its
+    study file.
 
     Example: study promote fer2013 4
     """
-    from study.cli.reports.version_tables import print_decided
+    from study.cli.reports.version_tables import print_outcome
     from study.home import Home
     from study.registry.promotion import promote as decide
 
-    decided = decide(Home.current(), model, version, force=force, reason=reason)
-    print_decided(decided, as_json=as_json)
-    if decided.decision.kind == "refused":
+    outcome = decide(Home.current(), model, version, force=force, reason=reason)
+    print_outcome(outcome, as_json=as_json)
+    if outcome.decision.kind == "refused":
         raise typer.Exit(2)
 
 
-@registry.command(rich_help_panel="Models")
+@model_commands.command(rich_help_panel="Models")
 def rollback(model: Model, reason: Reason = None, as_json: AsJson = False) -> None:
     """Go back to the champion before the present one.
 
     Example: study rollback fer2013 --reason "confuses fear with surprise in the field"
     """
-    from study.cli.reports.version_tables import print_decided
+    from study.cli.reports.version_tables import print_outcome
     from study.home import Home
     from study.registry.promotion import rollback as decide
 
-    print_decided(decide(Home.current(), model, reason=reason), as_json=as_json)
+    print_outcome(decide(Home.current(), model, reason=reason), as_json=as_json)
 
 
-@registry.command(rich_help_panel="Models")
+@model_commands.command(rich_help_panel="Models")
 def history(model: Model, as_json: AsJson = False) -> None:
-    """Tell who promoted, refused or took back which version, when, and on which evidence.
+    """Show who promoted, refused or took back which version, when, and on which evidence.
 
     Example: study history fer2013
     """
@@ -76,13 +77,13 @@ def history(model: Model, as_json: AsJson = False) -> None:
     print_history(read(Home.current(), model), as_json=as_json)
 
 
-@registry.command(rich_help_panel="Models")
+@model_commands.command(rich_help_panel="Models")
 def predict(
     model: AnyModel,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files: PNG, JPEG, whatever Pillow reads.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what images show: a label and its confidence for each, by the champion if no version is named.
+    """Label images: a label and its confidence for each, by the champion if no version is named.
 
     Example: study predict fer2013 face.png
     """
@@ -98,7 +99,7 @@ def predict(
         raise typer.Exit(1)
 
 
-@registry.command(rich_help_panel="Models")
+@model_commands.command(rich_help_panel="Models")
 def evaluate(
     model: AnyModel,
     source: Annotated[Path, typer.Option("--from", help="Labelled images in any format that `study data add` reads.")],
@@ -136,20 +137,20 @@ def evaluate(
     print_evaluated(version, evaluated, as_json=as_json)
 
 
-@registry.command("reproduce-model", rich_help_panel="Models")
+@model_commands.command("reproduce-model", rich_help_panel="Models")
 def reproduce_model(model: AnyModel, as_json: AsJson = False) -> None:
     """Train a version again from its recorded recipe, seed and data, and say whether it comes out the same.
 
     Example: study reproduce-model fer2013/3
     """
-    from study.cli.reports.prediction_tables import print_reproduced, reproducing_progress
+    from study.cli.reports.prediction_tables import print_retrained, retraining_progress
     from study.home import Home
     from study.registry.predictions import opened
-    from study.registry.retraining import reproduce
+    from study.registry.retraining import retrain
 
     home = Home.current()
     with opened(home, model) as (version, classifier):
-        reproduced = reproduce(home, version, classifier, reproducing_progress)
-    print_reproduced(version, reproduced, as_json=as_json)
-    if not reproduced.is_within:
+        retrained = retrain(home, version, classifier, retraining_progress)
+    print_retrained(version, retrained, as_json=as_json)
+    if not retrained.is_within:
         raise typer.Exit(1)

@@ -22,7 +22,9 @@ MAX_OPENINGS_SHOWN = 10
 
 @contextmanager
 def adding_progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar on stderr for each step of adding a dataset, by what the step is called, how far it is, and how far it goes."""
+    """A bar on stderr for each step of adding a dataset, by what the step is called, how far it is, and how
+    far it goes.
+    """
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
@@ -77,7 +79,7 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
     out.print(_classes(manifest))
     findings = manifest.findings
     out.print("\nimages that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within))
-    out.print("distinct images that stand in two splits           " + _counts(findings.num_duplicates_across))
+    out.print("distinct images that are in two splits             " + _counts(findings.num_duplicates_across))
     out.print(f"distinct images under more than one class          {findings.num_label_conflicts:,}")
     if findings.skipped:
         out.print("left out when it was added                         " + _counts(findings.skipped))

@@ -1,11 +1,11 @@
-"""What a study came to, for a person: what was confirmed, the test split, the registered versions."""
+"""A study's final result on the terminal: confirmed configurations, the test split, the registered versions."""
 
 from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
 
-from study.evaluation.final_result import Candidate, Confirmed, Final
+from study.evaluation.final_result import Candidate, Confirmed, FinalResult
 from study.evaluation.test_result import Calibration, ClassResult, Interval
 from study.names import candidate_name, trial_name
 from study.number_text import number_text
@@ -15,8 +15,10 @@ MAX_CLASSES = 12
 _SHARES = ("accuracy", "balanced_accuracy", "worst_class_recall")
 
 
-def print_final(out: Console, final: Final, metric: str) -> None:
-    """Tables of the confirmed configurations, the candidates on the test split, and the classes of the first; then the versions."""
+def print_final(out: Console, final: FinalResult, metric: str) -> None:
+    """Tables of the confirmed configurations, the candidates on the test split, and the classes of the first;
+    then the versions.
+    """
     if final.confirmed:
         out.print()
         out.print(_confirmed(final.confirmed, metric))
@@ -35,7 +37,7 @@ def print_final(out: Console, final: Final, metric: str) -> None:
         out.print(f"{'registered model' if candidate.kind == 'single' else 'and its ensemble':<20} {_version(candidate)}")
 
 
-def accuracy_text(final: Final) -> str:
+def accuracy_text(final: FinalResult) -> str:
     """The accuracy on the test split with its interval."""
     return _percent(final.test.metrics["accuracy"])
 

@@ -1,4 +1,4 @@
-"""What the commands that ask a model print: labels of images, measures, a model trained again."""
+"""What the commands that use a model print: labels of images, metrics, a model trained again."""
 
 import json
 import sys
@@ -10,9 +10,9 @@ from rich.table import Table
 from study import names
 from study.cli.reports.final_tables import add_metrics, classes_table
 from study.cli.reports.terminal import console
-from study.registry.labelled_images import Evaluated
+from study.registry.labelled_images import Evaluation
 from study.registry.predictions import Prediction
-from study.registry.retraining import Reproduced
+from study.registry.retraining import Retrained
 from study.registry.versions import Version
 from trainables.epoch import Epoch
 
@@ -21,8 +21,9 @@ NUM_SHOWN = 3
 
 
 def print_predictions(version: Version, predictions: Iterable[Prediction], *, width: int, as_json: bool = False) -> int:
-    """A line for each image as soon as it is known, with `width` characters for its file, and how many could not be read, the number of
-    which is returned."""
+    """A line for each image as soon as it is known, with `width` characters for its file, and how many could
+    not be read, the number of which is returned.
+    """
     if as_json:
         found = list(predictions)
         tree = {"model": version.name, "aliases": version.aliases, "predictions": [asdict(one) for one in found]}
@@ -43,7 +44,7 @@ def print_predictions(version: Version, predictions: Iterable[Prediction], *, wi
     return num_failed
 
 
-def print_evaluated(version: Version, evaluated: Evaluated, *, as_json: bool = False) -> None:
+def print_evaluated(version: Version, evaluated: Evaluation, *, as_json: bool = False) -> None:
     """Metrics with intervals, and every class."""
     if as_json:
         print(json.dumps({"model": version.name, **asdict(evaluated), "absent": evaluated.absent}, indent=2))
@@ -67,7 +68,7 @@ def print_evaluated(version: Version, evaluated: Evaluated, *, as_json: bool = F
     out.print(classes_table(tuple(row for row in evaluated.classes if row.num_images or row.num_predicted)))
 
 
-def reproducing_progress(number: int, num_networks: int, epoch: Epoch, num_epochs: int, value: float) -> None:
+def retraining_progress(number: int, num_networks: int, epoch: Epoch, num_epochs: int, value: float) -> None:
     """A line on stderr for each epoch."""
     which = f"network {number}/{num_networks}  " if num_networks > 1 else ""
     left = (num_epochs - epoch.number) * (epoch.train_seconds + epoch.validation_seconds)
@@ -78,18 +79,18 @@ def reproducing_progress(number: int, num_networks: int, epoch: Epoch, num_epoch
     )
 
 
-def print_reproduced(version: Version, reproduced: Reproduced, *, as_json: bool = False) -> None:
+def print_retrained(version: Version, retrained: Retrained, *, as_json: bool = False) -> None:
     """Whether a version trained again is what it was."""
     if as_json:
-        print(json.dumps({"model": version.name, **asdict(reproduced), "is_within": reproduced.is_within}, indent=2))
+        print(json.dumps({"model": version.name, **asdict(retrained), "is_within": retrained.is_within}, indent=2))
         return
-    out, metric = console(), reproduced.metric.replace("_", " ")
-    many = f", the mean of {reproduced.num_networks} networks" if reproduced.num_networks > 1 else ""
-    out.print(f"[bold]{version.name}[/]{many}, trained again in {reproduced.seconds:.0f} s")
-    out.print(f"validation {metric}   recorded {reproduced.recorded:.6f}   obtained {reproduced.obtained:.6f}")
-    difference = reproduced.obtained - reproduced.recorded
-    verdict = "[green]reproduced[/]" if reproduced.is_within else f"[red]not reproduced[/]: off by {difference:+.6f}"
-    out.print(f"{verdict} (they must agree {reproduced.because})", soft_wrap=True)
+    out, metric = console(), retrained.metric.replace("_", " ")
+    many = f", the mean of {retrained.num_networks} networks" if retrained.num_networks > 1 else ""
+    out.print(f"[bold]{version.name}[/]{many}, trained again in {retrained.seconds:.0f} s")
+    out.print(f"validation {metric}   recorded {retrained.recorded:.6f}   obtained {retrained.obtained:.6f}")
+    difference = retrained.obtained - retrained.recorded
+    verdict = "[green]reproduced[/]" if retrained.is_within else f"[red]not reproduced[/]: off by {difference:+.6f}"
+    out.print(f"{verdict} (they must agree {retrained.because})", soft_wrap=True)
 
 
 def _which(version: Version) -> str:

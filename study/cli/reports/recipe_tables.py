@@ -32,7 +32,7 @@ _OF_EVERY_TRAINING = (
 
 
 def print_recipes(recipes: Iterable[NamedRecipe], *, as_json: bool = False) -> None:
-    """One line for each recipe, and the ready studies."""
+    """One line for each recipe, and the bundled studies."""
     recipes = list(recipes)
     if as_json:
         print(json.dumps([_as_dict(recipe) for recipe in recipes], indent=2))
@@ -46,9 +46,9 @@ def print_recipes(recipes: Iterable[NamedRecipe], *, as_json: bool = False) -> N
         )
     out = console()
     out.print(table)
-    out.print(f"\nready studies        {', '.join(bundled_studies())}")
+    out.print(f"\nbundled studies      {', '.join(bundled_studies())}")
     out.print("\nNext:")
-    out.print("  study recipes NAME         all values of a recipe, stated or chosen; or a ready study's file")
+    out.print("  study recipes NAME         all values of a recipe, stated or chosen; or a bundled study's file")
     out.print("  study reproduce NAME       train it, and compare with what its source states")
 
 

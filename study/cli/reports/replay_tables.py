@@ -15,13 +15,15 @@ MAX_ROWS = 30
 
 
 def print_replay(replay: Replay, *, as_json: bool = False) -> None:
-    """What the rule would have saved, which trials it would have stopped, and whether the winner would have been lost."""
+    """What the rule would have saved, which trials it would have stopped, and whether the winner would have
+    been lost.
+    """
     if as_json:
         print(json.dumps(replay_dict(replay), indent=2))
         return
     out = console()
-    at_once = "one trial at a time" if replay.slots == 1 else f"{replay.slots} trials at once"
-    out.print(f"\n[bold]{replay.study}[/] replayed under {rule_text(replay.early_stopping)}, {at_once}\n")
+    slots = "one trial at a time" if replay.slots == 1 else f"{replay.slots} trials at a time"
+    out.print(f"\n[bold]{replay.study}[/] replayed under {rule_text(replay.early_stopping)}, {slots}\n")
     share = replay.epochs_saved / max(replay.epochs_recorded, 1)
     out.print(f"epochs    {replay.epochs_spent:,} of {replay.epochs_recorded:,} recorded: {replay.epochs_saved:,} saved ({share:.0%})")
     out.print(f"time      {replay.seconds_spent:,.0f} s of {replay.seconds_recorded:,.0f} s of training and validating")
@@ -33,7 +35,7 @@ def print_replay(replay: Replay, *, as_json: bool = False) -> None:
     if replay.num_cut_short:
         out.print(
             f"\n[dim]{replay.num_cut_short} trials would have gone on where their recorded curves end; "
-            "what they would have come to, and cost, is not known[/]"
+            "their values and costs after that are not known[/]"
         )
 
 

@@ -11,11 +11,10 @@ from rich.table import Table
 from cluster.connection import num_cores
 from search_spaces.dimensions import Choice, Value
 from study.cli.reports.final_tables import accuracy_text, print_final
-from study.cli.reports.lineage_tables import print_lineage
 from study.cli.reports.pareto_picture import front_picture
 from study.cli.reports.reproduction_tables import print_reproductions
 from study.cli.reports.terminal import console
-from study.evaluation.final_result import Final
+from study.evaluation.final_result import FinalResult
 from study.names import trial_name
 from study.number_text import number_text
 from study.planning.earlier_starts import earlier_sentences
@@ -23,6 +22,7 @@ from study.planning.plan import Plan
 from study.results.cost import Cost
 from study.results.reproduction import Reproductions
 from study.results.study_result import StudyResult
+from study.search.record.lineage import changed_values, lineage
 from study.search.record.trial import Trial
 
 MAX_ROWS = 15
@@ -53,7 +53,7 @@ def print_plan(plan: Plan, file: Path) -> None:
     if spec.confirm is not None:
         added = f"{spec.confirm.top * spec.confirm.seeds} trainings of {budget.epochs} epochs beyond the budget"
         out.print(f"then the best {spec.confirm.top} are confirmed with {spec.confirm.seeds} further seeds each: {added}")
-    out.print(f"at most {plan.num_images_trained:,} images through training{_cost(plan)}")
+    out.print(f"at most {plan.num_images_trained:,} images through training{_expected_cost(plan)}")
     out.print(f"\n[green]The study can run.[/]  Next: study run {file}")
 
 
@@ -74,8 +74,8 @@ def print_result(result: StudyResult, *, as_json: bool = False) -> None:
             out.print(f"[red]{name} {training.state}:[/] {training.reason}")
     if result.pareto:
         out.print(front_picture(result.trials, result.pareto, result.spec.objectives))
-    if result.receipt.seconds:
-        out.print(f"\n{_spent(result.receipt)}")
+    if result.cost.seconds:
+        out.print(f"\n{_cost_text(result.cost)}")
     if result.reproduction is not None:
         print_reproductions(Reproductions(done=(result.reproduction,)))
     elif result.final is not None:
@@ -108,12 +108,12 @@ def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> N
     console().print(table)
 
 
-def _spent(receipt: Cost) -> str:
-    """The receipt in a line; what is nothing is left out."""
-    on_gpus = f" ({_duration(receipt.gpu_seconds)} on GPUs)" if receipt.gpu_seconds else ""
-    saved = f"; early stopping saved about {_duration(receipt.saved_seconds)}" if receipt.saved_seconds else ""
-    wasted = f"; {_duration(receipt.wasted_seconds)} went into trials that failed" if receipt.wasted_seconds else ""
-    return f"cost                 {_duration(receipt.seconds)} of training and validation{on_gpus}{saved}{wasted}"
+def _cost_text(cost: Cost) -> str:
+    """The cost in a line; parts that are zero are left out."""
+    on_gpus = f" ({_duration(cost.gpu_seconds)} on GPUs)" if cost.gpu_seconds else ""
+    saved = f"; early stopping saved about {_duration(cost.saved_seconds)}" if cost.saved_seconds else ""
+    wasted = f"; {_duration(cost.wasted_seconds)} went into trials that failed" if cost.wasted_seconds else ""
+    return f"cost                 {_duration(cost.seconds)} of training and validation{on_gpus}{saved}{wasted}"
 
 
 def _duration(seconds: float) -> str:
@@ -150,10 +150,10 @@ def _state(trial: Trial) -> str:
     return trial.state if trial.is_feasible or trial.state == "infeasible" else f"{trial.state}, misses a constraint"
 
 
-def _print_final(out: Console, result: StudyResult, final: Final) -> None:
+def _print_final(out: Console, result: StudyResult, final: FinalResult) -> None:
     if result.best is not None:
         out.print(f"\nbest by validation   {trial_name(result.best.number)}: {result.spec.objective.metric} {_number(result.best.value)}")
-        print_lineage(out, result.best)
+        _print_lineage(out, result.best)
     print_final(out, final, result.spec.objective.metric)
     if not result.has_ended:
         return
@@ -184,7 +184,7 @@ def _sizes(plan: Plan) -> str:
     return f"{manifest.splits['train'].num_images:,} training images of {manifest.width}x{manifest.height}, {manifest.num_classes} classes"
 
 
-def _cost(plan: Plan) -> str:
+def _expected_cost(plan: Plan) -> str:
     core_hours = plan.cpu_hours()
     if core_hours is None:
         return "; cost unknown for timm architectures"
@@ -199,3 +199,19 @@ def _hours(hours: float) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def _print_lineage(out: Console, trial: Trial) -> None:
+    """The trials that its weights went through, with the values that changed on the way; nothing of a trial
+    that began by itself.
+    """
+    if trial.continues is None:
+        return
+    stretches = lineage(trial)
+    changed = changed_values(stretches)
+    out.print(f"\n{trial_name(trial.number)} went on from others' checkpoints; its values alone do not train it again:")
+    table = Table("epochs", "as", *(name.replace("_", " ") for name in changed), box=None, pad_edge=False)
+    for index, stretch in enumerate(stretches):
+        values = (number_text(column[index]) for column in changed.values())
+        table.add_row(f"{stretch.first_epoch} to {stretch.last_epoch}", trial_name(stretch.trial), *values)
+    out.print(table)

@@ -11,7 +11,7 @@ from study import names
 from study.cli.reports.terminal import console
 from study.registry.comparison import ClassChange, Comparison
 from study.registry.decisions import Decision, tables
-from study.registry.promotion import Decided, History
+from study.registry.promotion import History, Outcome
 from study.registry.versions import Version
 
 MAX_CLASSES = 12
@@ -34,7 +34,7 @@ def print_versions(listed: Sequence[tuple[Version, bool]], *, as_json: bool = Fa
         accuracy = f"{tags.get(names.TEST_ACCURACY, '')} ({tags.get(names.TEST_ACCURACY_INTERVAL, '')})"
         made_of = tags.get(names.MADE_OF, "")
         digest, when = tags.get(names.DATASET_DIGEST, "")[:12], _when(version.registered)
-        table.add_row(f"[bold]{version.name}[/]", _standing(version), made_of, tags.get(names.STUDY, ""), accuracy, digest, when)
+        table.add_row(f"[bold]{version.name}[/]", _aliases(version), made_of, tags.get(names.STUDY, ""), accuracy, digest, when)
     out.print(table)
     if lost := [version.name for version, has_files in listed if not has_files]:
         out.print(
@@ -45,22 +45,22 @@ def print_versions(listed: Sequence[tuple[Version, bool]], *, as_json: bool = Fa
     out.print(f"\nNext: {promote}study predict {first} IMAGE   study history {first}")
 
 
-def print_decided(decided: Decided, *, as_json: bool = False) -> None:
+def print_outcome(outcome: Outcome, *, as_json: bool = False) -> None:
     """What was decided, and on which evidence."""
-    decision, comparison = decided.decision, decided.comparison
+    decision, comparison = outcome.decision, outcome.comparison
     if as_json:
         print(
-            json.dumps({"model": decided.model, **_decision_tree(decision, None if comparison is None else tables(comparison))}, indent=2)
+            json.dumps({"model": outcome.model, **_decision_tree(decision, None if comparison is None else tables(comparison))}, indent=2)
         )
         return
     out = console()
     if comparison is not None:
-        _print_comparison(out, decided.model, decision, comparison)
+        _print_comparison(out, outcome.model, decision, comparison)
         out.print()
     if comparison is None or decision.kind == "refused":
         for sentence in comparison.faults if comparison is not None else decision.evidence:
             out.print(f"  {sentence}", soft_wrap=True)
-    out.print(_outcome(decided.model, decision), soft_wrap=True)
+    out.print(_outcome(outcome.model, decision), soft_wrap=True)
 
 
 def print_history(history: History, *, as_json: bool = False) -> None:
@@ -74,7 +74,7 @@ def print_history(history: History, *, as_json: bool = False) -> None:
         out.print(f"nothing was decided on {history.model} yet; the first decision: study promote {history.model}")
         return
     for number, decision in enumerate(history.decisions, start=1):
-        out.print(f"[bold]{number}  {_when(decision.time)}  {decision.user}  {_told(history.model, decision)}[/]", soft_wrap=True)
+        out.print(f"[bold]{number}  {_when(decision.time)}  {decision.user}  {_history_text(history.model, decision)}[/]", soft_wrap=True)
         for sentence in (*((f"reason: {decision.reason}",) if decision.reason else ()), *decision.evidence):
             out.print(f"   {sentence}", soft_wrap=True, markup=False)
 
@@ -123,7 +123,7 @@ def _outcome(model: str, decision: Decision) -> str:
     )
 
 
-def _told(model: str, decision: Decision) -> str:
+def _history_text(model: str, decision: Decision) -> str:
     place = "" if decision.champion_before is None else f" in place of {model}/{decision.champion_before}"
     match decision.kind:
         case "promoted":
@@ -134,7 +134,7 @@ def _told(model: str, decision: Decision) -> str:
             return f"{model}/{decision.version} was refused{place}"
 
 
-def _standing(version: Version) -> str:
+def _aliases(version: Version) -> str:
     colours = {names.CHAMPION: "green", names.CANDIDATE: "yellow"}
     return " ".join(f"[{colours.get(alias, 'dim')}]{alias}[/]" for alias in version.aliases)
 

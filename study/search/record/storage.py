@@ -12,7 +12,7 @@ from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage
 from sqlalchemy.exc import SQLAlchemyError
 
-from study.connections.database_url import absolute, check_answers, hidden, no_answer, without_password
+from study.connections.database_url import absolute, check_answers, masked, no_answer, without_password
 from study.errors import StudyError
 from study.search.record.journal import JournalFile
 from study.yaml_file import read_yaml
@@ -58,7 +58,7 @@ def open_storage(folder: Path, url: str | None = None) -> Storage:
     try:
         return Storage(_database(url), url, noted["study"])
     except KeyError:
-        raise StudyError(f"search_storage {hidden(url)!r} does not hold the study {noted['study']!r} any more; restore it there") from None
+        raise StudyError(f"search_storage {masked(url)!r} does not hold the study {noted['study']!r} any more; restore it there") from None
 
 
 def check_name_is_free_in(url: str, name: str) -> None:
@@ -106,4 +106,4 @@ def _raising_study_errors(call: Callable[..., Any], url: str | None) -> Callable
 
 
 def _taken(name: str, place: str) -> str:
-    return f"{hidden(place)!r} holds a study named {name!r} already; choose another name, or another search_storage"
+    return f"{masked(place)!r} holds a study named {name!r} already; choose another name, or another search_storage"

@@ -1,4 +1,4 @@
-"""The command line of edit_commands: what may be asked of a study while it runs or rests."""
+"""Commands that change a study, whether it runs or not."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +27,7 @@ def stop(name: StudyName) -> None:
     """
     from study.study_file.edits import Edit
 
-    _ask(name, Edit(kind="stop"))
+    _append(name, Edit(kind="stop"))
     print(f"{name} stops once its running trials have ended their epochs; go on with: study resume {name}")
 
 
@@ -47,7 +47,7 @@ def extend(
 
     if not (trials or hours):
         raise SpecError("study extend needs --trials or --hours above 0")
-    result = _ask(name, Edit(kind="extend", trials=trials, hours=hours))
+    result = _append(name, Edit(kind="extend", trials=trials, hours=hours))
     given = " and ".join(text for text in (f"{trials} more trial(s)" if trials else "", f"{hours:g} more hour(s)" if hours else "") if text)
     print(f"{name} was given {given}" + (f"; go on with: study resume {name}" if result.has_ended or result.is_extended else ""))
 
@@ -63,7 +63,7 @@ def pin(name: StudyName, settings: Settings) -> None:
 
     values = _values(settings)
     check_pins(_space_of(name), values)
-    _ask(name, Edit(kind="pin", point=values))
+    _append(name, Edit(kind="pin", point=values))
     print(f"{name}: {', '.join(f'{key} = {value}' for key, value in values.items())} in every new trial")
 
 
@@ -87,7 +87,7 @@ def enqueue(
         raise SpecError("study enqueue takes either --recipe NAME or one or more --set DIMENSION=VALUE")
     values = _values(set_ or []) if recipe is None else dict(find_recipe(recipe).point)
     (start,) = start_points([values if recipe is None else recipe], _space_of(name), {})
-    _ask(name, Edit(kind="enqueue", point=start.point, origin=recipe))
+    _append(name, Edit(kind="enqueue", point=start.point, origin=recipe))
     print(f"{name} tries this next: {', '.join(f'{key} = {value}' for key, value in start.point.items())}")
 
 
@@ -105,11 +105,11 @@ def kill_trial(name: StudyName, trial: Annotated[int, typer.Argument(metavar="TR
     if trial not in known or known[trial].has_ended:
         going = ", ".join(str(number) for number, one in known.items() if not one.has_ended and one.state != "waiting")
         raise SpecError(f"trial {trial} of {name} is none that goes on; those that do: {going or 'none'}")
-    _ask(name, Edit(kind="kill", trial=trial))
+    _append(name, Edit(kind="kill", trial=trial))
     print(f"trial {trial} of {name} ends with its epoch")
 
 
-def _ask(name: str, edit: "Edit") -> "StudyResult":
+def _append(name: str, edit: "Edit") -> "StudyResult":
     from study.study_file.edits import append_edit
 
     result = _result(name)

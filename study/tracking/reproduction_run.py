@@ -8,7 +8,9 @@ from study.results.reproduction_table import markdown_table, reproduction_dict
 
 
 def log_table(home: Home, made: Reproductions) -> str:
-    """Writes the table as Markdown and JSON, with each recipe's mean as a metric; returns the run's id. Raises TrackingError."""
+    """Writes the table as Markdown and JSON, with each recipe's mean as a metric; returns the run's id.
+    Raises TrackingError.
+    """
     client = connect(home.tracking_uri)
     with tracking_errors(client.tracking_uri):
         experiment_id = prepare_experiment(client, home, names.REPRODUCTIONS)

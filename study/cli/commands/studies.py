@@ -1,0 +1,201 @@
+"""Commands on studies: checking, running, resuming and looking at them; recipes, and MLflow's pages."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from study.cli.commands.clusters import resume_on_cluster
+from study.errors import StopRequestedError
+from study.remote.remote_option import Address, ClusterHome, job_server, with_remote_option
+
+study_commands = typer.Typer()
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a bundled study.")]
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+@study_commands.command()
+def quickstart() -> None:
+    """Run a first study: 12 trials of a small CNN on scikit-learn's handwritten digits.
+
+    Example: study quickstart
+    """
+    from study.cli.reports.study_tables import print_result
+    from study.driver.quickstart import run_quickstart
+
+    print_result(run_quickstart())
+
+
+@study_commands.command()
+def check(spec: SpecFile) -> None:
+    """Say what is wrong with a study file, or what it would do and roughly cost. Starts nothing.
+
+    Example: study check fer2013.yaml
+    """
+    from study.cli.reports.study_tables import print_plan
+    from study.home import Home
+    from study.planning.bundled_studies import find_study_file
+    from study.planning.plan import plan_study
+    from study.study_file.study_spec import StudySpec
+
+    print_plan(plan_study(StudySpec.read(find_study_file(spec)), Home.current()), spec)
+
+
+@study_commands.command()
+def run(spec: SpecFile, as_json: AsJson = False) -> None:
+    """Run a study on this machine, or on the Ray cluster at RAY_ADDRESS.
+
+    Example: study run fer2013.yaml
+    """
+    from study.cli.reports.study_tables import print_result
+    from study.driver.running import run_study
+    from study.planning.bundled_studies import find_study_file
+    from study.study_file.study_spec import StudySpec
+
+    parsed = StudySpec.read(find_study_file(spec))
+    with _resumable(parsed.study):
+        print_result(run_study(parsed), as_json=as_json)
+
+
+@study_commands.command()
+def resume(name: StudyName, as_json: AsJson = False, address: Address = None, home: ClusterHome = None) -> None:
+    """Go on with a study that was interrupted: ended trials stay, those cut off go on from their last
+    checkpoint.
+
+    Example: study resume fer2013-freeze-depth
+    """
+    from study.cli.reports.study_tables import print_result
+    from study.driver.running import resume_study
+
+    server = job_server(address)
+    if server is not None:
+        resume_on_cluster(name, server, home)
+        return
+    with _resumable(name):
+        print_result(resume_study(name), as_json=as_json)
+
+
+@study_commands.command("list")
+@with_remote_option
+def list_(as_json: AsJson = False) -> None:
+    """List the studies in STUDY_HOME.
+
+    Example: study list
+    """
+    from study.cli.reports.study_tables import print_studies
+    from study.home import Home
+    from study.results.study_result import list_studies
+
+    print_studies(list_studies(Home.current()), as_json=as_json)
+
+
+@study_commands.command()
+@with_remote_option
+def show(name: StudyName, as_json: AsJson = False) -> None:
+    """Show a study's leaderboard, its test result and its registered model.
+
+    Example: study show quickstart
+    """
+    from study.cli.reports.study_tables import print_result
+    from study.home import Home
+    from study.results.study_result import find_study
+
+    print_result(find_study(Home.current(), name), as_json=as_json)
+
+
+@study_commands.command()
+def replay(
+    name: StudyName,
+    early_stopping: Annotated[str, typer.Option(help="asha, asha_pause, hyperband, median or none.", metavar="RULE")],
+    first_rung: Annotated[float | None, typer.Option(help="Share of its epochs up to which no trial is compared.")] = None,
+    reduction: Annotated[int | None, typer.Option(help="One trial in this many goes on.")] = None,
+    slots: Annotated[int, typer.Option(help="Trials that run at the same time.", min=1)] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Say what another rule of early stopping would have saved of a study, and whether it would have lost the
+    winner.
+
+    Example: study replay fer2013-freeze-depth --early-stopping asha --first-rung 0.3
+    """
+    from study.cli.reports.replay_tables import print_replay
+    from study.home import Home
+    from study.results.replay import replay_named
+
+    replayed = replay_named(Home.current(), name, rule=early_stopping, first_rung=first_rung, reduction=reduction, slots=slots)
+    print_replay(replayed, as_json=as_json)
+
+
+@study_commands.command(rich_help_panel="Data and recipes")
+def recipes(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A recipe, or a bundled study.")] = None, as_json: AsJson = False
+) -> None:
+    """List the named recipes, or print one in full: what its source states, and what we chose and why.
+
+    Example: study recipes fer-r50-hybrid
+    """
+    from search_spaces.named import find_recipe, named_recipes
+    from study.cli.reports.recipe_tables import print_recipe, print_recipes
+    from study.planning.bundled_studies import bundled_studies
+
+    if name is None:
+        print_recipes(named_recipes().values(), as_json=as_json)
+    elif name in bundled_studies():
+        print(bundled_studies()[name].read_text(encoding="utf-8"), end="")
+    else:
+        print_recipe(find_recipe(name), as_json=as_json)
+
+
+@study_commands.command(rich_help_panel="Data and recipes")
+def reproduce(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Recipes; `fer-r18-freeze-*` names several.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All recipes.")] = False,
+    images: Annotated[int | None, typer.Option(help="Train on this many images only.", min=2)] = None,
+    epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.", min=1)] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels of what the network sees.", min=4)] = None,
+    weights: Annotated[str | None, typer.Option(help="A file in place of published weights.")] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each recipe.", min=1)] = 3,
+    markdown: Annotated[Path | None, typer.Option(help="Write the table there, too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train recipes and compare what they reach on the sealed test split with what their sources state.
+
+    Example: study reproduce fer-cnn4-32x256 --images 6000 --epochs 5
+    """
+    from study.cli.reports.reproduction_tables import print_reproductions
+    from study.driver.recipe_runs import Scale, reproduce
+    from study.errors import SpecError
+    from study.results.reproduction_table import markdown_table
+
+    if all_ == bool(names):
+        raise SpecError("study reproduce takes names of recipes, or --all; see them: study recipes")
+    scale = Scale(images=images, epochs=epochs, size=size, weights=weights, seeds=seeds)
+    made = reproduce(names or ["*"], scale)
+    if markdown is not None:
+        markdown.write_text(markdown_table(made), encoding="utf-8")
+    print_reproductions(made, as_json=as_json)
+
+
+@study_commands.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000) -> None:
+    """Open MLflow's pages on this machine only, on the runs and models of STUDY_HOME.
+
+    Example: study ui --port 5000
+    """
+    from study.tracking.mlflow_ui import serve_pages
+
+    serve_pages(port)
+
+
+@contextmanager
+def _resumable(name: str) -> Iterator[None]:
+    """Says how to go on when a study is interrupted."""
+    try:
+        yield
+    except (KeyboardInterrupt, StopRequestedError):
+        print(f"interrupted; nothing measured is lost. Go on with: study resume {name}", file=sys.stderr)
+        raise
