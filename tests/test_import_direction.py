@@ -111,6 +111,15 @@ def test_modules_do_not_import_each_other_in_circles(package: str) -> None:
     sorter.prepare()  # raises CycleError, which names the circle
 
 
+@pytest.mark.parametrize("package", ["cluster", "search_spaces", "study"])
+def test_no_two_modules_of_a_package_share_a_name(package: str) -> None:
+    by_name: dict[str, list[str]] = {}
+    for file in _files(package):
+        if file.name not in ("__init__.py", "__main__.py"):
+            by_name.setdefault(file.stem, []).append(str(file.relative_to(ROOT)))
+    assert [files for files in by_name.values() if len(files) > 1] == []
+
+
 @pytest.mark.parametrize("library", HOMES)
 def test_libraries_stay_in_their_files(library: str) -> None:
     users = [file.relative_to(ROOT).as_posix() for package in PACKAGES for file in _files(package) if library in _imports(file)]

@@ -62,7 +62,7 @@ def export_program(classifier: Classifier | Ensemble, file: Path) -> str:
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):
             _export(program, _images(classifier, NUM_EXAMPLES), file)
             difference = _difference(program, _images(classifier, NUM_CHECKED), file)
-    except Exception as error:  # torch.export raises almost anything for what it cannot follow
+    except Exception as error:  # noqa: BLE001  torch.export raises almost anything for what it cannot follow
         file.unlink(missing_ok=True)
         return f"This architecture does not export ({type(error).__name__}: {str(error).strip().splitlines()[0][:200]})."
     if not difference <= TOLERANCE:

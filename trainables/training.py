@@ -64,7 +64,8 @@ class Training:
     ) -> None:
         """`micro_batch` is how many images go through the network at once, where a batch does not fit: gradients of the parts are
         added, so that a step stays the step of the whole batch, but for BatchNorm, which sees each part by itself. `others` are
-        further devices, each with a process of its own, among which the parts of every batch are divided."""
+        further devices, each with a process of its own, among which the parts of every batch are divided.
+        """
         manifest = dataset.manifest
         check_recipe(recipe)
         check_branches(recipe.model.head, manifest.classes)

@@ -32,7 +32,7 @@ class RayScheduler(FIFOScheduler):
         if not continues:
             # Ray Tune keeps the process for the next trial, and its CPUs and GPUs from other studies. Checked with Ray 2.60.
             wrapper: Any = tune_controller
-            wrapper._tune_controller._reuse_actors = self._has_room()
+            wrapper._tune_controller._reuse_actors = self._has_room()  # noqa: SLF001  there is no public switch
         return str(self.CONTINUE if continues else self.STOP)
 
     def on_trial_error(self, tune_controller: "TuneController", trial: RayTrial) -> None:

@@ -90,7 +90,7 @@ class TrialActor(tune.Trainable):
                     return self._failure(error, "infeasible")
             except TrainableError as error:
                 return self._failure(error, "failed")
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  a failed trial says why, whatever it is
                 self._is_spoiled = True
                 return self._failure(error, "waiting")
 

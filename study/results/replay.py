@@ -114,7 +114,7 @@ def _check_replayable(result: StudyResult, rule: str) -> None:
     if rule == "pbt":
         raise SpecError(
             "pbt cannot be replayed: it trains copies of trials on with other values, of which no study has recorded a curve; "
-            "choose asha, promotion, hyperband, median or none"
+            "choose asha, asha_pause, hyperband, median or none"
         )
 
 

@@ -49,5 +49,5 @@ def check_confirmable(confirm: Confirm, budget: Budget, early_stopping: EarlySto
     if early_stopping.rule == "pbt":
         raise SpecError(
             "confirm cannot follow early_stopping 'pbt': its trials go on from others' checkpoints with changed values, "
-            "so no configuration alone trains them again; leave confirm away, or choose asha, promotion, hyperband, median or none"
+            "so no configuration alone trains them again; leave confirm away, or choose asha, asha_pause, hyperband, median or none"
         )

@@ -15,6 +15,7 @@ class Objective(Written):
     metric: str = "macro_f1"
 
     def model_post_init(self, _: Any) -> None:
+        """Raises SpecError for a metric that does not exist."""
         if self.metric not in METRICS and self.metric not in MEASURES:
             raise SpecError(f"objective.metric must be one of {', '.join((*METRICS, *MEASURES))}, got {self.metric!r}")
 

@@ -25,6 +25,7 @@ class Resources(Written):
     """
 
     def model_post_init(self, _: Any) -> None:
+        """Raises SpecError for a share of a GPU that no trial can have."""
         gpus = self.gpus_per_trial
         if gpus == "auto":
             return

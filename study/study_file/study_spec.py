@@ -68,6 +68,7 @@ class StudySpec(Written):
     seed: int = Field(0, ge=0, lt=2**31)
 
     def model_post_init(self, _: Any) -> None:
+        """Raises SpecError where settings contradict each other."""
         check_objectives(self.objectives)
         most = self.sampler.abilities.max_objectives
         if most is not None and len(self.objectives) > most:

@@ -50,6 +50,6 @@ def epochs_of(log: RunLog) -> list[Measured]:
 def _figure_or_none(draw: Callable[[], Any]) -> Any:
     try:
         return draw()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  a picture is never worth a training
         print(f"a picture of a training could not be drawn: {type(error).__name__}: {error}", file=sys.stderr)
         return None

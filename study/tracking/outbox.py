@@ -125,7 +125,7 @@ class Outbox:
             try:
                 client = client or _connect(self._tracking_uri)
                 is_all_sent = self._serve_all(client)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, what waits is tried again
                 self.trouble = _one_line(error)
                 pause_seconds = FIRST_PAUSE_SECONDS if self.num_sent > num_sent_before else min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
                 time.sleep(pause_seconds * random.uniform(0.75, 1.25))  # many processes must not come back at the same moment
@@ -174,7 +174,7 @@ class Outbox:
             try:
                 with environment_variables(_ONE_TRY):
                     delivery.send(client)
-            except Exception as error:  # whatever it is, the trial goes on
+            except Exception as error:
                 if is_worth_retrying(error) or delivery.is_opening:
                     raise
                 if delivery.drop():

@@ -59,7 +59,8 @@ def _beta(alpha: float, first_B: Tensor, second_B: Tensor, generator: torch.Gene
 
     Gamma(alpha) is Gamma(alpha + 1) times a uniform draw to the power of 1 / alpha; in logarithms, no small alpha makes both 0.
     """
-    gamma_2B = torch._standard_gamma(torch.full((2, len(first_B)), alpha + 1, device=generator.device), generator=generator)
+    size_2B = torch.full((2, len(first_B)), alpha + 1, device=generator.device)
+    gamma_2B = torch._standard_gamma(size_2B, generator=generator)  # noqa: SLF001  torch.distributions take no generator
     first_log_B, second_log_B = torch.log1p(-first_B), torch.log1p(-second_B)
     log_odds_B = (first_log_B - second_log_B) / alpha + gamma_2B[0].log() - gamma_2B[1].log()
     return log_odds_B.sigmoid()

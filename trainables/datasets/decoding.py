@@ -66,7 +66,7 @@ def _decode(image: SourceImage, options: AddOptions) -> NDArray[np.uint8] | None
     assert image.load is not None
     try:
         return decode(image.load(), options)
-    except Exception:
+    except Exception:  # noqa: BLE001
         # Decoders raise almost anything on foreign bytes (OSError, SyntaxError, struct.error); the caller counts it.
         return None
 

@@ -153,7 +153,7 @@ def _state(trial: Trial) -> str:
 def _print_final(out: Console, result: StudyResult, final: FinalResult) -> None:
     if result.best is not None:
         out.print(f"\nbest by validation   {trial_name(result.best.number)}: {result.spec.objective.metric} {_number(result.best.value)}")
-        _print_lineage(out, result.best)
+        print_lineage(out, result.best)
     print_final(out, final, result.spec.objective.metric)
     if not result.has_ended:
         return
@@ -201,7 +201,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _print_lineage(out: Console, trial: Trial) -> None:
+def print_lineage(out: Console, trial: Trial) -> None:
     """The trials that its weights went through, with the values that changed on the way; nothing of a trial
     that began by itself.
     """

@@ -87,7 +87,7 @@ def population_remarks(spec: StudySpec, space: SearchSpace, manifest: Manifest) 
     if not (names := explorer.names()):
         raise SpecError(
             f"early_stopping pbt changes numbers while a training goes on, and search space {space.name!r} has none that may change then; "
-            "leave learning_rate or another such dimension free, or choose asha, promotion, hyperband, median or none"
+            "leave learning_rate or another such dimension free, or choose asha, asha_pause, hyperband, median or none"
         )
     stays = [name for name in space.names if name not in names and any(not _is_held(one) for one in space.variants(name))]
     return (
