@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.storages import InMemoryStorage
 from rich.console import Console
-from study.cli.reports.study_tables import print_lineage
 from tabulated_search import EPOCHS, epoch, make, run
 
+from study.cli.reports.study_tables import print_lineage
 from study.driver.progress import Progress
 from study.search.record.checkpoints import CheckpointNotes, branch_checkpoint, read_notes, write_notes
 from study.search.record.lineage import changed_values, lineage, lineage_text
