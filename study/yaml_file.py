@@ -55,7 +55,7 @@ class _Loader(yaml.SafeLoader):
     """YAML without anchors and repeated keys, where 1e-4 is a number (YAML 1.2) and no, on and off are words."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise yaml.MarkedYAMLError(
                 problem="anchors and aliases (& and *) are not read; write the value out", problem_mark=event.start_mark

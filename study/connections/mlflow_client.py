@@ -98,8 +98,9 @@ def addressed_to(tracking_uri: str) -> Iterator[None]:
         try:
             yield
         finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
+            # None, which their types leave out, takes an address back.
+            mlflow.set_tracking_uri(before[0])  # type: ignore[arg-type]
+            mlflow.set_registry_uri(before[1])  # type: ignore[arg-type]
 
 
 def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
@@ -119,6 +120,7 @@ def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         found = client.get_experiment_by_name(name)
+    assert found is not None, "it was made by now"
     if found.lifecycle_stage == "deleted":
         raise TrackingError(f"the MLflow experiment {name!r} was deleted; restore it: mlflow experiments restore -x {found.experiment_id}")
     _check_artifacts(found.artifact_location)

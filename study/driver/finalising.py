@@ -52,7 +52,7 @@ def _registered(plan: Plan, run: StudyRun, model: CandidateModel, measured: Meas
         model.classifier,
         Dataset.open(plan.dataset_folder).validation.images[0],
         tags=_tags(plan, model, measured),
-        card=model_card(_origin(plan, run, model), plan.manifest, model.classifier, measured.result),
+        model_card=model_card(_origin(plan, run, model), plan.manifest, model.classifier, measured.result),
         evidence=measured.evidence,
         rules=plan.spec.promotion,
     )

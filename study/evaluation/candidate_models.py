@@ -23,7 +23,7 @@ class CandidateModel:
     trial: int
     """Whose configuration it has."""
     seeds: tuple[int, ...]
-    """Which of the configuration's further trainings it is made of; empty for the training of the search
+    """Which of the configuration's further trainings it consists of; empty for the training of the search
     itself.
     """
     run_id: str | None
@@ -36,7 +36,7 @@ class CandidateModel:
 
     @property
     def name(self) -> str:
-        """What it is made of: trial-0007, trial-0007-seed-1, trial-0007-seeds-1-2-3."""
+        """What it consists of: trial-0007, trial-0007-seed-1, trial-0007-seeds-1-2-3."""
         return names.candidate_name(self.trial, self.seeds)
 
     @property

@@ -24,7 +24,7 @@ class Candidate:
     trial: int
     """Whose configuration it has."""
     seeds: tuple[int, ...]
-    """Which of the configuration's further trainings it is made of, from 1; empty for the training of the
+    """Which of the configuration's further trainings it consists of, from 1; empty for the training of the
     search itself.
     """
     test: TestResult

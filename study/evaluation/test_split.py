@@ -33,39 +33,39 @@ class Measurement:
     evidence: TestEvidence
 
 
-def is_measured(plan: Plan, made: Sequence[CandidateModel]) -> bool:
+def is_measured(plan: Plan, models: Sequence[CandidateModel]) -> bool:
     """Whether the test split was opened for these candidates before."""
-    return _folder(plan, made).exists()
+    return _folder(plan, models).exists()
 
 
-def measure_once(plan: Plan, made: Sequence[CandidateModel]) -> tuple[Measurement, ...]:
+def measure_once(plan: Plan, models: Sequence[CandidateModel]) -> tuple[Measurement, ...]:
     """What the test split says of the candidates; it is opened once for all of them, and never again for the
     same ones.
     """
-    folder = _folder(plan, made)
+    folder = _folder(plan, models)
     if not folder.exists():
-        _write(folder, _measure(plan, made))
-    return tuple(_read(folder / one.kind) for one in made)
+        _write(folder, _measure(plan, models))
+    return tuple(_read(folder / model.kind) for model in models)
 
 
-def _folder(plan: Plan, made: Sequence[CandidateModel]) -> Path:
-    return plan.folder / FOLDER / made[-1].name  # the last is made of all the others
+def _folder(plan: Plan, models: Sequence[CandidateModel]) -> Path:
+    return plan.folder / FOLDER / models[-1].name  # the last consists of all the others
 
 
-def _measure(plan: Plan, made: Sequence[CandidateModel]) -> dict[str, Measurement]:
+def _measure(plan: Plan, models: Sequence[CandidateModel]) -> dict[str, Measurement]:
     """By kind."""
     validation = Dataset.open(plan.dataset_folder).validation
     test, is_clean_N = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
     num_openings = len(openings(plan.dataset_folder))
-    return {one.kind: _measured(plan, one, validation, test, is_clean_N, num_openings) for one in made}
+    return {model.kind: _measured(plan, model, validation, test, is_clean_N, num_openings) for model in models}
 
 
 def _measured(
-    plan: Plan, made: CandidateModel, validation: Split, test: Split, is_clean_N: NDArray[np.bool_], num_openings: int
+    plan: Plan, model: CandidateModel, validation: Split, test: Split, is_clean_N: NDArray[np.bool_], num_openings: int
 ) -> Measurement:
-    probabilities_NK = made.classifier.probabilities_of_stored(test.images)
-    validation_NK = made.classifier.probabilities_of_stored(validation.images)
-    calibration = calibration_of(probabilities_NK, test.labels, validation_NK, validation.labels, temperature=made.temperature)
+    probabilities_NK = model.classifier.probabilities_of_stored(test.images)
+    validation_NK = model.classifier.probabilities_of_stored(validation.images)
+    calibration = calibration_of(probabilities_NK, test.labels, validation_NK, validation.labels, temperature=model.temperature)
     result = test_result(
         probabilities_NK, test.labels, is_clean_N, plan.manifest.classes, calibration=calibration, num_openings=num_openings
     )
@@ -76,7 +76,7 @@ def _measured(
         labels_N=np.array(test.labels),
         is_clean_N=is_clean_N,
         probabilities_NK=probabilities_NK,
-        latency_ms=latency_ms(made.classifier, test.images[:1]),
+        latency_ms=latency_ms(model.classifier, test.images[:1]),
     )
     return Measurement(result=result, evidence=evidence)
 

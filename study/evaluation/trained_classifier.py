@@ -8,7 +8,7 @@ from study.planning.plan import Plan
 from study.recipes.point import build_recipe
 from study.recipes.trial_seed import confirmation_seed, trial_seed
 from study.search.record.kept_weights import weights_file
-from study.search.record.study_record import Trial
+from study.search.record.trial import Trial
 from trainables.datasets.dataset import Dataset
 from trainables.models.weights import read_tensors
 from trainables.prediction import Card, Classifier

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from study.evaluation.test_result import Calibration, ClassResult, Interval, TestResult
 from study.names import candidate_name
-from study.registry.version_layout import CARD_FILE, PROGRAM_FILE
+from study.registry.version_layout import MODEL_CARD_FILE, PROGRAM_FILE
 from trainables.datasets.manifest import Manifest
 from trainables.ensemble import Ensemble
 from trainables.prediction import Classifier
@@ -25,7 +25,7 @@ class Origin:
     study: str
     trial: int
     seeds: tuple[int, ...]
-    """Further trainings that it is made of."""
+    """Further trainings that it consists of."""
     parent_run_id: str
     """The study's run."""
     run_id: str
@@ -63,19 +63,19 @@ def model_card(origin: Origin, manifest: Manifest, classifier: Classifier | Ense
     return "\n\n".join(parts) + "\n"
 
 
-def with_program(card: str, sentence: str) -> str:
-    """The card with what is known of the exported program."""
-    before, recipe, after = card.partition(_RECIPE)
+def with_program(model_card: str, sentence: str) -> str:
+    """The model card with what is known of the exported program."""
+    before, recipe, after = model_card.partition(_RECIPE)
     return f"{before}## Exported program (`{PROGRAM_FILE}`)\n\n{sentence}\n\n{recipe}{after}"
 
 
-def description(card: str) -> str:
-    """As much of the card as MLflow keeps beside a version."""
-    if len(card) <= MAX_DESCRIPTION:
-        return card
-    rest = f"\n\n… the whole card is the artifact `{CARD_FILE}`"
+def description(model_card: str) -> str:
+    """As much of the model card as MLflow keeps beside a version."""
+    if len(model_card) <= MAX_DESCRIPTION:
+        return model_card
+    rest = f"\n\n… the whole model card is the artifact `{MODEL_CARD_FILE}`"
     # A table or a recipe that is cut at a line is still read as one.
-    kept = card[: MAX_DESCRIPTION - len(rest) - len("\n```")].rpartition("\n")[0]
+    kept = model_card[: MAX_DESCRIPTION - len(rest) - len("\n```")].rpartition("\n")[0]
     return kept + ("\n```" if kept.count("```") % 2 else "") + rest
 
 

@@ -20,7 +20,7 @@ from study.connections.mlflow_client import addressed_to, tracking_errors
 from study.environment_variables import environment_variables
 from study.evaluation.test_evidence import TestEvidence
 from study.registry.model_card import description, with_program
-from study.registry.version_layout import CARD_FILE, CLASSIFIER, EVIDENCE, PROGRAM_FILE
+from study.registry.version_layout import CLASSIFIER, EVIDENCE, MODEL_CARD_FILE, PROGRAM_FILE
 from study.study_file.promotion_rules import PromotionRules
 from trainables.ensemble import Ensemble
 from trainables.exporting import export_program
@@ -42,23 +42,23 @@ def register(
     example_HWC: NDArray[np.uint8],
     *,
     tags: Mapping[str, str],
-    card: str,
+    model_card: str,
     evidence: TestEvidence,
     rules: PromotionRules,
 ) -> int:
     """Logs the classifier with a run, registers it under its dataset's name as the newest candidate, and
     returns the version's number.
 
-    With it go what it showed on the test split, its `card` in Markdown, the rules for its promotion, and,
+    With it go what it showed on the test split, its `model_card` in Markdown, the rules for its promotion, and,
     where it can be exported, a program of `torch.export`.
     """
     name = names.model_name(classifier.card.dataset)
     with tempfile.TemporaryDirectory() as scratch, tracking_errors(client.tracking_uri), addressed_to(client.tracking_uri), _quiet():
-        whole_card = with_program(card, export_program(classifier, Path(scratch, PROGRAM_FILE)))
+        whole_card = with_program(model_card, export_program(classifier, Path(scratch, PROGRAM_FILE)))
         _write(Path(scratch), classifier, whole_card, evidence)
         info = _log(client, run_id, classifier, Path(scratch), example_HWC)
         _ensure_model(client, name)
-        made = client.create_model_version(
+        registered = client.create_model_version(
             name,
             source=info.model_uri,
             run_id=run_id,
@@ -66,13 +66,13 @@ def register(
             description=description(whole_card),
             model_id=info.model_id,
         )
-        client.set_registered_model_alias(name, names.CANDIDATE, made.version)
-    return int(made.version)
+        client.set_registered_model_alias(name, names.CANDIDATE, registered.version)
+    return int(registered.version)
 
 
-def _write(folder: Path, classifier: Classifier | Ensemble, card: str, evidence: TestEvidence) -> None:
+def _write(folder: Path, classifier: Classifier | Ensemble, model_card: str, evidence: TestEvidence) -> None:
     classifier.save(folder / CLASSIFIER)
-    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    (folder / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
     (folder / EVIDENCE).mkdir()
     evidence.write(folder / EVIDENCE)
 
@@ -90,12 +90,14 @@ def _ensure_model(client: "MlflowClient", name: str) -> None:
 def _log(client: "MlflowClient", run_id: str, classifier: Classifier | Ensemble, folder: Path, example_HWC: NDArray[np.uint8]) -> Any:
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, Schema
+    from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
     # Left to itself, MLflow puts the files of a run's model into the experiment `Default`, and those into the
     # current folder.
     logged = client.create_logged_model(client.get_run(run_id).info.experiment_id, name="model", source_run_id=run_id)
-    outputs = [ColSpec("string", "label"), *(ColSpec("float", class_name) for class_name in classifier.card.classes)]
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), "image")]  # type: ignore[no-untyped-call]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec("string", "label")]
+    outputs += [ColSpec("float", class_name) for class_name in classifier.card.classes]
     return Model.log(
         artifact_path=None,
         model_id=logged.model_id,
@@ -105,7 +107,7 @@ def _log(client: "MlflowClient", run_id: str, classifier: Classifier | Ensemble,
         artifacts={part.stem: str(part) for part in sorted(folder.iterdir())},
         code_paths=[next(iter(trainables.__path__))],
         pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
-        signature=ModelSignature(inputs=Schema([ColSpec(AnyType(), "image")]), outputs=Schema(outputs)),
+        signature=ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs)),
         input_example=pd.DataFrame({"image": [_base64_png(example_HWC)]}),
     )
 

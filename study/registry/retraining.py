@@ -81,21 +81,21 @@ def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, wat
     metric, before = version.tags[names.OBJECTIVE], _conditions(home, version)
     torch.set_num_threads(before.threads or torch.get_num_threads())
     members = classifier.members if isinstance(classifier, Ensemble) else (classifier,)
-    start, made, best = time.monotonic(), [], math.nan
+    start, trained, best = time.monotonic(), [], math.nan
     for number, member in enumerate(members, start=1):
 
         def on_epoch(epoch: Epoch, num_epochs: int, value: float, number: int = number) -> None:
             watch(number, len(members), epoch, num_epochs, value)
 
         again, best = _trained(home, member.card, dataset, metric, before.micro_batch, on_epoch)
-        made.append(again)
+        trained.append(again)
     recorded = version.tags.get(names.OBJECTIVE_VALUE)
     is_recorded = recorded is not None and len(members) == 1
     tolerance, because = _tolerance(metric, before, len(dataset.validation))
     return Retrained(
         metric=metric,
         recorded=float(recorded) if is_recorded and recorded is not None else _measured(classifier, dataset, metric),
-        obtained=best if is_recorded else _measured(Ensemble(made), dataset, metric),
+        obtained=best if is_recorded else _measured(Ensemble(trained), dataset, metric),
         tolerance=tolerance,
         because=because,
         num_networks=len(members),

@@ -105,7 +105,7 @@ def _versions(client: "MlflowClient", registered: "RegisteredModel") -> tuple[Ve
             aliases=tuple(sorted(alias for alias, number in registered.aliases.items() if int(number) == int(one.version))),
             tags=one.tags,
             run_id=one.run_id or None,
-            source=one.source,
+            source=one.source or "",
             registered=datetime.fromtimestamp(one.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         )
         for one in found

@@ -5,11 +5,11 @@ from typing import Any
 from study.results.reproduction import Reproduction, Reproductions
 
 
-def markdown_table(made: Reproductions) -> str:
+def markdown_table(reproductions: Reproductions) -> str:
     """The table in Markdown."""
-    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(cells(reproduction) for reproduction in made.done)]
-    notes = [f"{reproduction.recipe}: {reproduction.not_rebuilt}" for reproduction in made.done if reproduction.not_rebuilt]
-    notes += [f"{name} was not run: {reason}" for name, reason in made.not_run.items()]
+    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(cells(reproduction) for reproduction in reproductions.done)]
+    notes = [f"{reproduction.recipe}: {reproduction.not_rebuilt}" for reproduction in reproductions.done if reproduction.not_rebuilt]
+    notes += [f"{name} was not run: {reason}" for name, reason in reproductions.not_run.items()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n" + "".join(f"\n{note}\n" for note in notes)
 
 

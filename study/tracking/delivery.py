@@ -134,6 +134,7 @@ class Delivery:
             for key, value in epoch.metrics.items()
         ]
         if metrics:
+            assert self.run_id is not None, "only an opened run has epochs"
             client.log_batch(self.run_id, metrics=metrics)
         self._steps |= set(new)
 

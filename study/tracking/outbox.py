@@ -199,7 +199,7 @@ def is_worth_retrying(error: Exception) -> bool:
     if isinstance(error, MlflowException):
         if error.error_code == "BAD_REQUEST":  # how MLflow reports a failure of its database, unless the database rejects the value
             return not re.search(r"DataError|StatementError", str(error))
-        status = error.get_http_status_code()
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
         return status >= 500 or status in (401, 403, 408, 429)
     return isinstance(error, OSError | ImportError) or type(error).__module__.startswith(_STORE_LIBRARIES)
 

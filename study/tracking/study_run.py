@@ -12,7 +12,8 @@ from study.planning.dataset_similarity import DatasetTraits
 from study.planning.earlier_starts import STARTS_FILE
 from study.planning.plan import Plan
 from study.results.cost import Cost
-from study.search.record.study_record import StudyRecord, Trial
+from study.search.record.study_record import StudyRecord
+from study.search.record.trial import Trial
 from study.study_file.edits import EDITS_FILE, edits_text
 from study.tracking.dataset_input import dataset_used
 from study.tracking.delivery import Delivery

@@ -112,7 +112,7 @@ class Registry:
             classifier,
             dataset.validation.images[0],
             tags=tags,
-            card=model_card(origin, dataset.manifest, classifier, result),
+            model_card=model_card(origin, dataset.manifest, classifier, result),
             evidence=evidence,
             rules=rules or PromotionRules(max_recall_loss=None),
         )

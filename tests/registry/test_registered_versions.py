@@ -21,7 +21,7 @@ from study.connections.mlflow_client import addressed_to
 from study.registry.model_card import MAX_DESCRIPTION, description
 from study.registry.registration import REQUIREMENTS
 from study.registry.version_files import fetch
-from study.registry.version_layout import CARD_FILE, CLASSIFIER, EVIDENCE, PROGRAM_FILE
+from study.registry.version_layout import CLASSIFIER, EVIDENCE, MODEL_CARD_FILE, PROGRAM_FILE
 from study.registry.versions import find_version
 from trainables.datasets.dataset import Dataset
 from trainables.ensemble import Ensemble, load_classifier
@@ -177,7 +177,7 @@ def test_a_version_without_program_is_registered(sqlite_registry: Registry, clas
     registry = sqlite_registry
     registry.add(_WithoutProgram(classifier.card, classifier.module.state_dict()))
     files = fetch(registry.client, registry.home, find_version(registry.client, "digits"), CLASSIFIER).parent
-    assert "This architecture does not export" in (files / CARD_FILE).read_text()
+    assert "This architecture does not export" in (files / MODEL_CARD_FILE).read_text()
     assert not (files / PROGRAM_FILE).exists()
 
 
@@ -191,7 +191,7 @@ def test_an_ensemble_is_one_version(sqlite_registry: Registry, classifier: Class
 
 def test_a_version_has_card_signature_example_requirements_and_links(registered: Registry, model: Any, folder: Path) -> None:
     version = registered.client.get_model_version("digits", "1")
-    card = (folder / CARD_FILE).read_text()
+    card = (folder / MODEL_CARD_FILE).read_text()
     for words in (
         "# digits: trial-0007 of study by-hand",
         "## Intended use",
@@ -218,7 +218,7 @@ def test_a_version_has_card_signature_example_requirements_and_links(registered:
 def test_a_version_lies_in_the_home_and_holds_no_pickle(registered: Registry, folder: Path) -> None:
     assert folder.is_relative_to(registered.home.artifacts)
     names = {file.name for file in folder.parent.rglob("*")}
-    assert {"weights.pt", "recipe.json", PROGRAM_FILE, CARD_FILE, EVIDENCE} <= names
+    assert {"weights.pt", "recipe.json", PROGRAM_FILE, MODEL_CARD_FILE, EVIDENCE} <= names
     assert not {name for name in names if name.endswith((".pkl", ".pickle", ".joblib"))}
     assert not names & {"uv.lock", "pyproject.toml"}, "the project where it was registered is nobody's business"
 

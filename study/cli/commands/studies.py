@@ -174,10 +174,10 @@ def reproduce(
     if all_ == bool(names):
         raise SpecError("study reproduce takes names of recipes, or --all; see them: study recipes")
     scale = Scale(images=images, epochs=epochs, size=size, weights=weights, seeds=seeds)
-    made = reproduce(names or ["*"], scale)
+    reproductions = reproduce(names or ["*"], scale)
     if markdown is not None:
-        markdown.write_text(markdown_table(made), encoding="utf-8")
-    print_reproductions(made, as_json=as_json)
+        markdown.write_text(markdown_table(reproductions), encoding="utf-8")
+    print_reproductions(reproductions, as_json=as_json)
 
 
 @study_commands.command()

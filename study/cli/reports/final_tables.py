@@ -120,8 +120,8 @@ def classes_table(classes: tuple[ClassResult, ...]) -> Table:
 
 
 def _version(candidate: Candidate) -> str:
-    made = "" if candidate.kind == "single" else f", the mean of {len(candidate.seeds)} seeds"
-    return f"[bold]{candidate.model} version {candidate.version}[/]  (models:/{candidate.model}/{candidate.version}){made}"
+    members = "" if candidate.kind == "single" else f", the mean of {len(candidate.seeds)} seeds"
+    return f"[bold]{candidate.model} version {candidate.version}[/]  (models:/{candidate.model}/{candidate.version}){members}"
 
 
 def _percent(interval: Interval) -> str:

@@ -9,19 +9,19 @@ from study.results.reproduction import Reproductions
 from study.results.reproduction_table import COLUMNS, cells, reproduction_dict
 
 
-def print_reproductions(made: Reproductions, *, as_json: bool = False) -> None:
+def print_reproductions(reproductions: Reproductions, *, as_json: bool = False) -> None:
     """The table of reproductions, and what could not run."""
     if as_json:
-        print(json.dumps([reproduction_dict(reproduction) for reproduction in made.done], indent=2))
+        print(json.dumps([reproduction_dict(reproduction) for reproduction in reproductions.done], indent=2))
         return
     out = console()
     table = Table(*COLUMNS, box=None, pad_edge=False)
-    for reproduction in made.done:
+    for reproduction in reproductions.done:
         table.add_row(*cells(reproduction))
     out.print()
     out.print(table)
-    for reproduction in made.done:
+    for reproduction in reproductions.done:
         if reproduction.not_rebuilt:
             out.print(f"[dim]{reproduction.recipe}: {reproduction.not_rebuilt}[/]")
-    for name, reason in made.not_run.items():
+    for name, reason in reproductions.not_run.items():
         out.print(f"[yellow]not run[/]  {name}: {reason}")

@@ -6,8 +6,8 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from final_results import FINAL, TEST
 from rich.console import Console
-from test_final_file import FINAL, TEST
 
 from study.cli.reports.dataset_tables import print_dataset
 from study.cli.reports.final_tables import MAX_CLASSES, accuracy_text, print_final
