@@ -1,4 +1,4 @@
-"""Connecting to Ray: the cluster that `RAY_ADDRESS` names, or a local one for as long as it is needed."""
+"""Connecting to Ray: to the cluster that `RAY_ADDRESS` names, or to a local one."""
 
 import logging
 import os
@@ -6,38 +6,28 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from cluster.auth_token import has_token, protect_token_file
 from cluster.errors import ClusterError
-from cluster.token import has_token, token_file
 
-# Read by Ray when it is imported, so they stand here and are set before that.
-_QUIET = {
+# Ray reads some of these when it is imported, so they are set before. The environment's own values stay.
+_SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # its tables are not silenced by verbose=0
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard copies of what MLflow holds
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard copies of results
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would start each worker through uv, on a copy of the folder
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else each worker starts through uv, on a copy of the folder
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as a later Ray will do; without it each task warns
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the study's own table says why a trial failed
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a program says itself what failed, and why
 }
-
 
 DEFAULT_PORT = 6379
 TIMEOUT_SECONDS = 3.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Capacity:
-    """What the cluster has in all."""
-
-    num_cpus: float
-    num_gpus: float
-
-
 def check_reachable() -> None:
-    """Raises ClusterError, in at most some seconds and without importing Ray, if nothing answers at `RAY_ADDRESS`."""
+    """Raises ClusterError if nothing answers at `RAY_ADDRESS` within 3 s. Does not import Ray."""
     address = os.environ.get("RAY_ADDRESS")
     if not address or address in ("auto", "local"):
         return
@@ -46,37 +36,28 @@ def check_reachable() -> None:
         socket.create_connection((parts.hostname or "", parts.port or DEFAULT_PORT), TIMEOUT_SECONDS).close()
     except (OSError, ValueError) as error:
         raise ClusterError(
-            f"no Ray cluster answers at RAY_ADDRESS={address} ({error}); start it with `ray start --head`, correct the address, "
-            "or unset it to run on this machine"
+            f"no Ray cluster answers at RAY_ADDRESS={address} ({error}); start it with `ray start --head`, "
+            "correct the address, or unset it to run on this machine"
         ) from None
 
 
 @contextmanager
 def connected(address: str | None = None) -> Iterator[None]:
-    """A connection to the Ray cluster at `address`, or `RAY_ADDRESS`, or else to a local one that ends with the block.
+    """A connection to Ray that ends with the block, and a local cluster with it.
 
-    A process that is already connected keeps its connection. Raises ClusterError if the address does not answer.
+    It goes to the cluster at `address`, or else at `RAY_ADDRESS`, or else to a local cluster. A process that
+    is already connected keeps its connection. All threads of a process share one connection: one of them
+    opens it. Raises ClusterError if the cluster does not start or answer.
     """
     address = address or os.environ.get("RAY_ADDRESS")
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    # A cluster without a token refuses who insists on it. Once Ray is imported it no longer reads this, and asks for one by itself where
-    # it starts a cluster of its own.
-    if "ray" not in sys.modules and (not address or has_token()):
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    _set_environment(address)
     import ray
 
     if ray.is_initialized():
         yield
         return
-    try:
-        if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        else:
-            ray.init(num_cpus=num_cores(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"Ray at {address or 'this machine'} does not start or answer: {_first_line(error)}") from error
-    _protect_token()
+    _initialize(address)
+    protect_token_file()
     try:
         yield
     finally:
@@ -84,16 +65,8 @@ def connected(address: str | None = None) -> Iterator[None]:
 
 
 def is_shared() -> bool:
-    """Whether this process uses a cluster that others use, too, rather than one of its own."""
+    """Whether this process uses a cluster that others may use too, rather than a local one."""
     return os.environ.get("RAY_ADDRESS", "") not in ("", "local")
-
-
-def capacity() -> Capacity:
-    """What the connected cluster has now."""
-    import ray
-
-    resources = ray.cluster_resources()
-    return Capacity(num_cpus=resources.get("CPU", 0.0), num_gpus=resources.get("GPU", 0.0))
 
 
 def num_cores() -> int:
@@ -102,25 +75,51 @@ def num_cores() -> int:
 
 
 def num_gpus() -> int:
-    """NVIDIA GPUs of this machine that this process may use, as far as the driver and `CUDA_VISIBLE_DEVICES` say."""
+    """NVIDIA GPUs of this machine that this process may use, by the driver and `CUDA_VISIBLE_DEVICES`.
+
+    0 where there is no driver.
+    """
     import pynvml
 
     try:
         pynvml.nvmlInit()
-        there: int = pynvml.nvmlDeviceGetCount()
+        num_installed: int = pynvml.nvmlDeviceGetCount()
         pynvml.nvmlShutdown()
     except pynvml.NVMLError:
         return 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return there if visible is None else min(there, len([name for name in visible.split(",") if name.strip() not in ("", "-1")]))
+    if visible is None:
+        return num_installed
+    return min(num_installed, sum(name.strip() not in ("", "-1") for name in visible.split(",")))
 
 
-def _protect_token() -> None:
-    """Ray writes the token that opens the cluster with a mode that lets every user of the machine read it."""
-    token = token_file()
-    if token.is_file():
-        token.chmod(0o600)
+def _set_environment(address: str | None) -> None:
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    # A cluster without a token refuses a client that insists on one. Once Ray is imported, it no longer reads
+    # this variable, and asks for a token by itself where it starts a local cluster.
+    if "ray" not in sys.modules and (not address or has_token()):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _initialize(address: str | None) -> None:
+    import ray
+
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            ray.init(
+                num_cpus=num_cores(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = address or "this machine"
+        raise ClusterError(f"Ray at {where} does not start or answer: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

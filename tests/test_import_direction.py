@@ -45,6 +45,20 @@ LAYERS = (
     "study.cli",
 )
 """Folders of `study`, the lowest first. The files of a folder stand above the folders in it, but for the leaves of `study` itself."""
+CLUSTER = (
+    "cluster.errors",
+    "cluster.auth_token",
+    "cluster.nodes",
+    "cluster.packing",
+    "cluster.working_dir",
+    "cluster.fair_share",
+    "cluster.connection",
+    "cluster.slot_queue",
+    "cluster.dashboard",
+    "cluster.jobs",
+    "cluster.deployment.prepare",
+)
+"""Modules of `cluster`, the lowest first."""
 
 
 def _files(package: str) -> list[Path]:
@@ -70,8 +84,8 @@ def test_packages_import_only_what_lies_below_them(package: str) -> None:
         assert ours <= ALLOWED[package], f"{file.relative_to(ROOT)} imports {sorted(ours - ALLOWED[package])}"
 
 
-def _modules_of_study() -> dict[str, Path]:
-    return {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in _files("study") if file.name != "__init__.py"}
+def _modules(package: str) -> dict[str, Path]:
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in _files(package) if file.name != "__init__.py"}
 
 
 def _imported_modules(file: Path, known: Iterable[str]) -> set[str]:
@@ -90,11 +104,11 @@ def _folder(module: str) -> str:
 
 
 def test_every_folder_of_study_is_a_layer() -> None:
-    assert {_folder(module) for module in _modules_of_study()} == set(LAYERS)
+    assert {_folder(module) for module in _modules("study")} == set(LAYERS)
 
 
 def test_a_layer_imports_only_layers_below_it() -> None:
-    modules = _modules_of_study()
+    modules = _modules("study")
     upward = [
         f"{module} imports {imported}"
         for module, file in modules.items()
@@ -104,9 +118,17 @@ def test_a_layer_imports_only_layers_below_it() -> None:
     assert upward == []
 
 
+def test_a_module_of_cluster_imports_only_modules_below_it() -> None:
+    modules = _modules("cluster")
+    assert set(modules) == set(CLUSTER)
+    for number, module in enumerate(CLUSTER):
+        above = _imported_modules(modules[module], CLUSTER[number:])
+        assert not above, f"{module} imports {sorted(above)}"
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_modules_do_not_import_each_other_in_circles(package: str) -> None:
-    modules = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in _files(package) if file.name != "__init__.py"}
+    modules = _modules(package)
     sorter = TopologicalSorter({module: _imported_modules(file, modules) - {module} for module, file in modules.items()})
     sorter.prepare()  # raises CycleError, which names the circle
 

@@ -1,1 +1,4 @@
-"""Files that start a cluster: one machine (compose), AWS and own machines (ray up), Kubernetes (KubeRay). OPERATIONS.md tells how."""
+"""Files that start a cluster, which `cluster/OPERATIONS.md` describes.
+
+Compose starts one machine, `ray up` AWS or own machines, KubeRay pods on Kubernetes.
+"""

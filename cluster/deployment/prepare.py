@@ -1,11 +1,12 @@
-"""Makes what a deployment still lacks once MLflow runs: the bucket for artifacts, and the account under which trials log.
+"""Makes what a deployment lacks once MLflow runs: a bucket for artifacts, and an account that logs.
 
-`python -m cluster.deployment.prepare` runs between the starts of MLflow and of Ray, each time: what is there stays, and the account's
-password becomes the one in the environment. It reads
+`python -m cluster.deployment.prepare` runs between the starts of MLflow and of Ray, each time: what is there
+stays, and the account's password becomes the one in the environment. It reads
 
-    MLFLOW_TRACKING_URI, MLFLOW_AUTH_ADMIN_PASSWORD              the server, and the account `admin` that makes others
-    MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD           the account to make
-    MLFLOW_ARTIFACTS_DESTINATION, MLFLOW_S3_ENDPOINT_URL         s3://BUCKET/FOLDER, and the store where it is not AWS's own
+    MLFLOW_TRACKING_URI, MLFLOW_AUTH_ADMIN_PASSWORD       the server; the account `admin` makes others
+    MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD    the account to make
+    MLFLOW_ARTIFACTS_DESTINATION                          s3://BUCKET/FOLDER
+    MLFLOW_S3_ENDPOINT_URL                                the object store, where it is not AWS's own
 """
 
 import base64
@@ -27,7 +28,10 @@ _USERS = "/api/2.0/mlflow/users"
 
 
 def main() -> None:
-    """Prepares the deployment that the environment describes; what a person must correct is one message and exit code 2."""
+    """Prepares the deployment that the environment describes.
+
+    What a person must correct is one message and exit code 2.
+    """
     try:
         prepare(os.environ)
     except ClusterError as error:
@@ -36,21 +40,28 @@ def main() -> None:
 
 
 def prepare(settings: Mapping[str, str]) -> None:
-    """Makes the bucket and the account. Raises ClusterError if a setting is missing or something does not answer or refuses."""
+    """Makes the bucket and the account.
+
+    Raises ClusterError if a setting is missing, or if something does not answer or refuses.
+    """
     destination = _setting(settings, "MLFLOW_ARTIFACTS_DESTINATION")
     bucket = urlsplit(destination).netloc
     if not destination.startswith("s3://") or not bucket:
         raise ClusterError(f"MLFLOW_ARTIFACTS_DESTINATION must be s3://BUCKET/FOLDER, got {destination!r}")
     server = _setting(settings, "MLFLOW_TRACKING_URI").rstrip("/")
     admin_password = _setting(settings, "MLFLOW_AUTH_ADMIN_PASSWORD")
-    name, password = _setting(settings, "MLFLOW_TRACKING_USERNAME"), _setting(settings, "MLFLOW_TRACKING_PASSWORD")
+    name = _setting(settings, "MLFLOW_TRACKING_USERNAME")
+    password = _setting(settings, "MLFLOW_TRACKING_PASSWORD")
     make_bucket(bucket, settings.get("MLFLOW_S3_ENDPOINT_URL"))
     _wait_for(server)
     make_account(server, admin_password, name, password)
 
 
 def make_bucket(bucket: str, endpoint: str | None) -> None:
-    """Makes the bucket if the store at `endpoint` lacks it; on AWS itself (None) it must be there. Raises ClusterError."""
+    """Makes the bucket if the store at `endpoint` lacks it; on AWS itself (None) it must be there.
+
+    Raises ClusterError if it is not, or if the store fails or refuses.
+    """
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -64,11 +75,13 @@ def make_bucket(bucket: str, endpoint: str | None) -> None:
             if error.response["Error"]["Code"] != "404":
                 raise
             if endpoint is None:
-                raise ClusterError(f"there is no bucket {bucket!r}; make it: aws s3 mb s3://{bucket}") from None
+                absent = f"there is no bucket {bucket!r}"
+                raise ClusterError(f"{absent}; make it: aws s3 mb s3://{bucket}") from None
             client.create_bucket(Bucket=bucket)
             print(f"made the bucket {bucket}")
     except (BotoCoreError, ClientError) as error:
-        raise ClusterError(f"the object store at {endpoint or 'AWS'} fails or refuses bucket {bucket!r}: {error}") from error
+        store = f"the object store at {endpoint or 'AWS'}"
+        raise ClusterError(f"{store} fails or refuses bucket {bucket!r}: {error}") from error
 
 
 def make_account(server: str, admin_password: str, name: str, password: str) -> None:
@@ -81,11 +94,12 @@ def make_account(server: str, admin_password: str, name: str, password: str) -> 
         print(f"made the MLflow account {name}")
     if status in (401, 403):
         raise ClusterError(
-            f"MLflow at {server} refuses MLFLOW_AUTH_ADMIN_PASSWORD; it is read only by a fresh database: give the password that the "
-            f"account {ADMIN!r} has now"
+            f"MLflow at {server} refuses MLFLOW_AUTH_ADMIN_PASSWORD; it is read only by a fresh database: "
+            f"give the password that the account {ADMIN!r} has now"
         )
     if status != 200:
-        raise ClusterError(f"MLflow at {server} does not make the account {name!r}: {answer.get('message') or status}")
+        reason = answer.get("message") or status
+        raise ClusterError(f"MLflow at {server} does not make the account {name!r}: {reason}")
 
 
 def _setting(settings: Mapping[str, str], name: str) -> str:
@@ -108,7 +122,13 @@ def _wait_for(server: str) -> None:
             return
 
 
-def _call(server: str, admin_password: str, method: str, path: str, body: Mapping[str, str]) -> tuple[int, dict[str, str]]:
+def _call(
+    server: str,
+    admin_password: str,
+    method: str,
+    path: str,
+    body: Mapping[str, str],
+) -> tuple[int, dict[str, str]]:
     """Status and answer of MLflow, asked as its administrator."""
     key = base64.b64encode(f"{ADMIN}:{admin_password}".encode()).decode()
     request = urllib.request.Request(server + _USERS + path, json.dumps(body).encode(), method=method)

@@ -104,9 +104,9 @@ def largest_share(
         )
         for kind, memory in memories.items()
     ]
-    smallest = min(choices, key=lambda choice: choice.packing.num_trials)
+    smallest = min(choices, key=lambda choice: choice.packing.processes_per_gpu)
     return GpuShare(
-        gpus_per_trial=smallest.packing.gpus_per_trial,
+        gpus_per_trial=smallest.packing.gpus_per_process,
         overhead_bytes=overhead_bytes,
         reason=smallest.sentence(is_one_of_several=len(kinds) > 1),
         gpu_kinds=kinds,
@@ -142,8 +142,8 @@ class _Choice:
             total_bytes=memory.total,
             overhead_bytes=memory.overhead,
             cores_per_gpu=min(node.num_cpus / node.num_gpus for node in nodes),
-            cpus_per_trial=cpus,
-            most_at_once=most_at_once,
+            cpus_per_process=cpus,
+            max_processes=most_at_once,
         )
         return cls(
             packing=packing,
@@ -156,7 +156,7 @@ class _Choice:
 
     def sentence(self, *, is_one_of_several: bool) -> str:
         """For a person: how many trials, what they take, and what keeps it from being more."""
-        num, where = self.packing.num_trials, f", by what {self.kind} has, the smallest" if is_one_of_several else ""
+        num, where = self.packing.processes_per_gpu, f", by what {self.kind} has, the smallest" if is_one_of_several else ""
         speed = "" if self.images_per_second is None else f" and trained {self.images_per_second:,.0f} images/s alone"
         return (
             f"{num} trial{'s' if num > 1 else ''} on each GPU{where}: the largest configuration, {configuration_text(self.largest)}, "

@@ -1,14 +1,13 @@
-"""How many trials a study may have running: all that fit on a cluster of its own, its place in the queue on one that is shared."""
+"""How many trials a study may have running: all that fit on a local cluster, as many as its lease grants on one that is shared."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cluster.connection import is_shared
-from cluster.nodes import nodes
-from cluster.nodes import num_slots as fitting
-from cluster.queue import Place, queued
-from cluster.shares import Demand
+from cluster.fair_share import Demand
+from cluster.nodes import nodes, num_slots
+from cluster.slot_queue import SlotLease, slot_lease
 from study.errors import StudyError
 from study.planning.study_context import StudyContext
 from study.search.record.study_record import StudyRecord
@@ -21,18 +20,18 @@ USER_CAP_VARIABLE = "STUDY_USER_CAP"
 class Slots:
     """Counts them anew each time, as nodes come and go."""
 
-    def __init__(self, cpus: float, gpus: float, most: int | None, place: Place | None) -> None:
+    def __init__(self, cpus: float, gpus: float, most: int | None, lease: SlotLease | None) -> None:
         self._cpus = cpus
         self._gpus = gpus
         self._most = most
-        self._place = place
+        self._lease = lease
 
     def count(self, runs: int, *, wants_more: bool) -> int:
         """Trials that may run. `runs` do now, and `wants_more` says whether the study could start another."""
         fit = _fit(self._cpus, self._gpus, self._most)
-        if self._place is None:
+        if self._lease is None:
             return fit
-        return min(fit, self._place.slots(runs, fit if wants_more else max(runs, 1)))
+        return min(fit, self._lease.slots(runs, fit if wants_more else max(runs, 1)))
 
 
 @contextmanager
@@ -44,19 +43,19 @@ def slots(wanted: Resources, context: StudyContext, record: StudyRecord) -> Iter
         return
     facts = record.facts
     demand = Demand(
-        study=context.study,
+        tenant=context.study,
         user=facts.get("user", ""),
         priority=facts.get("priority", 0),
-        wants=_fit(cpus, gpus, most),
-        cpus=cpus,
-        gpus=gpus,
+        num_slots=_fit(cpus, gpus, most),
+        cpus_per_slot=cpus,
+        gpus_per_slot=gpus,
     )
-    with queued(demand, _user_cap()) as place:
-        yield Slots(cpus, gpus, most, place)
+    with slot_lease(demand, _user_cap()) as lease:
+        yield Slots(cpus, gpus, most, lease)
 
 
 def _fit(cpus: float, gpus: float, most: int | None) -> int:
-    fit = fitting(nodes(), cpus, gpus)
+    fit = num_slots(nodes(), cpus, gpus)
     return max(1, min(fit, most or fit))
 
 

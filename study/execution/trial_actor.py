@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from ray import tune
 
-from cluster.packing import fence
+from cluster.packing import memory_fraction
 from study import names
 from study.execution.system_metrics import MachineUse
 from study.execution.trial_device import trial_device, trial_devices
@@ -221,7 +221,7 @@ def _stay_in_share(context: StudyContext) -> None:
     device = trial_device()
     if device.type == "cuda" and context.gpus < 1:
         _, total_bytes = torch.cuda.mem_get_info(device)
-        fence_off(device, fence(context.gpus, total_bytes, context.gpu_overhead_bytes))
+        fence_off(device, memory_fraction(context.gpus, total_bytes, context.gpu_overhead_bytes))
 
 
 def _stored(context: StudyContext) -> Path:

@@ -11,7 +11,7 @@ import search_spaces
 import study
 import trainables
 from cluster.jobs import JobServer
-from cluster.package import source_files
+from cluster.working_dir import source_files
 from study.connections.database_url import without_password
 from study.errors import StudyError, TrackingError
 from study.provenance import COMMIT_VARIABLE, commit

@@ -12,7 +12,7 @@ from secrets import token_hex
 
 from cluster.errors import ClusterError
 from cluster.jobs import Job, JobServer
-from cluster.package import pack
+from cluster.working_dir import zip_files
 from study.errors import SpecError, StudyError
 from study.planning.plan import study_space
 from study.remote.payload import SPEC_FILE, job_environment, source_code, study_files
@@ -57,9 +57,9 @@ def submit_study(
     settings = job_environment(server, home)
     check_versions(server, say)
     _check_is_not_running(server, spec.study)
-    package = pack({**source_code(), **study_files(spec)})
+    archive = zip_files({**source_code(), **study_files(spec)})
     metadata = {STUDY: spec.study, "user": current_user(), "priority": str(priority), "home": home or ""}
-    return _begin(server, spec.study, f"run {SPEC_FILE} --priority {priority}", package, settings, metadata)
+    return _begin(server, spec.study, f"run {SPEC_FILE} --priority {priority}", archive, settings, metadata)
 
 
 def resume_submitted(name: str, server: JobServer, *, home: str | None = None, say: Callable[[str], None] = print) -> Submitted:
@@ -70,14 +70,14 @@ def resume_submitted(name: str, server: JobServer, *, home: str | None = None, s
     _check_is_not_running(server, name)
     home = home or home_of(server, name)
     metadata = {STUDY: name, "user": current_user(), "home": home or ""}
-    return _begin(server, name, f"resume {shlex.quote(name)}", pack(source_code()), job_environment(server, home), metadata)
+    return _begin(server, name, f"resume {shlex.quote(name)}", zip_files(source_code()), job_environment(server, home), metadata)
 
 
 def run_command(words: list[str], server: JobServer, *, home: str | None = None, patience: float = PATIENCE_SECONDS) -> Answer:
     """What `study WORDS…` prints on the cluster. Raises ClusterError, StudyError."""
     settings = job_environment(server, home, needs_tracking=False)
     metadata = {COMMAND: words[0], "user": current_user()}
-    job = _send(server, COMMAND, f"command {shlex.join(words)}", pack(source_code()), settings, metadata)
+    job = _send(server, COMMAND, f"command {shlex.join(words)}", zip_files(source_code()), settings, metadata)
     answer = _await(server, job, patience)
     assert isinstance(answer, Answer), "a command that ends has answered"
     return answer
@@ -132,9 +132,9 @@ def _check_is_not_running(server: JobServer, name: str) -> None:
 
 
 def _begin(
-    server: JobServer, name: str, command: str, package: bytes, settings: Mapping[str, str], metadata: Mapping[str, str]
+    server: JobServer, name: str, command: str, archive: bytes, settings: Mapping[str, str], metadata: Mapping[str, str]
 ) -> Submitted:
-    job = _send(server, f"study-{name}", command, package, settings, metadata)
+    job = _send(server, f"study-{name}", command, archive, settings, metadata)
     try:
         reply = _await(server, job, PATIENCE_SECONDS)
     except BaseException:
@@ -143,9 +143,10 @@ def _begin(
     return Submitted(study=name, job=job, home=reply.home if isinstance(reply, Begun) else "")
 
 
-def _send(server: JobServer, prefix: str, command: str, package: bytes, settings: Mapping[str, str], metadata: Mapping[str, str]) -> str:
+def _send(server: JobServer, prefix: str, command: str, archive: bytes, settings: Mapping[str, str], metadata: Mapping[str, str]) -> str:
     job = f"{prefix}-{token_hex(4)}"
-    server.submit(job, f"python -m study.cli.job {command}", package=server.upload(package), environment=settings, metadata=metadata)
+    uri = server.upload(archive)
+    server.submit(job, f"python -m study.cli.job {command}", working_dir=uri, environment=settings, metadata=metadata)
     return job
 
 

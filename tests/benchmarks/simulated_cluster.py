@@ -26,8 +26,8 @@ from run_records import context
 from run_records import epoch as reported
 from tabulated_search import epoch, make
 
-from cluster.queue import RENEWAL_SECONDS, Queue
-from cluster.shares import Demand
+from cluster.fair_share import Demand
+from cluster.slot_queue import RENEWAL_SECONDS, SlotQueue
 from study.connections.mlflow_client import connect
 from study.recipes.point import build_recipe
 from study.search.record.trial_protocol import TrialConfig
@@ -121,7 +121,7 @@ class Clock:
 def simulate(drivers: list[Driver], cpus: int) -> dict[str, object]:
     """Runs all studies to their ends."""
     clock = Clock()
-    queue, before = Queue(clock=clock), peak_mb()
+    queue, before = SlotQueue(clock=clock), peak_mb()
     queue_seconds, num_renewals, most, results = 0.0, 0, 0, 0
     ends: list[tuple[float, int, int, TrialConfig, int]] = []
     while any(not driver.scheduler.is_over for driver in drivers):
@@ -129,7 +129,14 @@ def simulate(drivers: list[Driver], cpus: int) -> dict[str, object]:
         for driver in drivers if num_renewals else drivers * 2:  # all are known before the first one starts
             begin = time.perf_counter()
             wants = cpus if driver.wants_more else max(driver.running, 1)
-            demand = Demand(study=driver.study, user=driver.user, priority=0, wants=wants, cpus=1.0, gpus=0.0)
+            demand = Demand(
+                tenant=driver.study,
+                user=driver.user,
+                priority=0,
+                num_slots=wants,
+                cpus_per_slot=1.0,
+                gpus_per_slot=0.0,
+            )
             driver.granted = queue.renew(float(cpus), 0.0, asdict(demand), driver.running)
             queue_seconds += time.perf_counter() - begin
             num_renewals += 1

@@ -1,4 +1,4 @@
-"""One real Ray cluster with an MLflow server, an object store and shared storage, on which the tests of a file work in turn."""
+"""One real Ray cluster with an MLflow server, an object store and shared storage, used in turn by all tests."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: S3) -> Iterato
     folder = tmp_path_factory.mktemp("cluster")
     add_dataset(folder / "shared" / "datasets", "digits", None, AddOptions())
     server, address = _start_mlflow(folder)
-    cluster = RealCluster(STUDY_HOME=str(folder / "shared"), STUDY_CACHE=str(folder / "cache"), **s3_endpoint.environment)
+    cluster = RealCluster.with_token(STUDY_HOME=str(folder / "shared"), STUDY_CACHE=str(folder / "cache"), **s3_endpoint.environment)
     try:
         cluster.start_head(cpus=1)
         cluster.add_node(cpus=2)

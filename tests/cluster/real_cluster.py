@@ -1,4 +1,7 @@
-"""A real Ray cluster on this machine: a head with a job server and a token, and nodes that come and go, each a tree of processes."""
+"""A real Ray cluster on this machine: a head with a job server and a token, and nodes that come and go.
+
+Each node is a tree of processes.
+"""
 
 import os
 import shutil
@@ -6,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -20,13 +24,23 @@ STARTED = "Ray runtime started"
 
 
 class RealCluster:
-    """Starts nothing by itself. Everything it writes lies in one short folder, as Ray's sockets need short paths."""
+    """A head and nodes in one folder; not for several threads."""
 
-    def __init__(self, **environment: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="sc", dir="/tmp"))
-        token = self.folder / "token"
+    @classmethod
+    def with_token(cls, **environment: str) -> "RealCluster":
+        """A cluster that is not started yet, with a token of its own; its processes get the environment.
+
+        The folder has a short path, as Ray's sockets need one. `close` removes it.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="sc", dir="/tmp"))
+        token = folder / "token"
         token.write_text(token_hex(32), encoding="utf-8")
         token.chmod(0o600)
+        return cls(folder, token, environment)
+
+    def __init__(self, folder: Path, token: Path, environment: Mapping[str, str]) -> None:
+        """Writes and starts nothing."""
+        self.folder = folder
         self.client_environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
         """What a laptop needs."""
         self._environment = {
@@ -35,7 +49,7 @@ class RealCluster:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
             "RAY_raylet_start_wait_time_s": "180",
-            "RAY_health_check_period_ms": "1000",  # a lost node is found out in ten seconds, not half a minute
+            "RAY_health_check_period_ms": "1000",  # a lost node is found in 10 s, not 30 s
             "RAY_health_check_failure_threshold": "10",
             **environment,
         }
@@ -83,7 +97,7 @@ class RealCluster:
 
     def _start(self, options: list[str], cpus: int) -> subprocess.Popen[bytes]:
         for _ in range(NUM_TRIES):
-            # A folder of its own, as a machine has: nodes that share one delete each other's packages of code.
+            # A folder of its own, as a machine has: nodes that share one delete each other's zips of code.
             place = self.folder / token_hex(2)
             log = place.with_suffix(".log")
             node = self._spawn([*options, "--temp-dir", str(place)], cpus, log)

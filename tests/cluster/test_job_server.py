@@ -1,4 +1,4 @@
-"""What answers at an address, and what travels there: one clear message where it is no cluster, or one that is too old."""
+"""What answers at an address, and what travels there: one message where it is no cluster, or too old."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 import study
 from cluster.errors import ClusterError
 from cluster.jobs import JobServer
-from cluster.package import MAX_BYTES, pack, source_files
+from cluster.working_dir import MAX_BYTES, source_files, zip_files
 from study.remote.payload import source_code, study_files
 from study.remote.replies import Answer, Begun, print_reply, replies, without_replies
 from study.remote.submission import check_versions
@@ -23,7 +23,10 @@ Serve = Callable[[dict[str, object]], str]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Serves texts and values by path, or a status where it is a number, or (status, answer) in turn; returns the address."""
+    """Serves texts and values by path, a status where it is a number, or (status, answer) in turn.
+
+    Returns the address.
+    """
     servers: list[HTTPServer] = []
 
     def start(answers: dict[str, object]) -> str:
@@ -79,7 +82,7 @@ def test_another_version_that_serves_is_told_and_no_more(serve: Serve, capsys: p
 
 def test_a_head_that_has_just_started_takes_the_job_a_little_later(serve: Serve) -> None:
     answers = [(500, "Traceback\nNo available agent to submit job, please try again later."), (200, {})]
-    JobServer(serve({"/api/jobs/": answers})).submit("study-a", "true", package="gcs://a.zip", environment={}, metadata={})
+    JobServer(serve({"/api/jobs/": answers})).submit("study-a", "true", working_dir="gcs://a.zip", environment={}, metadata={})
     assert not answers
 
 
@@ -87,7 +90,7 @@ def test_a_head_whose_agent_does_not_start_is_one_message(serve: Serve, monkeypa
     monkeypatch.setattr("cluster.jobs.AGENT_SECONDS", 0.0)
     answers = [(500, "No available agent to submit job, please try again later.")] * 9
     with pytest.raises(ClusterError, match="give it another one: `ray start --head --dashboard-agent-listen-port PORT`"):
-        JobServer(serve({"/api/jobs/": answers})).submit("study-a", "true", package="gcs://a.zip", environment={}, metadata={})
+        JobServer(serve({"/api/jobs/": answers})).submit("study-a", "true", working_dir="gcs://a.zip", environment={}, metadata={})
 
 
 @pytest.mark.parametrize("address", ["ray://head:10001", "", "http://", "ftp://head"])
@@ -101,18 +104,19 @@ def test_a_dead_head_is_found_out_at_once() -> None:
         JobServer("127.0.0.1:1/").versions()
 
 
-def test_the_same_files_make_the_same_package_and_data_makes_none() -> None:
-    assert pack({"b": b"2", "a": b"1"}) == pack({"a": b"1", "b": b"2"}) != pack({"a": b"1", "b": b"3"})
+def test_the_same_files_make_the_same_zip_and_data_makes_none() -> None:
+    first, again, other = {"b": b"2", "a": b"1"}, {"a": b"1", "b": b"2"}, {"a": b"1", "b": b"3"}
+    assert zip_files(first) == zip_files(again) != zip_files(other)
     with pytest.raises(ClusterError, match=r"at most 20,000,000 bytes, this has 20,000,001; the largest file is images.bin"):
-        pack({"a.py": b"1", "images.bin": b"0" * MAX_BYTES})
+        zip_files({"a.py": b"1", "images.bin": b"0" * MAX_BYTES})
 
 
 def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
     files = source_code()
-    ours = {"study/cli/job.py", "cluster/queue.py", "trainables/training.py", "search_spaces/studies/fer-r18-freeze-sweep.yaml"}
+    ours = {"study/cli/job.py", "cluster/slot_queue.py", "trainables/training.py", "search_spaces/studies/fer-r18-freeze-sweep.yaml"}
     assert ours <= set(files)
     assert {Path(file).suffix for file in files} == {".py", ".yaml"}
-    assert len(pack(files)) < 2_000_000
+    assert len(zip_files(files)) < 2_000_000
     own = tmp_path / "space.py"
     own.write_text("SPACE = 1")
     spec = StudySpec.parse({"study": "s", "dataset": "digits", "search_space": f"{own}:SPACE"})

@@ -1,4 +1,4 @@
-"""Studies on a real Ray cluster: submitted by two people, side by side, through the death of a node and of the head."""
+"""Studies on a real Ray cluster: of two people, side by side, through the death of a node and of the head."""
 
 import json
 import subprocess
@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -28,14 +27,13 @@ from search_spaces.dimensions import Choice, Float
 from search_spaces.space import SearchSpace
 
 SPACE = SearchSpace(
-    name="own",
-    about="A person's own.",
-    dimensions=(Choice(name="architecture", options=("cnn2-32x64",)), Float(name="learning_rate", low={low}, high={high}, log=True)),
+    name="own", about="A person's own.", dimensions=(Choice(name="architecture", options=("cnn2-32x64",)),
+    Float(name="learning_rate", low={low}, high={high}, log=True)),
 )
 """
 
 EVERY_EPOCH_KEPT = {"rule": "asha_pause", "first_rung": 0.95}
-"""A trial that may pause writes a checkpoint with each epoch. Those that are not promoted end just before the last one."""
+"""A trial that may pause writes a checkpoint with each epoch. Others end just before the last epoch."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +42,7 @@ def _token(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def write_study(laptop: Laptop, name: str, **options: Any) -> str:
+def write_study(laptop: Laptop, name: str, **options: object) -> str:
     """A study file, and the path that `study submit` takes."""
     spec = {"study": name, "dataset": "digits", "search_space": "digits", "budget": {"trials": 2, "epochs": 2}, "early_stopping": "none"}
     file = laptop.folder / f"{name}.yaml"
@@ -82,9 +80,10 @@ def wait_for_end(laptop: Laptop, name: str) -> StudyResult:
     def has_ended() -> bool:
         (job,) = json.loads(laptop.study("status", name, "--json").stdout)
         assert job["state"] in ("starting", "running", "ended"), laptop.study("logs", name).stdout[-3000:]
-        return job["state"] == "ended"
+        return bool(job["state"] == "ended")
 
-    wait_until(has_ended, f"{name} does not end", every=4)  # each look is a process that takes a second of a core from the studies
+    # Each look is a process that takes a second of a core from the studies.
+    wait_until(has_ended, f"{name} does not end", every=4)
     return StudyResult.read(laptop.home.studies / name)
 
 
@@ -108,7 +107,10 @@ def check_trials(result: StudyResult, num_trials: int) -> None:
 
 
 def check_runs(laptop: Laptop, result: StudyResult, user: str) -> None:
-    """Every trial has one run of its own study, each epoch at most once (the last one told again by a trial that went on)."""
+    """Every trial has one run of its own study, each epoch at most once.
+
+    A trial that goes on logs its last epoch again.
+    """
     client = connect(laptop.mlflow)
     parent = client.get_run(result.run_id)
     assert (parent.info.status, parent.data.tags[USER]) == ("FINISHED", user)
@@ -189,11 +191,14 @@ def test_four_studies_of_two_people_while_a_node_comes_and_dies(laptop: Laptop, 
     assert len(list((laptop.folder / "cache").glob("*/others/train.arrow"))) == 1
 
 
-def test_four_studies_have_equal_shares(laptop: Laptop) -> None:
-    """Their trials sleep; three slots, so that one is always left over. Of people who used nothing yet: else who had less gets more."""
-    script = str(Path(__file__).parent / "sleeping_studies.py")
-    studies = ["cy/c1", "cy/c2", "dee/d1", "dee/d2"]
-    command = [sys.executable, script, "--address", laptop.cluster.gcs_address, "--cpus", "3", "--seconds", "40", *studies]
+def test_four_tenants_have_equal_shares(laptop: Laptop) -> None:
+    """Three slots for sleeping tasks, so that one is always left over.
+
+    Of people who used nothing yet: otherwise the one who had less gets more.
+    """
+    script = str(Path(__file__).parent / "sleeping_tenants.py")
+    tenants = ["cy/c1", "cy/c2", "dee/d1", "dee/d2"]
+    command = [sys.executable, script, "--address", laptop.cluster.gcs_address, "--cpus", "3", "--seconds", "40", *tenants]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     shares = json.loads(done.stdout.splitlines()[-1])

@@ -21,7 +21,7 @@ def secrets() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def clean_environment() -> dict[str, str]:
-    """This machine's environment without what tests or people set for MLflow, Ray, PostgreSQL or S3."""
+    """The environment of this machine without what tests or people set for MLflow, Ray, PostgreSQL or S3."""
     prefixes = ("MLFLOW_", "RAY_", "PG", "AWS_", "STUDY_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return {**kept, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
@@ -35,7 +35,7 @@ def mlflow_server(
     clean_environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[MlflowServer]:
-    """compose.yaml's MLflow server on real PostgreSQL and S3 servers, prepared by compose.yaml's command for that."""
+    """The MLflow server of compose.yaml on real PostgreSQL and S3 servers, prepared by its command for that."""
     services = compose()["services"]
     database = urlsplit(postgres.url("mlflow"))
     postgres.execute("CREATE DATABASE mlflow")

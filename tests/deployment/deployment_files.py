@@ -83,7 +83,10 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def command(file: str, program: str, *words: str) -> list[str]:
-    """The one command of a file for `ray up` that runs `program` with these words, from there to its end or the next operator."""
+    """The one command of a file for `ray up` that runs `program` with these words.
+
+    From the program to the end of the line, or to the shell's next operator.
+    """
     lines = [line for name in ("head_start_ray_commands", "worker_start_ray_commands") for line in ray_up(file)[name]]
     found = []
     for line in lines:
@@ -108,7 +111,7 @@ def with_option(arguments: list[str], name: str, value: str) -> list[str]:
     raise AssertionError(f"{arguments} lacks {name}")
 
 
-def _templates(node: Any) -> Iterator[dict[str, Any]]:
+def _templates(node: object) -> Iterator[dict[str, Any]]:
     if isinstance(node, dict):
         if isinstance(node.get("spec"), dict) and "containers" in node["spec"]:
             yield node

@@ -1,4 +1,4 @@
-"""Servers that tests start as the deployment files do: waiting for them, and ending them and what they started."""
+"""Servers that tests start as the deployment files do: waiting for them, and ending them."""
 
 import subprocess
 import sys
@@ -25,6 +25,7 @@ class MlflowServer:
 
     @property
     def admin_password(self) -> str:
+        """Of the account `admin`."""
         return self.settings["MLFLOW_AUTH_ADMIN_PASSWORD"]
 
 

@@ -1,7 +1,9 @@
-"""What KubeRay takes, by its API reference for v1.6.2 (https://docs.ray.io/en/master/cluster/kubernetes/references/api.html).
+"""What KubeRay takes, by the API reference of its version 1.6.2.
 
-No package carries the schema of its resources. Fields that we do not use are missing on purpose: who needs one looks it up and adds it.
-Pod templates are Kubernetes' own and are checked as such.
+https://docs.ray.io/en/master/cluster/kubernetes/references/api.html
+
+No package carries the schema of its resources. Fields that we do not use are missing on purpose: who needs
+one looks it up and adds it. Pod templates are Kubernetes' own and are checked as such.
 """
 
 from typing import Any
@@ -10,7 +12,7 @@ _STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 _POD_TEMPLATE = {"type": "object", "required": ["spec"]}
 
 
-def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
+def _object(required: tuple[str, ...], **properties: object) -> dict[str, Any]:
     return {"type": "object", "required": list(required), "properties": properties, "additionalProperties": False}
 
 

@@ -1,4 +1,7 @@
-"""What all ways of deploying have in common: one ray, one STUDY_HOME, pinned images, authentication, and no secret in any file."""
+"""What all ways of deploying have in common.
+
+One Ray, one STUDY_HOME, pinned images, authentication, and no secret in any file.
+"""
 
 import re
 from pathlib import Path
@@ -7,7 +10,7 @@ import pytest
 import ray
 from deployment_files import FOLDER, RAY_UP, compose, containers, env_file, environment, manifest, manifests, secret_names
 
-from cluster.package import source_files
+from cluster.working_dir import source_files
 
 FILES = sorted(path for path in FOLDER.rglob("*") if path.is_file() and "__pycache__" not in path.parts and path.name != ".env")
 IMAGES = {

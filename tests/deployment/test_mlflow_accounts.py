@@ -1,4 +1,4 @@
-"""The MLflow server of the deployment files asks everybody who they are, and the cluster's own account can log."""
+"""The MLflow server of the deployment files asks everybody who they are; the cluster's own account can log."""
 
 import json
 import re

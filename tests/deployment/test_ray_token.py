@@ -37,14 +37,14 @@ class Head:
 
 @pytest.fixture(scope="module")
 def ray_environment(clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a node of aws.yaml has in its environment, but the token; with a home of its own, where no token lies."""
+    """What a node of aws.yaml has in its environment, but the token; its home folder holds no token."""
     home = tmp_path_factory.mktemp("home")
     mode = env_file("aws.env")["RAY_AUTH_MODE"]
     return {**clean_environment, "HOME": str(home), "RAY_AUTH_MODE": mode, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 
 
 def start_command(folder: Path, port: int, dashboard_port: int) -> list[str]:
-    """aws.yaml's, on ports that are free here and in a folder of its own; waiting, so that it can be ended."""
+    """The one of aws.yaml, on free ports, in a folder of its own, and waiting, so that it can be ended."""
     words = command("aws.yaml", "ray", "start", "--head")
     words = [word for word in words if not word.startswith(("--autoscaling-config", "--object-manager-port"))]
     words = with_option(with_option(words, "--port", str(port)), "--dashboard-port", str(dashboard_port))
@@ -97,8 +97,8 @@ def test_the_job_server_asks_for_the_token(head: Head) -> None:
 
 def test_the_dashboard_listens_on_loopback_alone(head: Head) -> None:
     port = int(head.dashboard.rsplit(":", 1)[1])
-    listening = [one.laddr for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
-    addresses = {ip for ip, number in listening if number == port}
+    sockets = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    addresses = {one.laddr.ip for one in sockets if one.laddr and one.laddr.port == port}
     assert addresses == {"127.0.0.1"}
     host = head.address.rsplit(":", 1)[0]
     with pytest.raises(OSError, match="refused"):
@@ -132,7 +132,7 @@ def test_no_head_starts_without_a_token(ray_environment: dict[str, str], tmp_pat
 
 
 def test_all_heads_start_alike() -> None:
-    """Where the dashboard listens differs: in a container it is the published port that is bound to loopback."""
+    """But for where the dashboard listens: in a container, the published port is bound to loopback."""
     aws, onprem = (command(file, "ray", "start", "--head") for file in ("aws.yaml", "onprem.yaml"))
     assert aws == onprem
     own = {"--autoscaling-config=~/ray_bootstrap_config.yaml", "--object-manager-port=8076", "--dashboard-host=127.0.0.1"}
