@@ -54,7 +54,7 @@ def _found_out(actor: Any) -> Exception | None:
     deadline = time.monotonic() + FIND_OUT_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         try:
-            ray.get(actor.__ray_ready__.remote(), timeout=left)
+            ray.get(actor.answers.remote(), timeout=left)
         except (ActorUnavailableError, GetTimeoutError):
             time.sleep(0.5)
         except RayError as error:

@@ -94,6 +94,10 @@ class TrialActor(tune.Trainable):
                 self._is_spoiled = True
                 return self._failure(error, "waiting")
 
+    def answers(self) -> bool:
+        """True; the driver asks for it to find out whether the process is still there."""
+        return True
+
     def cleanup(self) -> None:
         """Writes the state of a trial that was cut off, and sends MLflow what it accepts within seconds."""
         self._save()

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.errors import RecipeError
 from trainables.recipe.phase import Phase
@@ -12,6 +11,7 @@ from trainables.recipe.phase import Phase
 BACKBONE_PREFIX = "backbone."
 GRAY_ADAPTER_PREFIX = "gray_adapter."
 HYBRID_PREFIX = "hybrid."
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 Block = tuple[nn.Parameter, ...]
 """The parameters of a residual block, of a convolution with its BatchNorm, or of what else a network repeats."""
@@ -70,7 +70,7 @@ class Network:
 
     def batch_norm_layers(self) -> list[nn.Module]:
         """All BatchNorm layers, in order of definition."""
-        return [layer for layer in self.module.modules() if isinstance(layer, _BatchNorm)]
+        return [layer for layer in self.module.modules() if isinstance(layer, _BATCH_NORMS)]
 
     def trainable_parameters(self) -> list[nn.Parameter]:
         """The parameters that the next step may change, in order of depth."""

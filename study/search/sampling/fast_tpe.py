@@ -2,13 +2,14 @@
 
 Optuna models each group of dimensions that exist together by itself, some dozen in a conditional space, and ranks and converts all
 trials anew for each. What is drawn is the same, value by value.
+
+This follows inner functions of Optuna 5.0, which `pyproject.toml` holds; `tests/upstream/README.md` lists them.
 """
 
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import TPESampler
@@ -16,14 +17,7 @@ from optuna.samplers._tpe.sampler import _split_trials, default_gamma, default_g
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-_KNOWN = "5.0."
-"""The release whose inner functions this follows."""
 _SEEN = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
-
-
-def tpe_sampler(**options: Any) -> TPESampler:
-    """Optuna's own sampler where its release is not the one that this module was tested with, a quicker one where it is."""
-    return (QuickTPESampler if optuna.__version__.startswith(_KNOWN) else TPESampler)(**options)
 
 
 class QuickTPESampler(TPESampler):

@@ -14,7 +14,7 @@ from optuna.trial import BaseTrial, FrozenTrial
 
 from search_spaces.dimensions import Choice, Dimension, Float, Int, Value
 from search_spaces.space import Point, SearchSpace
-from study.search.sampling.fast_tpe import tpe_sampler
+from study.search.sampling.fast_tpe import QuickTPESampler
 from study.search.sampling.sampler_storage import SamplersView
 from study.study_file.sampler import SamplerRule
 
@@ -136,4 +136,4 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 
 def _tpe(seed: int) -> BaseSampler:
     """Dimensions that exist together are modelled together."""
-    return tpe_sampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
+    return QuickTPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS, constant_liar=True)

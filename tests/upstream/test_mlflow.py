@@ -1,0 +1,208 @@
+"""What MLflow does that nobody promised: each test stands for a row of README.md."""
+
+import json
+import logging
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import pytest
+from fresh_mlflow import FreshMlflow
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+from mlflow.environment_variables import (
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR,
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION,
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT,
+    MLFLOW_UV_AUTO_DETECT,
+)
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.models import Model
+from mlflow.store.db.utils import _get_managed_session_maker
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+from mlflow.utils import mlflow_tags, validation
+from ports import free_port
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DataError, OperationalError, TimeoutError
+from sqlalchemy.orm import sessionmaker
+
+from study import names
+from study.connections.mlflow_client import addressed_to
+from study.registry.decision_log import KIND, PARAMS_PER_BATCH, PART_LENGTH
+from study.registry.model_card import MAX_DESCRIPTION
+from study.registry.registration import _SETTINGS
+from study.tracking.dataset_input import DIGEST_LENGTH
+from study.tracking.delivery import MAX_METRICS_IN_A_CALL
+from study.tracking.outbox import _OF_STORES, _ONE_TRY, _one_try, is_worth_retrying
+from study.tracking.result_tables import TABLES_TAG, _split
+from study.tracking.trial_run import MAX_TAG_CHARACTERS
+
+MODEL = """
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+class Nothing(PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+
+set_model(Nothing())
+"""
+
+
+def test_tags_are_called_as_mlflow_calls_them() -> None:
+    assert names.PARENT == mlflow_tags.MLFLOW_PARENT_RUN_ID
+    assert names.USER == mlflow_tags.MLFLOW_USER
+    assert names.COMMIT == mlflow_tags.MLFLOW_GIT_COMMIT
+    assert names.SOURCE == mlflow_tags.MLFLOW_SOURCE_NAME
+    assert TABLES_TAG == mlflow_tags.MLFLOW_LOGGED_ARTIFACTS
+    assert mlflow_tags.MLFLOW_RUN_NAME in KIND
+
+
+def test_the_pages_know_experiments_for_training() -> None:
+    pages = Path(mlflow.__file__).parent / "server" / "js" / "build" / "static" / "js"
+    ((tag, kind),) = names.EXPERIMENT_KIND.items()
+    texts = (file.read_text(encoding="utf-8", errors="replace") for file in sorted(pages.glob("main.*.js")))
+    assert any(tag in text and kind in text for text in texts)
+
+
+def test_a_table_is_a_file_and_a_tag(mlflow: FreshMlflow) -> None:
+    run_id = mlflow.new_run()
+    mlflow.client.log_dict(run_id, _split([{"class": "cat", "recall": 0.5}, {"class": "dog", "recall": None}]), "classes.json")
+    mlflow.client.set_tag(run_id, TABLES_TAG, json.dumps([{"path": "classes.json", "type": "table"}]))
+    with addressed_to(mlflow.home.tracking_uri):
+        table = mlflow.client.load_table(mlflow.experiment_id, "classes.json", [run_id])
+    assert list(table["class"]) == ["cat", "dog"]
+
+
+def test_a_model_made_beforehand_lies_with_its_runs_experiment(mlflow: FreshMlflow, tmp_path: Path) -> None:
+    file, part = tmp_path / "model.py", tmp_path / "part.txt"
+    file.write_text(MODEL, encoding="utf-8")
+    part.write_text("weights", encoding="utf-8")
+    client, run_id = mlflow.client, mlflow.new_run()
+    logged = client.create_logged_model(mlflow.experiment_id, name="model", source_run_id=run_id)
+    with addressed_to(mlflow.home.tracking_uri):
+        info = Model.log(
+            artifact_path=None,
+            model_id=logged.model_id,
+            flavor=mlflow_pyfunc(),
+            run_id=run_id,
+            python_model=str(file),
+            artifacts={"part": str(part)},
+            pip_requirements=["mlflow"],
+        )
+        client.create_registered_model("tiny")
+        made = client.create_model_version("tiny", source=info.model_uri, run_id=run_id, model_id=info.model_id)
+    folder = Path(client.get_model_version_download_uri("tiny", made.version).removeprefix("file://"))
+    assert (folder / "artifacts" / "part.txt").read_text(encoding="utf-8") == "weights"
+    assert folder.is_relative_to(mlflow.home.artifacts / "upstream")
+    assert made.source.rstrip("/").rpartition("/")[2] == logged.model_id, "a name that no other version has"
+    assert client.get_run(run_id).outputs.model_outputs[0].model_id == logged.model_id
+
+
+def mlflow_pyfunc() -> Any:
+    return mlflow.pyfunc
+
+
+def test_retries_are_read_at_each_call() -> None:
+    client, start = MlflowClient(f"http://127.0.0.1:{free_port()}"), time.monotonic()
+    with _one_try(), pytest.raises(MlflowException) as failed:
+        client.get_run("0" * 32)
+    assert time.monotonic() - start < 20, "left to itself it tries for minutes"
+    assert is_worth_retrying(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_worth"),
+    [
+        (DataError("INSERT", {}, sqlite3.DataError("text cannot contain NUL")), False),
+        (TimeoutError("QueuePool limit of size 5 overflow 10 reached"), True),
+        (OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked")), True),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_database_says_by_the_class_of_its_error_what_it_refuses(error: Exception, is_worth: bool) -> None:
+    session = _get_managed_session_maker(sessionmaker(create_engine("sqlite://")), "sqlite")
+    with pytest.raises(MlflowException) as failed, session():
+        raise error
+    sent = RestException({"error_code": failed.value.error_code, "message": failed.value.message})
+    assert is_worth_retrying(failed.value) is is_worth_retrying(sent) is is_worth
+
+
+def test_a_parameter_is_written_once(mlflow: FreshMlflow) -> None:
+    run_id = mlflow.new_run()
+    mlflow.client.log_param(run_id, "decision-0001", "mine")
+    mlflow.client.log_param(run_id, "decision-0001", "mine")
+    for write in (
+        lambda: mlflow.client.log_param(run_id, "decision-0001", "yours"),
+        lambda: mlflow.client.log_batch(run_id, params=[Param("decision-0001", "yours")]),
+    ):
+        with pytest.raises(MlflowException):
+            write()
+    assert mlflow.client.get_run(run_id).data.params == {"decision-0001": "mine"}
+
+
+def test_an_experiment_is_made_once_with_its_tags(mlflow: FreshMlflow) -> None:
+    mlflow.client.create_experiment("decisions/x", tags={"run": "first"})
+    with pytest.raises(MlflowException) as refused:
+        mlflow.client.create_experiment("decisions/x", tags={"run": "second"})
+    assert refused.value.error_code == "RESOURCE_ALREADY_EXISTS"
+    assert mlflow.client.get_experiment_by_name("decisions/x").tags["run"] == "first"
+
+
+def test_a_metric_told_twice_is_one(mlflow: FreshMlflow) -> None:
+    run_id, told = mlflow.new_run(), [Metric("loss", 0.5, 1_000, 1), Metric("loss", 0.25, 2_000, 2)]
+    mlflow.client.log_batch(run_id, metrics=told)
+    mlflow.client.log_batch(run_id, metrics=told)
+    assert [one.value for one in mlflow.client.get_metric_history(run_id, "loss")] == [0.5, 0.25]
+
+
+def test_what_is_sent_is_within_mlflows_limits() -> None:
+    assert DIGEST_LENGTH <= validation.MAX_DATASET_DIGEST_SIZE
+    assert MAX_TAG_CHARACTERS <= validation.MAX_TAG_VAL_LENGTH
+    assert PART_LENGTH <= validation.MAX_PARAM_VAL_LENGTH
+    assert PARAMS_PER_BATCH <= validation.MAX_PARAMS_TAGS_PER_BATCH
+    assert MAX_METRICS_IN_A_CALL <= validation.MAX_METRICS_PER_BATCH
+    assert MAX_DESCRIPTION <= SqlModelVersion.description.type.length
+
+
+@pytest.mark.parametrize(("name", "code"), [("unknown", "RESOURCE_DOES_NOT_EXIST"), ("", "INVALID_PARAMETER_VALUE")])
+def test_a_model_that_is_not_there_has_a_code(mlflow: FreshMlflow, name: str, code: str) -> None:
+    with pytest.raises(MlflowException) as refused:
+        mlflow.client.get_registered_model(name)
+    assert refused.value.error_code == code
+
+
+def test_an_address_is_forgotten_again(mlflow: FreshMlflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow as library
+
+    before = library.get_tracking_uri(), library.get_registry_uri()
+    with addressed_to(mlflow.home.tracking_uri):
+        assert library.get_tracking_uri() == library.get_registry_uri() == mlflow.home.tracking_uri
+    assert (library.get_tracking_uri(), library.get_registry_uri()) == before
+
+
+def test_every_switch_is_one_of_mlflows() -> None:
+    assert {*_ONE_TRY} == {MLFLOW_HTTP_REQUEST_MAX_RETRIES.name, MLFLOW_HTTP_REQUEST_TIMEOUT.name}
+    assert {*_SETTINGS} == {MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.name, MLFLOW_UV_AUTO_DETECT.name}
+    assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.name == "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
+    assert MLFLOW_SERVER_ENABLE_JOB_EXECUTION.name == "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
+
+
+def test_the_database_talks_by_a_logger_of_its_own() -> None:
+    import mlflow.store.db.utils as database
+
+    assert isinstance(database._logger, logging.Logger)
+    assert database._logger.name == "mlflow.store.db.utils"
+
+
+@pytest.mark.parametrize("library", ["boto3.exceptions", "botocore.exceptions", "s3transfer.exceptions", "urllib3.exceptions"])
+def test_the_errors_of_stores_come_through_under_their_own_names(library: str) -> None:
+    module = pytest.importorskip(library)
+    errors = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Exception)]
+    assert any(one.__module__.startswith(_OF_STORES) for one in errors)
