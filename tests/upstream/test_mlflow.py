@@ -32,13 +32,14 @@ from sqlalchemy.orm import sessionmaker
 
 from study import names
 from study.connections.mlflow_client import addressed_to
-from study.registry.decision_log import KIND, PARAMS_PER_BATCH, PART_LENGTH
+from study.environment_variables import environment_variables
+from study.registry.decision_log import PARAMS_PER_BATCH, PART_LENGTH
 from study.registry.model_card import MAX_DESCRIPTION
 from study.registry.registration import _SETTINGS
 from study.tracking.dataset_input import DIGEST_LENGTH
 from study.tracking.delivery import MAX_METRICS_IN_A_CALL
-from study.tracking.outbox import _OF_STORES, _ONE_TRY, _one_try, is_worth_retrying
-from study.tracking.result_tables import TABLES_TAG, _split
+from study.tracking.outbox import _ONE_TRY, _STORE_LIBRARIES, is_worth_retrying
+from study.tracking.result_tables import _split
 from study.tracking.trial_run import MAX_TAG_CHARACTERS
 
 MODEL = """
@@ -60,8 +61,8 @@ def test_tags_are_called_as_mlflow_calls_them() -> None:
     assert names.USER == mlflow_tags.MLFLOW_USER
     assert names.COMMIT == mlflow_tags.MLFLOW_GIT_COMMIT
     assert names.SOURCE == mlflow_tags.MLFLOW_SOURCE_NAME
-    assert TABLES_TAG == mlflow_tags.MLFLOW_LOGGED_ARTIFACTS
-    assert mlflow_tags.MLFLOW_RUN_NAME in KIND
+    assert names.TABLES == mlflow_tags.MLFLOW_LOGGED_ARTIFACTS
+    assert mlflow_tags.MLFLOW_RUN_NAME in names.DECISIONS_RUN_TAGS
 
 
 def test_the_pages_know_experiments_for_training() -> None:
@@ -74,7 +75,7 @@ def test_the_pages_know_experiments_for_training() -> None:
 def test_a_table_is_a_file_and_a_tag(mlflow: FreshMlflow) -> None:
     run_id = mlflow.new_run()
     mlflow.client.log_dict(run_id, _split([{"class": "cat", "recall": 0.5}, {"class": "dog", "recall": None}]), "classes.json")
-    mlflow.client.set_tag(run_id, TABLES_TAG, json.dumps([{"path": "classes.json", "type": "table"}]))
+    mlflow.client.set_tag(run_id, names.TABLES, json.dumps([{"path": "classes.json", "type": "table"}]))
     with addressed_to(mlflow.home.tracking_uri):
         table = mlflow.client.load_table(mlflow.experiment_id, "classes.json", [run_id])
     assert list(table["class"]) == ["cat", "dog"]
@@ -111,7 +112,7 @@ def mlflow_pyfunc() -> Any:
 
 def test_retries_are_read_at_each_call() -> None:
     client, start = MlflowClient(f"http://127.0.0.1:{free_port()}"), time.monotonic()
-    with _one_try(), pytest.raises(MlflowException) as failed:
+    with environment_variables(_ONE_TRY), pytest.raises(MlflowException) as failed:
         client.get_run("0" * 32)
     assert time.monotonic() - start < 20, "left to itself it tries for minutes"
     assert is_worth_retrying(failed.value)
@@ -168,7 +169,7 @@ def test_what_is_sent_is_within_mlflows_limits() -> None:
     assert PART_LENGTH <= validation.MAX_PARAM_VAL_LENGTH
     assert PARAMS_PER_BATCH <= validation.MAX_PARAMS_TAGS_PER_BATCH
     assert MAX_METRICS_IN_A_CALL <= validation.MAX_METRICS_PER_BATCH
-    assert MAX_DESCRIPTION <= SqlModelVersion.description.type.length
+    assert SqlModelVersion.description.type.length >= MAX_DESCRIPTION
 
 
 @pytest.mark.parametrize(("name", "code"), [("unknown", "RESOURCE_DOES_NOT_EXIST"), ("", "INVALID_PARAMETER_VALUE")])
@@ -205,4 +206,4 @@ def test_the_database_talks_by_a_logger_of_its_own() -> None:
 def test_the_errors_of_stores_come_through_under_their_own_names(library: str) -> None:
     module = pytest.importorskip(library)
     errors = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Exception)]
-    assert any(one.__module__.startswith(_OF_STORES) for one in errors)
+    assert any(one.__module__.startswith(_STORE_LIBRARIES) for one in errors)

@@ -30,7 +30,6 @@ from trainables.preprocessing import _without_copy
 from trainables.randomness import seeded
 from trainables.stored import load_plain
 
-
 _SIDES = {"efficientnet_b3": [16, 8, 4, 2], "mobilenet_v3_small": [16, 8, 4, 2], "convnext_tiny": [16, 8, 4, 2]}
 """Of the maps at the end of each stage, of an image of 64 pixels."""
 
