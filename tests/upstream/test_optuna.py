@@ -123,7 +123,7 @@ def test_samplers_keep_their_state_in_system_attributes() -> None:
 
 
 def test_a_storage_can_be_used_without_a_study(tmp_path: Path) -> None:
-    storage = JournalStorage(JournalFile(tmp_path / "ours"))
+    storage = JournalStorage(JournalFile.create(tmp_path / "ours"))
     study_id = storage.create_new_study([StudyDirection.MAXIMIZE], "s")
     made = create_trial(state=TrialState.WAITING, params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)})
     trial_id = storage.create_new_trial(study_id, made)
@@ -146,7 +146,7 @@ def test_a_storage_can_be_used_without_a_study(tmp_path: Path) -> None:
 
 
 def test_a_journal_hands_out_its_own_trials_and_they_may_be_changed(tmp_path: Path) -> None:
-    storage = JournalStorage(JournalFile(tmp_path / "ours"))
+    storage = JournalStorage(JournalFile.create(tmp_path / "ours"))
     study_id = storage.create_new_study([StudyDirection.MAXIMIZE], "s")
     trial_id = storage.create_new_trial(study_id, create_trial(state=TrialState.COMPLETE, value=1.0))
     shared = {"x": FloatDistribution(0, 1)}
