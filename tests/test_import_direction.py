@@ -43,6 +43,7 @@ LAYERS = (
     "study.cli.reports",
     "study.cli.commands",
     "study.cli",
+    "study.reference",
 )
 """Folders of `study`, the lowest first. The files of a folder stand above the folders in it, but for the leaves of `study` itself."""
 CLUSTER = (

@@ -126,3 +126,8 @@ def _class_weights(point: Mapping[str, Value], dataset: Manifest) -> dict[str, V
             f"{CLASS_WEIGHT}{unknown[0]} names no class of dataset {dataset.name!r}; its classes: {', '.join(dataset.classes)}"
         )
     return {name: given.get(name, 1.0) for name in dataset.classes} if given else None
+
+
+def path_in_recipe(name: str) -> str | None:
+    """The path of the field that a dimension sets, such as `model.head.units`; None for one of phases, and for a switch."""
+    return _FIELDS[name][0] if name in _FIELDS else None

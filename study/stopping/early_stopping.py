@@ -21,28 +21,31 @@ class EarlyStopping(Written):
     """How trials are compared while they run. A trial whose objective is no number is stopped under every rule."""
 
     rule: Literal["asha", "asha_pause", "hyperband", "median", "pbt", "none"] = "asha"
-    """`asha` stops at each rung all but the best share; `asha_pause` pauses all there and goes on with the best share (less spent
-    where few run at a time); `hyperband` has brackets of `asha`, later ones with later first rungs; `median` stops what falls below it;
-    `pbt` is population-based training: the budget's trials are the population."""
+    """`asha` (arXiv:1810.05934) stops, at each rung, every trial that is not among the best share; `asha_pause` pauses every trial at the
+    rung, and the best share goes on, which spends less where few trials run at a time; `hyperband` has several brackets of `asha`, each
+    with a later first rung; `median` stops a trial that falls below the median of the others; `pbt` is population-based training
+    (arXiv:1711.09846): the budget's trials are the population; `none` stops no trial."""
     first_rung: float = Field(0.2, gt=0, lt=1)
-    """Share of its own epochs up to which a trial is not compared. In 300 studies of 40 trials, drawn from 200 curves of 20 epochs: 0.1
-    saves 68 % of the epochs and loses the winner in 42 %, 0.2 saves 56 % and loses 23 %, 0.3 saves 45 % and loses 14 %."""
+    """The first rung: the share of its own epochs up to which a trial is not compared. In 300 studies of 40 trials, drawn from 200 curves
+    of 20 epochs: 0.1 saves 68 % of the epochs and loses the winner in 42 %, 0.2 saves 56 % and loses 23 %, 0.3 saves 45 % and loses
+    14 %."""
     reduction: int = Field(3, ge=2, le=16)
-    """One trial in this many goes on; rungs grow by this factor. Not for `median`."""
-    brackets: int | None = Field(None, ge=1)
-    """Of `hyperband`; as many as there are rungs and one that stops nobody, unless given."""
+    """One trial in this many goes on at a rung, and the next rung is this many times as far. `median` and `pbt` do not read it."""
+    brackets: int | None = Field(None, ge=1, examples=[2])
+    """`hyperband` only: the number of brackets; one for each rung and one that stops no trial, unless given."""
     min_trials: int = Field(5, ge=1)
-    """Of `median`: others that must have come as far."""
+    """`median` only: how many other trials must have trained as many epochs before a trial is compared with them."""
     interval: float = Field(0.2, gt=0, lt=1)
-    """Of `pbt`: share of its own epochs after which a trial waits for all others, again and again."""
+    """`pbt` only: share of its own epochs after which a trial waits for all others, again and again."""
     quantile: float = Field(0.25, gt=0, le=0.5)
-    """Of `pbt`: share of the population, rounded down, that gives its place at each interval to copies of as many of the best."""
+    """`pbt` only: share of the population, rounded down, that is replaced at each interval by copies of equally many of the best."""
     resample: float = Field(0.25, ge=0, le=1)
-    """Of `pbt`: chance that a copy's value is drawn anew from its range, and not multiplied by 0.8 or 1.2."""
+    """`pbt` only: chance that a value of a copy is drawn anew from its range; otherwise it is multiplied by 0.8 or 1.2."""
     protect_top: int = Field(3, ge=0)
-    """So many trials with the best values of the study are never stopped: the first to come have few to be compared with."""
-    plateau: int | None = Field(None, ge=1)
-    """Epochs without a better value that end a trial; counted anew where it begins to train more than its head."""
+    """This many trials, those with the best values of the study so far, are never stopped."""
+    plateau: int | None = Field(None, ge=1, examples=[5])
+    """A trial ends after this many epochs without a better value; the count begins anew where a trial that trained its head alone
+    begins to train more."""
 
     @property
     def pauses_trials(self) -> bool:

@@ -11,18 +11,19 @@ class Budget(Written):
     """What a study may spend; it ends with the first of these that is spent."""
 
     trials: int = Field(20, ge=1, le=1_000_000)
+    """Trials of the search; under `early_stopping: pbt`, the size of the population."""
     epochs: int = Field(10, ge=1, le=100_000)
     """Epochs of a trial that is not stopped early."""
-    hours: float | None = Field(None, gt=0)
-    """Wall-clock limit of the search; trials that run when it ends are stopped."""
-    gpu_hours: float | None = Field(None, gt=0)
-    """Of training and validating, all trials together, times the GPUs of each."""
-    total_epochs: int | None = Field(None, ge=1)
-    """Of all trials together."""
-    target: float | None = None
-    """A value of the objective that is good enough: once a complete trial has it, the study ends."""
-    no_improvement: int | None = Field(None, ge=1)
-    """Trials in a row without a better one, after which the study ends."""
+    hours: float | None = Field(None, gt=0, examples=[6])
+    """Wall-clock limit of the search, in hours; trials that run when it is reached are stopped."""
+    gpu_hours: float | None = Field(None, gt=0, examples=[24])
+    """Limit on the GPU-hours of all trials together: the hours that each trial trains and validates, times its GPUs."""
+    total_epochs: int | None = Field(None, ge=1, examples=[300])
+    """Limit on the epochs of all trials together."""
+    target: float | None = Field(None, examples=[0.7])
+    """A value of the objective that is good enough: the study ends once a complete trial reaches it."""
+    no_improvement: int | None = Field(None, ge=1, examples=[15])
+    """The study ends after this many trials in a row without a better one."""
 
 
 class Confirm(Written):
@@ -33,11 +34,9 @@ class Confirm(Written):
     """
 
     top: int = Field(3, ge=1, le=100)
-    """Configurations, the best first, by the first objective."""
+    """How many configurations are trained again: the best complete ones by the first objective."""
     seeds: int = Field(3, ge=2, le=100)
-    """Trainings of each, all epochs long, each with a seed of its own; one alone would say nothing of the
-    noise.
-    """
+    """Trainings of each configuration, all epochs long, each with a seed of its own; one alone would say nothing of the noise."""
 
 
 def check_confirmable(confirm: Confirm, budget: Budget, early_stopping: EarlyStopping) -> None:

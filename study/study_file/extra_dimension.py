@@ -14,12 +14,21 @@ Scalar = bool | int | float | str
 class ExtraDimension(Written):
     """A dimension written in a study file: exactly one of `float`, `int`, `choice`."""
 
-    float_: tuple[float, float] | None = Field(None, alias="float")
-    int_: tuple[int, int] | None = Field(None, alias="int")
-    choice: tuple[Scalar, ...] | None = None
+    float_: tuple[float, float] | None = Field(None, alias="float", examples=[[0.0001, 0.05]])
+    """Lowest and highest value of a real number, both included."""
+    int_: tuple[int, int] | None = Field(None, alias="int", examples=[[1, 4]])
+    """Lowest and highest value of a whole number, both included."""
+    choice: tuple[Scalar, ...] | None = Field(None, examples=[[2, 5, 10]])
+    """The values to choose from: texts, numbers, `true` and `false`."""
     log: bool = False
-    unit: str | None = None
-    when: dict[str, Scalar | tuple[Scalar, ...] | dict[Literal["not"], Scalar | tuple[Scalar, ...]]] = Field(default_factory=dict)
+    """Whether values are drawn evenly in their logarithm; for `float` and `int`, with a lowest value above 0."""
+    unit: str | None = Field(None, examples=["px"])
+    """The unit that tables show."""
+    when: dict[str, Scalar | tuple[Scalar, ...] | dict[Literal["not"], Scalar | tuple[Scalar, ...]]] = Field(
+        default_factory=dict, examples=[{"optimizer": "sgd", "weights": {"not": "none"}}]
+    )
+    """Conditions under which the dimension exists: other dimensions, each with the value, or the list of values, that it must have; with
+    `{not: VALUE}` it must have another."""
 
     def dimension(self, name: str) -> Dimension:
         """The dimension it describes. Raises SpecError or SpaceError if it contradicts itself."""

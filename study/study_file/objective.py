@@ -13,6 +13,8 @@ class Objective(Written):
     """What the search optimises: a metric, always of the validation split, or a measure of the trial."""
 
     metric: str = "macro_f1"
+    """A metric (`accuracy`, `balanced_accuracy`, `macro_f1`, `log_loss`, `kappa`, `worst_class_recall`), or, after the first objective,
+    a measure (`parameters_million`, `latency_ms`, `train_seconds`)."""
 
     def model_post_init(self, _: Any) -> None:
         """Raises SpecError for a metric that does not exist."""

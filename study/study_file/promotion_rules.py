@@ -18,6 +18,6 @@ class PromotionRules(Written):
     any gain is enough.
     """
     max_recall_loss: float | None = Field(5.0, ge=0.0, le=100.0)
-    """Percentage points of recall that any class may lose; None for as many as may be."""
-    max_latency_ms: float | None = Field(None, gt=0.0)
-    """To classify one image, as measured when the version was registered; None for no limit."""
+    """Percentage points of recall that any class may lose; `null` for no limit."""
+    max_latency_ms: float | None = Field(None, gt=0.0, examples=[20])
+    """Most milliseconds to classify one image, as measured when the version was registered; `null` for no limit."""

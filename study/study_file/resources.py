@@ -15,14 +15,15 @@ class Resources(Written):
     """What one trial takes."""
 
     cpus_per_trial: int = Field(1, ge=1, le=1024)
-    gpus_per_trial: float | Literal["auto"] = Field("auto")
-    """`auto`: where there are GPUs, as many trials share each as measured to fit, and none where there are not; a
-    fraction, at least 0.01, of a GPU; or a whole number of GPUs of one machine, which share every batch."""
-    max_concurrent: int | None = Field(None, ge=1)
+    """CPU cores of each trial, which are its threads, too."""
+    gpus_per_trial: float | Literal["auto"] = Field("auto", examples=[0.25])
+    """GPUs of each trial. `auto` measures how many trials fit on a GPU, lets that many share it, and takes no GPU where there is none; a
+    number from 0.01 to 1 is a share of a GPU; a whole number above 1 is GPUs of one machine, which share every batch."""
+    max_concurrent: int | None = Field(None, ge=1, examples=[4])
+    """The most trials that run at a time; as many as cores and GPUs allow, unless given."""
     retries: int = Field(2, ge=0, le=100)
-    """How often a trial goes on from its last checkpoint after its process died or broke; a lost node does
-    not count.
-    """
+    """How often a trial goes on from its last checkpoint after its process died or its training raised an error; a lost node does not
+    count."""
 
     def model_post_init(self, _: Any) -> None:
         """Raises SpecError for a share of a GPU that no trial can have."""

@@ -55,9 +55,9 @@ class Sampler(Written):
     """The rule by which configurations are drawn."""
 
     rule: SamplerRule = "tpe"
-    """`tpe` models good and bad configurations; `random` and `quasi_random` (evenly spread) learn nothing; `grid` tries all;
-    `gp` is a Gaussian process; `cma_es` an evolution strategy for numbers; `nsga2` a genetic algorithm for several objectives.
-    """
+    """`tpe` (tree-structured Parzen estimator) models good and bad configurations; `random` and `quasi_random` (a Sobol sequence, evenly
+    spread) learn nothing; `grid` tries all; `gp` is a Gaussian process; `cma_es` an evolution strategy for numbers; `nsga2` a genetic
+    algorithm for several objectives."""
     grid_points: int = Field(5, ge=2, le=1000)
     """Values of each real-numbered dimension in a grid, evenly spaced, both ends included; other rules do not
     read it.

@@ -18,11 +18,11 @@ class EarlierBest(Written):
     best first.
     """
 
-    best: int = Field(ge=1, le=100)
+    best: int = Field(ge=1, le=100, examples=[3])
     """How many configurations."""
-    of: tuple[str, ...] = ()
-    """Only studies on datasets of these names; of any dataset where none is named."""
-    studies: tuple[str, ...] = ()
+    of: tuple[str, ...] = Field((), examples=[["fashion3"]])
+    """Only studies on datasets of these names; studies on any dataset where none is named."""
+    studies: tuple[str, ...] = Field((), examples=[["fashion3-sweep"]])
     """Only studies of these names."""
 
     def __str__(self) -> str:

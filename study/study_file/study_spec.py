@@ -22,7 +22,7 @@ from study.study_file.start_from import EarlierBest, Start
 from study.written import Written
 from study.yaml_file import read_yaml
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN, description="letters, digits, '-', '_' and '.', at most 64")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Dataset = Annotated[str, Field(pattern=rf"^(s3://[^/\s]+/([^/\s]+/)*)?{NAME_PATTERN.removeprefix('^')}")]
 
 Objectives = Annotated[tuple[Objective, ...], BeforeValidator(lambda written: [written] if isinstance(written, dict) else written)]
@@ -31,41 +31,47 @@ Objectives = Annotated[tuple[Objective, ...], BeforeValidator(lambda written: [w
 class StudySpec(Written):
     """One study file."""
 
-    study: Name
-    dataset: Dataset
-    """A name, or where it is published: `s3://bucket/folder/NAME`."""
+    study: Name = Field(examples=["fer2013-freeze-depth"])
+    """The study's name: letters, digits, `-`, `_` and `.`, at most 64."""
+    dataset: Dataset = Field(examples=["fer2013"])
+    """The dataset's name, or where it is published: `s3://bucket/folder/NAME`."""
     search_space: str = "fine_tuning"
-    """A named space, or `path/to/file.py:NAME`."""
-    fix: dict[str, Scalar] = Field(default_factory=dict)
-    narrow: dict[str, tuple[Scalar, ...]] = Field(default_factory=dict)
-    extend: dict[str, ExtraDimension] = Field(default_factory=dict)
-    start_from: tuple[Start, ...] = ()
-    """Named recipes or points, tried first, and after them the best of earlier studies."""
+    """A named space (`fine_tuning`, `from_scratch`, `everything`, `digits`, `given`), or one of your own: `path/to/file.py:NAME`."""
+    fix: dict[str, Scalar] = Field(default_factory=dict, examples=[{"architecture": "resnet18", "image_size": 48}])
+    """Dimensions and the values that they have in every trial; any dimension can be fixed, also one that the space does not have."""
+    narrow: dict[str, tuple[Scalar, ...]] = Field(
+        default_factory=dict, examples=[{"learning_rate": [0.0001, 0.003], "optimizer": ["adam", "adamw"]}]
+    )
+    """Dimensions of the space and the part of their range that is searched: `[low, high]` of numbers, a list of the options kept."""
+    extend: dict[str, ExtraDimension] = Field(default_factory=dict, examples=[{"learning_rate": {"float": [0.0001, 0.05], "log": True}}])
+    """Dimensions that are added to the space, or that take the place of those it has; applied before `fix` and `narrow`."""
+    start_from: tuple[Start, ...] = Field((), examples=[["fer-r18-freeze-l1", {"learning_rate": 0.001}, {"best": 3}]])
+    """Configurations that are tried first: names of recipes, points of your own, and after these the best of earlier studies."""
     objectives: Objectives = Field((Objective(),), alias="objective")
-    """One mapping, or a list of them: with several, the study looks for the configurations of which none is
-    better in all.
-    """
-    constraints: tuple[WrittenConstraint, ...] = ()
-    """What a configuration must keep to be the best, such as `parameters_million <= 5`; the sampler learns
-    it.
-    """
-    sampler: Sampler = Sampler()
-    search_storage: str | None = None
-    """The database that holds the study's state; a file in its folder where there is none."""
-    budget: Budget = Budget()
-    early_stopping: EarlyStopping = EarlyStopping()
-    confirm: Confirm | None = None
-    """Further trainings of the best configurations; without them the best trial is registered as the search
-    left it.
-    """
-    promotion: PromotionRules = PromotionRules()
-    """What a registered version must show before it is promoted."""
-    resources: Resources = Resources()
-    reproduces: str | None = None
-    """The named recipe whose stated result the study checks: every trial is measured on the test split, none
-    is registered.
-    """
+    """What the search optimises: one mapping, or a list of them. With several, the study looks for the Pareto front: the configurations
+    that no other one beats in all objectives."""
+    constraints: tuple[WrittenConstraint, ...] = Field((), examples=[["parameters_million <= 5"]])
+    """Bounds that a configuration must keep to be the best, `NAME <= NUMBER` or `NAME >= NUMBER`, on metrics and measures; the sampler
+    learns them."""
+    sampler: Sampler = Field(Sampler(), examples=["random"])
+    """How configurations are drawn: a rule's name, or a mapping."""
+    search_storage: str | None = Field(None, examples=["postgresql://ada@db.example/studies"])
+    """URL of the database that holds the study's state (`sqlite:///FILE`, `postgresql://…`, `mysql://…`); a file in the study's folder,
+    unless given."""
+    budget: Budget = Field(Budget(), examples=[{"trials": 40, "epochs": 30, "hours": 6}])
+    """What the study may spend."""
+    early_stopping: EarlyStopping = Field(EarlyStopping(), examples=[{"rule": "hyperband", "reduction": 4}])
+    """Which trials are stopped before their last epoch: a rule's name, or a mapping."""
+    confirm: Confirm | None = Field(None, examples=[{"top": 3, "seeds": 3}])
+    """Further trainings of the best configurations; without them the best trial is registered as the search left it."""
+    promotion: PromotionRules = Field(PromotionRules(), examples=[{"minimum_gain": 0.01, "max_latency_ms": 20}])
+    """What a registered version must show before it becomes the champion."""
+    resources: Resources = Field(Resources(), examples=[{"gpus_per_trial": 0.25, "max_concurrent": 4}])
+    """What one trial takes of the machine."""
+    reproduces: str | None = Field(None, examples=["fer-cnn4-32x256"])
+    """The named recipe whose stated result the study checks: every trial is measured on the test split, and none is registered."""
     seed: int = Field(0, ge=0, lt=2**31)
+    """The seed that every draw and every training of the study follows from."""
 
     def model_post_init(self, _: Any) -> None:
         """Raises SpecError where settings contradict each other."""

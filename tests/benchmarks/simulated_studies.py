@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10000])
     parser.add_argument("--samplers", nargs="+", default=["random", "tpe"])
-    parser.add_argument("--rule", default="asha", help="asha, promotion, hyperband, median or none")
+    parser.add_argument("--rule", default="asha", help="asha, asha_pause, hyperband, median or none")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--slots", type=int, default=4, help="trials at once")
     parser.add_argument("--space", default="fine_tuning")
