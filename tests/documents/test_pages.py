@@ -3,11 +3,14 @@
 import ast
 import importlib
 import importlib.util
+import inspect
 import json
 import random
 import re
 import shlex
 import subprocess
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from search_spaces.dimensions import Choice
 from search_spaces.space import SearchSpace
 from study.cli.main import app
 from study.recipes.phases import build_phases
+from study.results.study_result import StudyResult, trial_row
 from study.study_file.study_spec import StudySpec
 
 README = Page(ROOT / "README.md")
@@ -162,6 +166,23 @@ def test_the_table_of_layers_has_the_order_that_a_test_holds() -> None:
     table = page[page.index("### Layers") : page.index("### The way of one configuration")]
     named = re.findall(r"^\| (?:`([\w/]+)/`|its loose files) \|", table, re.MULTILINE)
     assert [f"study.{name.replace('/', '.')}" if name else "study" for name in named] == list(LAYERS)
+
+
+def test_the_keys_of_json_are_those_that_programs_get() -> None:
+    page = (ROOT / "study" / "README.md").read_text(encoding="utf-8")
+    section = page[page.index("### JSON") :].partition("\n## ")[0]
+    tables, _, rest = section.partition("A trial of the leaderboard")
+    whole = {key for cell in re.findall(r"^\| (`.*?) \|", tables, re.MULTILINE) for key in re.findall(r"`(\w+)`", cell)}
+    assert whole == _keys_of(StudyResult.to_dict)
+    assert set(re.findall(r"`(\w+)`", rest.partition(". The other")[0])) == _keys_of(trial_row)
+
+
+def _keys_of(function: Callable[..., dict[str, Any]]) -> set[str]:
+    """The keys of the mapping that a function returns."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    returned = next(node.value for node in ast.walk(body) if isinstance(node, ast.Return))
+    assert isinstance(returned, ast.Dict)
+    return {str(key.value) for key in returned.keys if isinstance(key, ast.Constant)}
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
