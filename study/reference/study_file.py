@@ -5,7 +5,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel
+from pydantic import BaseModel, PlainSerializer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -71,7 +71,7 @@ def _kind(annotation: Any, key: str) -> str:
     """What a person writes there."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _kind(parts[0], key)
+        return _kind(next((note.return_type for note in parts[1:] if isinstance(note, PlainSerializer)), parts[0]), key)
     if origin in (Union, UnionType):
         return _alternatives(parts, key)
     if origin is Literal:
