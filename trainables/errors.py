@@ -4,6 +4,7 @@ TrainableError
 ├── DatasetError (ValueError)           data that cannot be added or opened
 │   └── UnknownDatasetError (LookupError)
 ├── RecipeError (ValueError)            a configuration that no training can follow
+│   └── FieldError                      a field whose value breaks its rule
 ├── WeightsError (ValueError)           pretrained weights that cannot be found or do not fit
 ├── DivergedError (ArithmeticError)     a training whose loss stopped being a number
 └── MemoryExhaustedError (MemoryError)  a training that the device's memory cannot hold
@@ -24,6 +25,23 @@ class UnknownDatasetError(DatasetError, LookupError):
 
 class RecipeError(TrainableError, ValueError):
     """A configuration that no training can follow."""
+
+
+class FieldError(RecipeError):
+    """A field of a recipe whose value breaks its rule; `named` says it again under the name that a person gave the field."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        """`field` is its name or its path (`optimizer.kind`), `rule` what goes on from there (`must lie in [0, 1], got 2`)."""
+        super().__init__(field, rule)
+        self.field = field
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.rule}"
+
+    def named(self, field: str) -> "FieldError":
+        """The same error of the field under another name."""
+        return FieldError(field, self.rule)
 
 
 class WeightsError(TrainableError, ValueError):

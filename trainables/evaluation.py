@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import reduce
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -20,7 +21,6 @@ from trainables.recipe.evaluation import Evaluation
 # N images, B batch, H height, W width, C channels, L side before the crop, S side of what the model sees, K classes
 
 _PIXELS_PER_BATCH = {"cpu": 2**20, "cuda": 2**24}
-_NUM_VIEWS = {"one": 1, "flip": 2, "ten_crop": 10}
 _ONE_PASS = Evaluation()
 
 
@@ -53,9 +53,14 @@ def logits_of_batch(module: nn.Module, preprocessing: Preprocessing, images_BCLL
     One pass after the other, so that many need little more memory than one.
     """
     num_samples = max(evaluation.dropout_samples, 1)
-    views_BCSS = _views(preprocessing, images_BCLL, evaluation)
-    passes_BK = (module(view_BCSS).float() for view_BCSS in views_BCSS for _ in range(num_samples))
-    num_passes = _NUM_VIEWS[evaluation.views] * num_samples
+    crops_BCSS, mirrors = _views(preprocessing, images_BCLL, evaluation)
+    passes_BK = (
+        module(preprocessing.normalised(crop_BCSS.flip(3) if is_mirrored else crop_BCSS)).float()
+        for crop_BCSS in crops_BCSS
+        for is_mirrored in mirrors
+        for _ in range(num_samples)
+    )
+    num_passes = len(crops_BCSS) * len(mirrors) * num_samples
     if num_passes == 1:
         return next(passes_BK)
     return reduce(torch.logaddexp, (logits_BK.log_softmax(1) for logits_BK in passes_BK)) - math.log(num_passes)
@@ -80,16 +85,20 @@ def metrics_of(probabilities_NK: NDArray[np.float32], labels_N: NDArray[np.int64
     return metrics_of_logits(logits_NK, torch.tensor(labels_N))
 
 
-def _views(preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> Iterator[Tensor]:
-    """What the model sees, (B, C, S, S) normalised, view by view."""
+def _views(preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> tuple[list[Tensor], tuple[bool, ...]]:
+    """The crops (B, C, S, S) that the model sees, without copies, and whether it sees each as it is, mirrored, or both."""
     side, margin = preprocessing.image_size, preprocessing.crop_margin
-    crops_BCSS = [preprocessing.centre(images_BCLL)]
-    if evaluation.views == "ten_crop":
-        crops_BCSS += [images_BCLL[:, :, top : top + side, left : left + side] for top in (0, margin) for left in (0, margin)]
-    for crop_BCSS in crops_BCSS:
-        yield preprocessing.normalised(crop_BCSS)
-        if evaluation.views != "one":
-            yield preprocessing.normalised(crop_BCSS.flip(3))
+    centre_BCSS = preprocessing.centre(images_BCLL)
+    match evaluation.views:
+        case "one":
+            return [centre_BCSS], (False,)
+        case "flip":
+            return [centre_BCSS], (False, True)
+        case "ten_crop":
+            corners = [images_BCLL[:, :, top : top + side, left : left + side] for top in (0, margin) for left in (0, margin)]
+            return [centre_BCSS, *corners], (False, True)
+        case _:
+            assert_never(evaluation.views)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
@@ -82,6 +82,8 @@ def _losses(loss: Loss, num_by_class: Sequence[int], device: torch.device) -> Lo
         case "logit_adjusted":
             shifts_K = _on(device, [loss.adjustment * value for value in _log_priors(num_by_class)])
             return partial(_logit_adjusted, shifts_K=shifts_K, smoothing=loss.label_smoothing)
+        case _:
+            assert_never(loss.kind)
 
 
 def _cross_entropy(logits_BK: Tensor, labels_B: Tensor, weights_K: Tensor | None, *, smoothing: float) -> Tensor:

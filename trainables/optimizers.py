@@ -1,7 +1,7 @@
 """The optimizer of a phase: groups of parameters with their own share of the learning rate, and the cutting of gradients."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 from torch import nn
@@ -20,10 +20,15 @@ def build_optimizer(optimizer: Optimizer, network: Network, phase: Phase) -> tor
     """
     groups = _groups(optimizer, network, phase)
     rate, momentum = phase.learning_rate, optimizer.momentum
-    if optimizer.kind == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, fused=True)
-    kind = torch.optim.Adam if optimizer.kind == "adam" else torch.optim.AdamW
-    return kind(groups, lr=rate, betas=(momentum, optimizer.second_moment), fused=True)
+    match optimizer.kind:
+        case "adam":
+            return torch.optim.Adam(groups, lr=rate, betas=(momentum, optimizer.second_moment), fused=True)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=rate, betas=(momentum, optimizer.second_moment), fused=True)
+        case "sgd":
+            return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, fused=True)
+        case _:
+            assert_never(optimizer.kind)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
@@ -35,10 +40,14 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 def clip_gradients(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> None:
     """Cuts the gradients as the recipe says, in place and without waiting for the device; NaN and infinity pass through."""
     match optimizer.gradient_clip:
+        case "none":
+            pass
         case "value":
             torch.nn.utils.clip_grad_value_(parameters, optimizer.clip_at, foreach=True)
         case "norm":
             torch.nn.utils.clip_grad_norm_(parameters, optimizer.clip_at, error_if_nonfinite=False, foreach=True)
+        case _:
+            assert_never(optimizer.gradient_clip)
 
 
 def _groups(optimizer: Optimizer, network: Network, phase: Phase) -> list[dict[str, Any]]:

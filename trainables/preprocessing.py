@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -111,15 +112,21 @@ def resized_uint8(images_NHWC: Tensor, height: int, width: int) -> Tensor:
 
 def _normalisation(recipe: Recipe, manifest: Manifest) -> tuple[tuple[float, ...], tuple[float, ...]]:
     channels = manifest.channels
-    if recipe.data.normalisation in ("zero_one", "per_image"):
-        return (0.0,) * channels, (1.0,) * channels
-    if recipe.data.pixel_mean is not None and recipe.data.pixel_std is not None:
-        return (recipe.data.pixel_mean,) * channels, (recipe.data.pixel_std,) * channels
-    if recipe.data.normalisation == "architecture":
-        mean, std = pixel_statistics(recipe.model.architecture)
-        return _for_channels(mean, channels), _for_channels(std, channels)
-    # A channel that never varies has no deviation to divide by.
-    return manifest.pixel_mean, tuple(std or 1.0 for std in manifest.pixel_std)
+    match recipe.data.normalisation:
+        case "zero_one" | "per_image":
+            return (0.0,) * channels, (1.0,) * channels
+        case "given":
+            assert recipe.data.pixel_mean is not None
+            assert recipe.data.pixel_std is not None
+            return (recipe.data.pixel_mean,) * channels, (recipe.data.pixel_std,) * channels
+        case "architecture":
+            mean, std = pixel_statistics(recipe.model.architecture)
+            return _for_channels(mean, channels), _for_channels(std, channels)
+        case "dataset":
+            # A channel that never varies has no deviation to divide by.
+            return manifest.pixel_mean, tuple(std or 1.0 for std in manifest.pixel_std)
+        case _:
+            assert_never(recipe.data.normalisation)
 
 
 def _for_channels(colour: tuple[float, ...], channels: int) -> tuple[float, ...]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import assert_never
 
 from trainables.recipe.phase import Phase
 
@@ -26,12 +27,12 @@ def factor(phase: Phase, step: int, steps_per_epoch: int, accuracies: Sequence[f
     schedule looks at. `one_cycle` (arXiv:1708.07120) is OneCycleLR: its warmup is half a cosine from 1/25, and it ends near 0.
     """
     num_steps = phase.epochs * steps_per_epoch
-    if phase.schedule == "one_cycle":
-        return _one_cycle(step, num_steps, phase.warmup_fraction or ONE_CYCLE_RISE)
     num_warmup = round(phase.warmup_fraction * num_steps)
-    if step < num_warmup:
+    if phase.schedule != "one_cycle" and step < num_warmup:
         return (step + 1) / num_warmup
     match phase.schedule:
+        case "one_cycle":
+            return _one_cycle(step, num_steps, phase.warmup_fraction or ONE_CYCLE_RISE)
         case "cosine":
             fall = 0.5 * (1 + math.cos(math.pi * (step - num_warmup) / max(num_steps - num_warmup, 1)))
             return phase.final_ratio + (1 - phase.final_ratio) * fall
@@ -46,6 +47,8 @@ def factor(phase: Phase, step: int, steps_per_epoch: int, accuracies: Sequence[f
             return phase.step_factor ** _num_falls(accuracies, phase.plateau_epochs)
         case "constant":
             return 1.0
+        case _:
+            assert_never(phase.schedule)
 
 
 def has_stalled(accuracies: Sequence[float], patience: int | None) -> bool:

@@ -1,24 +1,24 @@
 """The phases of a training: what each way of fine-tuning makes of a number of epochs."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from search_spaces.dimensions import Value
 from trainables.errors import RecipeError
+from trainables.recipe.phase import Phase
 
 Values = Mapping[str, Value]
 PhaseTree = dict[str, object]
 
+_OF_THE_WAY = ("epochs", "freeze_depth", "trainable_share", "range_end", "layer_decay")
+"""Fields of a phase that the way of fine-tuning decides; all others are dimensions of every phase."""
+
+_IN_EVERY_PHASE = {field.name: field.default for field in dataclasses.fields(Phase) if field.name not in _OF_THE_WAY}
+
 PHASE_DEFAULTS: Values = {
     "fine_tuning": "full",
+    **{name: default for name, default in _IN_EVERY_PHASE.items() if default is not None and default is not dataclasses.MISSING},
     "learning_rate": 1e-3,
-    "head_multiplier": 1.0,
-    "schedule": "cosine",
-    "warmup_fraction": 0.0,
-    "final_ratio": 0.0,
-    "decay_fraction": 0.2,
-    "step_epochs": 10,
-    "step_factor": 0.1,
-    "plateau_epochs": 5,
     "freeze_depth": 0,
     "layer_decay": 0.75,
     "probe_fraction": 0.2,
@@ -40,31 +40,8 @@ PHASE_DEFAULTS: Values = {
 }
 """Value of each dimension of phases where a point does not name it."""
 
-WITHOUT_DEFAULT = ("range_end",)
-
-_IN_EVERY_PHASE = (
-    "learning_rate",
-    "head_multiplier",
-    "schedule",
-    "warmup_fraction",
-    "final_ratio",
-    "decay_fraction",
-    "step_epochs",
-    "step_factor",
-    "plateau_epochs",
-)
-_GRADUAL = ("unfreezing_stages", "polish_fraction", "polish_multiplier", "probe_fraction", "probe_multiplier")
-_OWN_DIMENSIONS: Mapping[str, tuple[str, ...]] = {
-    "full": (),
-    "suffix": ("freeze_depth",),
-    "range": ("freeze_depth", "range_end"),
-    "lp_ft": ("probe_fraction", "probe_multiplier"),
-    "gradual": (*_GRADUAL, *(name for name in PHASE_DEFAULTS if name.startswith("stage_"))),
-    "layer_decay": ("layer_decay",),
-}
-"""What each way of fine-tuning has dimensions of its own for."""
-
-WAYS = tuple(_OWN_DIMENSIONS)
+PHASE_NAMES: tuple[str, ...] = tuple(dict.fromkeys((*PHASE_DEFAULTS, *_IN_EVERY_PHASE, "range_end")))
+"""Every dimension of phases; those without a default are absent where a point does not name them."""
 
 
 def build_phases(point: Values, epochs: int, num_stages: int) -> list[PhaseTree]:
@@ -74,18 +51,18 @@ def build_phases(point: Values, epochs: int, num_stages: int) -> list[PhaseTree]
     Raises RecipeError for a way that does not exist, or a dimension that the way has no place for.
     """
     way = str(point.get("fine_tuning", "range" if "range_end" in point else "suffix" if "freeze_depth" in point else "full"))
-    if way not in _OWN_DIMENSIONS:
+    if way not in WAYS:
         raise RecipeError(f"fine_tuning must be one of {', '.join(WAYS)}, got {way!r}")
     _check_own(point, way)
     values = {**PHASE_DEFAULTS, **point}
-    phase: PhaseTree = {name: values[name] for name in _IN_EVERY_PHASE}
-    shares, phases = _BUILDERS[way](values, phase, num_stages)
+    phase: PhaseTree = {name: values[name] for name in _IN_EVERY_PHASE if name in values}
+    shares, phases = WAYS[way].build(values, phase, num_stages)
     return [{**tree, "epochs": number} for tree, number in zip(phases, _allotted(shares, epochs), strict=True) if number]
 
 
 def _check_own(point: Values, way: str) -> None:
     for name in point:
-        ways = [other for other, own in _OWN_DIMENSIONS.items() if name in own]
+        ways = [other for other, own in WAYS.items() if name in own.dimensions]
         if ways and way not in ways:
             raise RecipeError(f"{name} belongs to fine_tuning {' or '.join(ways)}, got {way!r}; drop {name} or change fine_tuning")
 
@@ -135,14 +112,29 @@ def _gradual(values: Values, phase: PhaseTree, num_stages: int) -> Built:
     return [*shares, polish], [*phases, _head_alone(values, phase, num_stages, "polish_multiplier")]
 
 
-_BUILDERS: Mapping[str, Callable[[Values, PhaseTree, int], Built]] = {
-    "full": _full,
-    "suffix": _suffix,
-    "range": _range,
-    "lp_ft": _lp_ft,
-    "gradual": _gradual,
-    "layer_decay": _layer_decay,
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """A way of fine-tuning."""
+
+    build: Callable[[Values, PhaseTree, int], Built]
+    """From all values, what every phase has, and the network's number of stages."""
+    dimensions: tuple[str, ...] = ()
+    """Those that it alone has, or shares with some others."""
+
+
+_OF_STAGES = tuple(name for name in PHASE_DEFAULTS if name.startswith("stage_"))
+
+WAYS: Mapping[str, Way] = {
+    "full": Way(_full),
+    "suffix": Way(_suffix, ("freeze_depth",)),
+    "range": Way(_range, ("freeze_depth", "range_end")),
+    "lp_ft": Way(_lp_ft, ("probe_fraction", "probe_multiplier")),
+    "gradual": Way(
+        _gradual, ("unfreezing_stages", "polish_fraction", "polish_multiplier", "probe_fraction", "probe_multiplier", *_OF_STAGES)
+    ),
+    "layer_decay": Way(_layer_decay, ("layer_decay",)),
 }
+"""The ways of fine-tuning by the name that a point gives them."""
 
 
 def _head_alone(values: Values, phase: PhaseTree, num_stages: int, multiplier: str) -> PhaseTree:

@@ -1,58 +1,66 @@
 """From a point of a search space to a recipe: the one place where dimension names meet recipe fields."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_type_hints
 
 from search_spaces.dimensions import Value
 from search_spaces.errors import UnknownNameError
-from study.recipes.phases import PHASE_DEFAULTS, build_phases
-from study.recipes.phases import WITHOUT_DEFAULT as PHASES_WITHOUT_DEFAULT
+from study.recipes.phases import PHASE_DEFAULTS, PHASE_NAMES, build_phases
 from trainables.datasets.manifest import Manifest
-from trainables.errors import RecipeError
+from trainables.errors import FieldError, RecipeError
 from trainables.models.catalogue import check_branches, check_recipe, find_architecture
-from trainables.recipe.augmentation import Augmentation, Mixing
-from trainables.recipe.data import Data
-from trainables.recipe.evaluation import Evaluation
-from trainables.recipe.loss import Loss
-from trainables.recipe.model import Head, Model
-from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.tree import Recipe
 
 CLASS_WEIGHT = "class_weight."
 """What the dimension of one class's weight begins with: `class_weight.disgust`; classes without one weigh 1."""
 
-_PLACES: Mapping[str, tuple[type, tuple[str, ...]]] = {
-    "data": (Data, ()),
-    "model": (Model, ()),
-    "model.head": (Head, ("kind", "units")),
-    "optimizer": (Optimizer, ("kind",)),
-    "loss": (Loss, ("kind",)),
-    "augmentation": (Augmentation, ("policy", "strength")),
-    "augmentation.mixing": (Mixing, ("kind", "alpha", "probability", "off_fraction")),
-    "evaluation": (Evaluation, ()),
+_NAMED_OTHERWISE: Mapping[str, str] = {
+    "optimizer.kind": "optimizer",
+    "loss.kind": "loss",
+    "model.head.kind": "head",
+    "model.head.units": "head_units",
+    "augmentation.policy": "augmentation_policy",
+    "augmentation.strength": "augmentation_strength",
+    "augmentation.mixing.kind": "mixing",
+    "augmentation.mixing.alpha": "mixing_alpha",
+    "augmentation.mixing.probability": "mixing_probability",
+    "augmentation.mixing.off_fraction": "mixing_off_fraction",
 }
-"""Parts of a recipe, with the fields whose dimension's name begins with the part's: `head_kind`, `mixing_alpha`."""
+"""The dimensions of fields, by their path in a recipe, whose own name would say too little; all others are called as their field."""
 
-_RENAMED = {"optimizer_kind": "optimizer", "loss_kind": "loss", "head_kind": "head", "mixing_kind": "mixing"}
-_NO_DIMENSION = ("head", "mixing", "class_weights")
-_OWN_DEFAULTS: Mapping[str, Value] = {"architecture": "cnn4-32x256", "weight_decay": 1e-4, "batch_size": 64}
+_NO_DIMENSION = ("phases", "seed", "loss.class_weights")
+_OWN_DEFAULTS: Mapping[str, Value] = {"architecture": "cnn4-32x256", "weight_decay": 1e-4}
+"""Where a study's default is another than the recipe's, or the recipe has none."""
 
 
-def _fields() -> dict[str, tuple[str, Any]]:
-    """Path in the recipe and default (None: absent) by dimension."""
-    found: dict[str, tuple[str, Any]] = {"batch_size": ("batch_size", 64), "patience": ("patience", None)}
-    for place, (part, prefixed) in _PLACES.items():
-        for field in dataclasses.fields(part):
-            if field.name in _NO_DIMENSION:
-                continue
-            name = f"{place.rsplit('.', 1)[-1]}_{field.name}" if field.name in prefixed else field.name
-            default = None if field.default is dataclasses.MISSING else field.default
-            found[_RENAMED.get(name, name)] = (f"{place}.{field.name}", default)
+def _fields(part: type, place: str = "") -> Iterator[tuple[str, Any]]:
+    """The path of each field of a recipe that a dimension sets, and its default (None: absent)."""
+    hints = get_type_hints(part)
+    for field in dataclasses.fields(part):
+        path = place + field.name
+        if path in _NO_DIMENSION:
+            continue
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from _fields(hints[field.name], f"{path}.")
+        else:
+            yield path, None if field.default is dataclasses.MISSING else field.default
+
+
+def _by_dimension() -> Mapping[str, tuple[str, Any]]:
+    found: dict[str, tuple[str, Any]] = {}
+    for path, default in _fields(Recipe):
+        name = _NAMED_OTHERWISE.get(path, path.rpartition(".")[2])
+        assert name not in {*found, *PHASE_NAMES}, f"two fields would be dimension {name}: name one otherwise"
+        found[name] = path, default
     return found
 
 
-_FIELDS: Mapping[str, tuple[str, Any]] = _fields()
+_FIELDS = _by_dimension()
+"""Path in the recipe and default (None: absent) by dimension."""
+
+_DIMENSIONS: Mapping[str, str] = {path: name for name, (path, _) in _FIELDS.items()}
 
 DEFAULTS: Mapping[str, Value] = {
     **{name: ",".join(default) if isinstance(default, tuple) else default for name, (_, default) in _FIELDS.items() if default is not None},
@@ -64,7 +72,7 @@ DEFAULTS: Mapping[str, Value] = {
 SWITCHES = ("averaging", "balancing")
 """Dimensions of no field of their own: others exist only at some of their values."""
 
-NAMES: tuple[str, ...] = tuple(dict.fromkeys((*_FIELDS, *PHASE_DEFAULTS, *PHASES_WITHOUT_DEFAULT, *SWITCHES)))
+NAMES: tuple[str, ...] = (*_FIELDS, *PHASE_NAMES, *SWITCHES)
 """Every dimension that a point may name, but those of class weights."""
 
 
@@ -92,10 +100,21 @@ def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, 
     tree["loss"]["class_weights"] = _class_weights(point, dataset)
     branches = tree["model"]["head"]["branches"]
     tree["model"]["head"]["branches"] = [name.strip() for name in str(branches or "").split(",") if name.strip()]
-    recipe = Recipe.from_dict(tree)
+    try:
+        recipe = Recipe.from_dict(tree)
+    except FieldError as error:
+        raise error.named(_dimension(error.field)) from None
     check_recipe(recipe)
     check_branches(recipe.model.head, dataset.classes)
     return recipe
+
+
+def _dimension(field: str) -> str:
+    """What a person calls the field of a recipe at a path."""
+    path = field.removeprefix("recipe.")
+    if weight := re.fullmatch(r"loss\.class_weights\['(.*)'\]", path):
+        return CLASS_WEIGHT + weight[1]
+    return _DIMENSIONS.get(path, path.rpartition(".")[2])
 
 
 def _put(tree: dict[str, Any], path: str, value: Value | None) -> None:

@@ -1,6 +1,7 @@
 """Mixtures of two images of a batch, and what share of each is in them."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -44,13 +45,16 @@ def mix(images_BCSS: Tensor, labels_B: Tensor, mixing: Mixing, generator: torch.
     partner_B = order_B.argsort(stable=True)
     share_B = torch.where(chance_B[:1] < mixing.probability, _beta(mixing.alpha, uniforms[0], uniforms[1], generator), 1.0)
     partners_BCSS = images_BCSS[partner_B]
-    if mixing.kind == "mixup":
-        images_BCSS = torch.lerp(partners_BCSS, images_BCSS, share_B[:, None, None, None])
-    else:
-        side = images_BCSS.shape[3]
-        rectangles = cut_rectangles(1 - share_B, uniforms[2:], side)
-        images_BCSS = torch.where(rectangles.mask(side), partners_BCSS, images_BCSS)
-        share_B = 1 - rectangles.height * rectangles.width / side**2
+    match mixing.kind:
+        case "mixup":
+            images_BCSS = torch.lerp(partners_BCSS, images_BCSS, share_B[:, None, None, None])
+        case "cutmix":
+            side = images_BCSS.shape[3]
+            rectangles = cut_rectangles(1 - share_B, uniforms[2:], side)
+            images_BCSS = torch.where(rectangles.mask(side), partners_BCSS, images_BCSS)
+            share_B = 1 - rectangles.height * rectangles.width / side**2
+        case _:
+            assert_never(mixing.kind)
     return Mixed(images_BCSS=images_BCSS, others_B=labels_B[partner_B], share_B=share_B)
 
 

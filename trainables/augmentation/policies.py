@@ -1,6 +1,7 @@
 """torchvision's policies of changes, a draw for each image."""
 
 from collections.abc import Callable
+from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -30,8 +31,14 @@ def _policy(augmentation: Augmentation) -> Callable[[Tensor], Tensor]:
     # torchvision's transforms take a second to import.
     from torchvision.transforms import v2
 
-    if augmentation.policy == "trivial":
-        policy: Callable[[Tensor], Tensor] = v2.TrivialAugmentWide()
-    else:
-        policy = v2.RandAugment(num_ops=augmentation.rand_operations, magnitude=augmentation.rand_magnitude)
+    policy: Callable[[Tensor], Tensor]
+    match augmentation.policy:
+        case "trivial":
+            policy = v2.TrivialAugmentWide()
+        case "rand":
+            policy = v2.RandAugment(num_ops=augmentation.rand_operations, magnitude=augmentation.rand_magnitude)
+        case "affine":
+            raise AssertionError("the affine changes are no policy of torchvision")
+        case _:
+            assert_never(augmentation.policy)
     return policy

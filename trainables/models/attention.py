@@ -1,6 +1,6 @@
 """Attention on feature maps: which channels matter (squeeze-and-excitation), which places do, or both (CBAM)."""
 
-from typing import Literal
+from typing import Literal, assert_never
 
 import torch
 from timm.layers import SEModule
@@ -22,6 +22,8 @@ def build_attention(kind: Literal["none", "se", "cbam", "sca"], channels: int, r
             return CbamModule(channels, rd_channels=bottleneck)
         case "sca":
             return nn.Sequential(SEModule(channels, rd_channels=bottleneck), SpatialAttention())
+        case _:
+            assert_never(kind)
 
 
 class SpatialAttention(nn.Module):

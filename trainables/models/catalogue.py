@@ -120,7 +120,7 @@ def check_branches(head: Head, classes: Sequence[str]) -> None:
         if branch not in classes:
             close = difflib.get_close_matches(branch, classes, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise RecipeError(f"head.branches must name classes of the dataset, got {branch!r}; its classes: {', '.join(classes)}{hint}")
+            raise RecipeError(f"branches must name classes of the dataset, got {branch!r}; its classes: {', '.join(classes)}{hint}")
 
 
 def check_image_size(architecture: Architecture, image_size: int) -> None:
@@ -172,7 +172,7 @@ def _check_parts(architecture: Architecture, model: Model) -> None:
     name = architecture.name
     if architecture.is_plain and model.head.kind != "linear":
         raise RecipeError(
-            f"head.kind of {name} must be 'linear', as it has dense layers of its own; got {model.head.kind!r}: "
+            f"head of {name} must be 'linear', as it has dense layers of its own; got {model.head.kind!r}: "
             "take 'linear', or another architecture, such as resnet18"
         )
     if architecture.is_plain and model.gray_adapter != "sum":

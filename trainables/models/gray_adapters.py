@@ -1,7 +1,7 @@
 """What shows an image of one channel to a network for three."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ def build_gray_adapter(kind: Literal["replicate", "learned", "convolution"], sca
             return _learned(scale, offset)
         case "convolution":
             return ResidualConvolution(scale, offset)
+        case _:
+            assert_never(kind)
 
 
 class Replicate(nn.Module):

@@ -1,5 +1,7 @@
 """The last layers that stand in the place of a library's classifier: a linear layer, or one hidden layer before it."""
 
+from typing import assert_never
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -10,9 +12,15 @@ from trainables.recipe.model import Head
 
 def dense_head(head: Head, *, in_features: int, num_classes: int, dropout: float) -> nn.Module:
     """What maps pooled features (B, F) to logits (B, K); the hybrid head takes maps and is none of these."""
-    if head.kind == "mlp":
-        return MlpHead(in_features, head.units, num_classes, dropout)
-    return LinearAfterDropout(in_features, num_classes, dropout)
+    match head.kind:
+        case "linear":
+            return LinearAfterDropout(in_features, num_classes, dropout)
+        case "mlp":
+            return MlpHead(in_features, head.units, num_classes, dropout)
+        case "hybrid":
+            raise AssertionError("the hybrid head takes maps, not pooled features")
+        case _:
+            assert_never(head.kind)
 
 
 def classifier_keys(head: nn.Module, name: str) -> frozenset[str]:

@@ -29,7 +29,7 @@ class HybridHead(nn.Module):
         channels = widths[0]
         if channels % head.transformer_heads:
             raise RecipeError(
-                f"head.transformer_heads must divide the {channels} channels of the architecture, got {head.transformer_heads}; "
+                f"transformer_heads must divide the {channels} channels of the architecture, got {head.transformer_heads}; "
                 "take a power of two, or another architecture"
             )
         self.attention = build_attention(head.attention, channels, head.attention_reduction)

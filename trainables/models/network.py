@@ -1,7 +1,7 @@
 """A network as a training sees it: a module, its blocks and stages from input to output, and its head."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 from torch import nn
 
@@ -65,8 +65,15 @@ class Network:
         """
         self.module.train()
         for layer in self.batch_norm_layers():
-            is_frozen = not any(parameter.requires_grad for parameter in layer.parameters())
-            layer.train(not (batch_norm == "eval_all" or (batch_norm == "eval_frozen" and is_frozen)))
+            match batch_norm:
+                case "train":
+                    layer.train()
+                case "eval_frozen":
+                    layer.train(any(parameter.requires_grad for parameter in layer.parameters()))
+                case "eval_all":
+                    layer.eval()
+                case _:
+                    assert_never(batch_norm)
 
     def batch_norm_layers(self) -> list[nn.Module]:
         """All BatchNorm layers, in order of definition."""

@@ -142,7 +142,7 @@ def _put_mlp(module: Any, model: Model, num_classes: int) -> tuple[list[str], fr
     classifier = module.get_classifier()
     if not isinstance(classifier, nn.Linear):
         raise RecipeError(
-            f"head.kind of {model.architecture} must be 'linear', as its classifier is no linear layer that an MLP could replace; got 'mlp'"
+            f"head of {model.architecture} must be 'linear', as its classifier is no linear layer that an MLP could replace; got 'mlp'"
         )
     (name,) = (path for path, layer in module.named_modules() if layer is classifier)
     head = dense_head(model.head, in_features=classifier.in_features, num_classes=num_classes, dropout=model.dropout)

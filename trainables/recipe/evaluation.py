@@ -1,9 +1,9 @@
 """How a trained network is asked: the same in validation, on the test split and in the registered model."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from trainables.recipe.checks import one_of, within
+from trainables.recipe.fields import Within, check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,13 +13,11 @@ class Evaluation:
     views: Literal["one", "flip", "ten_crop"] = "one"
     """The image; it and its mirror image; or four corners, the middle and their mirror images, which needs a `crop_margin`. The
     probabilities of the views are averaged."""
-    dropout_samples: int = 0
+    dropout_samples: Annotated[int, Within(0, 256)] = 0
     """Passes with dropout left on whose probabilities are averaged (arXiv:1506.02142), 0 to 256; 0 for one pass without dropout."""
     calibration: Literal["none", "temperature"] = "none"
     """Whether logits are divided by a temperature fitted to the validation split once training has ended (arXiv:1706.04599); the most
     probable class stays the same."""
 
     def __post_init__(self) -> None:
-        one_of("views", self.views, ("one", "flip", "ten_crop"))
-        within("dropout_samples", self.dropout_samples, 0, 256)
-        one_of("calibration", self.calibration, ("none", "temperature"))
+        check_fields(self)

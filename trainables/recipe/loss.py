@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from trainables.errors import RecipeError
-from trainables.recipe.checks import above_zero, one_of, within
+from trainables.errors import FieldError, RecipeError
+from trainables.recipe.fields import AboveZero, Continuation, Within, check_fields
+
+WITH_SMOOTHING = ("cross_entropy", "logit_adjusted")
+"""The kinds of loss that `label_smoothing` goes with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,50 +18,38 @@ class Loss:
     kind: Literal["cross_entropy", "focal", "ldam", "logit_adjusted"] = "cross_entropy"
     """Cross-entropy; focal loss (arXiv:1708.02002); label-distribution-aware margins (1906.07413); logits shifted by the logarithm of
     class frequency (2007.07314)."""
-    label_smoothing: float = 0.0
+    label_smoothing: Annotated[float, Within(0.0, 0.99)] = 0.0
     """Share of the target spread over all classes, in [0, 1); kinds `cross_entropy` and `logit_adjusted` only."""
-    focal_gamma: float = 2.0
+    focal_gamma: Annotated[float, Within(0.0, 10.0)] = 2.0
     """Kind `focal`: exponent, 0 to 10; 0 is cross-entropy."""
-    ldam_margin: float = 0.5
+    ldam_margin: Annotated[float, AboveZero(2.0)] = 0.5
     """Kind `ldam`: margin of the rarest class, in (0, 2]."""
-    ldam_scale: float = 30.0
+    ldam_scale: Annotated[float, AboveZero()] = 30.0
     """Kind `ldam`: what logits are multiplied by, above 0."""
-    adjustment: float = 1.0
+    adjustment: Annotated[float, Within(0.0, 5.0)] = 1.0
     """Kind `logit_adjusted`: tau, 0 to 5; 0 is cross-entropy."""
-    class_weight_power: float = 0.0
+    class_weight_power: Annotated[float, Within(0.0, 1.0)] = 0.0
     """Class weight (N / (K n_c)) ** power: 0 none, 1 balanced."""
-    effective_beta: float | None = None
+    effective_beta: Annotated[float | None, Within(0.0, 0.9999999)] = None
     """In place of the power: class weight in proportion to (1 - beta) / (1 - beta ** n_c) (arXiv:1901.05555), in [0, 1); the weights'
     mean over classes is 1."""
-    class_weights: Mapping[str, float] | None = None
+    class_weights: Annotated[Mapping[str, float] | None, Continuation.MAY_CHANGE] = None
     """In place of both: a table of weights by class name; every class of the dataset must stand in it."""
-    class_weight_cap: float | None = None
+    class_weight_cap: Annotated[float | None, AboveZero()] = None
     """Highest class weight, above 0; None for no cap."""
     weight_normalisation: Literal["weights", "images"] = "weights"
     """What a batch's sum of weighted losses is divided by: the sum of its weights, as torch does, or its images, as Keras does."""
-    weights_from: float = 0.0
+    weights_from: Annotated[float, Within(0.0, 1.0), Continuation.LASTS] = 0.0
     """Share of all epochs after which class weights begin to count, 0 to 1: deferred re-weighting (arXiv:1906.07413)."""
 
     def __post_init__(self) -> None:
-        one_of("loss.kind", self.kind, ("cross_entropy", "focal", "ldam", "logit_adjusted"))
-        within("label_smoothing", self.label_smoothing, 0.0, 0.99)
-        if self.label_smoothing and self.kind in ("focal", "ldam"):
-            raise RecipeError(f"label_smoothing does not go with loss kind {self.kind!r}; set it to 0, or take cross_entropy")
-        within("focal_gamma", self.focal_gamma, 0.0, 10.0)
-        above_zero("ldam_margin", self.ldam_margin)
-        within("ldam_margin", self.ldam_margin, 0.0, 2.0)
-        above_zero("ldam_scale", self.ldam_scale)
-        within("adjustment", self.adjustment, 0.0, 5.0)
-        within("class_weight_power", self.class_weight_power, 0.0, 1.0)
-        if self.effective_beta is not None:
-            within("effective_beta", self.effective_beta, 0.0, 0.9999999)
-        if self.class_weight_cap is not None:
-            above_zero("class_weight_cap", self.class_weight_cap)
+        check_fields(self)
+        if self.label_smoothing and self.kind not in WITH_SMOOTHING:
+            raise RecipeError(f"label_smoothing does not go with loss {self.kind!r}; set it to 0, or take {' or '.join(WITH_SMOOTHING)}")
         for name, weight in (self.class_weights or {}).items():
-            above_zero(f"class_weights[{name!r}]", weight)
+            if not AboveZero().holds(weight):
+                raise FieldError(f"class_weights[{name!r}]", f"{AboveZero()}, got {weight!r}")
         _check_one_rule(self)
-        one_of("weight_normalisation", self.weight_normalisation, ("weights", "images"))
-        within("weights_from", self.weights_from, 0.0, 1.0)
 
 
 def _check_one_rule(loss: Loss) -> None:

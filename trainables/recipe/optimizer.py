@@ -1,9 +1,9 @@
 """The rule that turns gradients into steps."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from trainables.recipe.checks import above_zero, one_of, within
+from trainables.recipe.fields import AboveZero, Within, check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,26 +12,19 @@ class Optimizer:
 
     kind: Literal["adam", "adamw", "sgd"] = "adamw"
     """Adam, AdamW (decoupled weight decay), or SGD with Nesterov momentum."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, Within(0.0, 10.0)] = 0.0
     """Pull of weights towards 0, at least 0; biases and normalisation parameters are left out."""
-    momentum: float = 0.9
+    momentum: Annotated[float, Within(0.0, 0.9999)] = 0.9
     """SGD: momentum; Adam and AdamW: the first moment's decay (beta 1). In [0, 1)."""
-    second_moment: float = 0.999
+    second_moment: Annotated[float, Within(0.0, 0.999999)] = 0.999
     """Adam and AdamW only: the second moment's decay (beta 2), in [0, 1)."""
     gradient_clip: Literal["none", "value", "norm"] = "none"
     """Whether gradients are cut: not, each value at `clip_at`, or all of them together at the norm `clip_at`."""
-    clip_at: float = 1.0
+    clip_at: Annotated[float, AboveZero()] = 1.0
     """Above 0."""
-    average_halflife: float | None = None
+    average_halflife: Annotated[float | None, AboveZero()] = None
     """Epochs, above 0, after which a step's share in an exponential moving average of the weights has halved; the average is what is
     validated and kept. None for the weights themselves."""
 
     def __post_init__(self) -> None:
-        one_of("kind", self.kind, ("adam", "adamw", "sgd"))
-        within("weight_decay", self.weight_decay, 0.0, 10.0)
-        within("momentum", self.momentum, 0.0, 0.9999)
-        within("second_moment", self.second_moment, 0.0, 0.999999)
-        one_of("gradient_clip", self.gradient_clip, ("none", "value", "norm"))
-        above_zero("clip_at", self.clip_at)
-        if self.average_halflife is not None:
-            above_zero("average_halflife", self.average_halflife)
+        check_fields(self)

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from trainables.errors import RecipeError
+from trainables.errors import FieldError, RecipeError
+
+_WORDS = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
 
 
 def plain(value: Any) -> Any:
@@ -26,18 +28,18 @@ def built(kind: Any, value: Any, path: str) -> Any:
         return None if value is None and len(options) < len(get_args(kind)) else built(options[0], value, path)
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
-            raise RecipeError(f"{path} must be a list, got {value!r}")
+            raise FieldError(path, f"must be a list, got {value!r}")
         return tuple(built(get_args(kind)[0], item, f"{path}[{i}]") for i, item in enumerate(value))
     if get_origin(kind) is Mapping:
         if not isinstance(value, Mapping):
-            raise RecipeError(f"{path} must map class names to numbers, got {value!r}")
+            raise FieldError(path, f"must map class names to numbers, got {value!r}")
         return {str(key): built(float, item, f"{path}[{key!r}]") for key, item in value.items()}
     return _scalar(kind, value, path)
 
 
 def _built_dataclass(kind: Any, value: Any, path: str) -> Any:
     if not isinstance(value, Mapping):
-        raise RecipeError(f"{path} must be a mapping, got {value!r}")
+        raise FieldError(path, f"must be a mapping, got {value!r}")
     known = {f.name: f for f in dataclasses.fields(kind)}
     if unknown := sorted(set(value) - set(known)):
         raise RecipeError(f"{path} has no field {unknown[0]!r}; it has {', '.join(known)}")
@@ -45,7 +47,11 @@ def _built_dataclass(kind: Any, value: Any, path: str) -> Any:
     if missing:
         raise RecipeError(f"{path} lacks {missing[0]!r}")
     hints = get_type_hints(kind)
-    return kind(**{name: built(hints[name], item, f"{path}.{name}") for name, item in value.items()})
+    values = {name: built(hints[name], item, f"{path}.{name}") for name, item in value.items()}
+    try:
+        return kind(**values)
+    except FieldError as error:
+        raise error.named(f"{path}.{error.field}") from None
 
 
 def _scalar(kind: Any, value: Any, path: str) -> Any:
@@ -57,4 +63,4 @@ def _scalar(kind: Any, value: Any, path: str) -> Any:
         return value
     if kind in (str, bool) and isinstance(value, kind):
         return value
-    raise RecipeError(f"{path} must be {kind.__name__}, got {value!r}")
+    raise FieldError(path, f"must be {_WORDS[kind]}, got {value!r}")

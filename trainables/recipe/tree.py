@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from trainables.errors import RecipeError
 from trainables.recipe.augmentation import Augmentation
-from trainables.recipe.checks import within
 from trainables.recipe.data import Data
 from trainables.recipe.evaluation import Evaluation
+from trainables.recipe.fields import Within, check_fields
 from trainables.recipe.loss import Loss
 from trainables.recipe.model import Model
 from trainables.recipe.optimizer import Optimizer
@@ -30,20 +30,17 @@ class Recipe:
     loss: Loss = field(default_factory=Loss)
     augmentation: Augmentation = field(default_factory=Augmentation)
     evaluation: Evaluation = field(default_factory=Evaluation)
-    batch_size: int = 64
+    batch_size: Annotated[int, Within(1, 65_536)] = 64
     """Images per optimizer step, 1 to 65536; the last batch of an epoch may be smaller."""
-    patience: int | None = None
+    patience: Annotated[int | None, Within(1, 100_000)] = None
     """Epochs without a better validation accuracy after which the training ends, at least 1; None trains to the end."""
-    seed: int = 0
+    seed: Annotated[int, Within(0, 2**63 - 1)] = 0
     """Follows into initial weights, order of images, augmentation and dropout; at least 0."""
 
     def __post_init__(self) -> None:
         if not self.phases:
             raise RecipeError("a recipe needs at least one phase, got none")
-        within("batch_size", self.batch_size, 1, 65_536)
-        if self.patience is not None:
-            within("patience", self.patience, 1, 100_000)
-        within("seed", self.seed, 0, 2**63 - 1)
+        check_fields(self)
         _check_parts_agree(self)
 
     @property
