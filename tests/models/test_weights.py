@@ -9,7 +9,8 @@ from torchvision.models import get_model_weights
 
 from trainables.errors import RecipeError, WeightsError
 from trainables.models.building import build_model
-from trainables.models.checkpoints import _TORCHVISION_FILES, _TORCHVISION_URL, ensure_weights
+from trainables.models.catalogue import architecture_names, find_architecture
+from trainables.models.checkpoints import TORCHVISION_URL, ensure_weights
 from trainables.models.network import Network
 from trainables.recipe.model import Head, Model
 
@@ -172,9 +173,9 @@ def test_imagenet_weights_that_nobody_published_are_refused(name):
         ensure_weights(Model(architecture=name, weights="imagenet"))
 
 
-@pytest.mark.parametrize("name", list(_TORCHVISION_FILES))
+@pytest.mark.parametrize("name", [name for name in architecture_names() if find_architecture(name).imagenet_file])
 def test_the_files_of_torchvision_are_those_that_it_names_itself(name):
-    assert get_model_weights(name)["IMAGENET1K_V1"].url == _TORCHVISION_URL + _TORCHVISION_FILES[name]
+    assert get_model_weights(name)["IMAGENET1K_V1"].url == f"{TORCHVISION_URL}{find_architecture(name).imagenet_file}"
 
 
 HEADS = {

@@ -1,18 +1,11 @@
 """From a recipe's model to a network with its first weights, which follow from the seed alone."""
 
+import importlib
 from pathlib import Path
 
 from torch import nn
 
-from trainables.models.catalogue import (
-    CNN_SHAPES,
-    PYRAMID_SHAPES,
-    RESNET_SHAPES,
-    TIMM_PREFIX,
-    check_image_size,
-    find_architecture,
-    timm_name,
-)
+from trainables.models.catalogue import TIMM_PREFIX, check_image_size, find_architecture, timm_name
 from trainables.models.checkpoints import find_checkpoint
 from trainables.models.composition import Maps, compose, map_widths
 from trainables.models.gray_adapters import build_gray_adapter
@@ -54,46 +47,38 @@ def pixel_statistics(architecture: str) -> tuple[tuple[float, ...], tuple[float,
 
 
 def _fresh(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None, normalisation: str) -> Network:
-    # torchvision and timm take seconds to import, so each network's module is imported when it is asked for.
-    name = model.architecture
-    if name in CNN_SHAPES:
-        from trainables.models.cnn import build_cnn
-
-        return build_cnn(CNN_SHAPES[name], num_classes=num_classes, channels=channels, image_size=image_size, dropout=model.dropout)
-    return _of_library(model, num_classes, channels, image_size, checkpoint, normalisation)
-
-
-def _of_library(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None, normalisation: str) -> Network:
-    is_adapted = channels == 1 and model.gray_adapter != "sum"
+    is_adapted = channels == 1 and model.gray_adapter != "sum" and not find_architecture(model.architecture).is_plain
     channels = 3 if is_adapted else channels
-    network, maps = _library(model, num_classes, channels, image_size, checkpoint)
+    network, maps = _of_family(model, num_classes, channels, image_size, checkpoint)
     hybrid = None
-    if model.head.kind == "hybrid":
+    if maps is not None and model.head.kind == "hybrid":
         from trainables.models.hybrid_head import HybridHead
 
         widths = map_widths(network, maps, channels, image_size)
         hybrid = HybridHead(model.head, widths=widths, num_classes=num_classes, dropout=model.dropout)
     # The adapter comes last, so that the others' first weights are the same for each kind of it.
     gray_adapter = _gray_adapter(model, normalisation) if is_adapted else None
-    if hybrid is None and gray_adapter is None:
+    if maps is None or (hybrid is None and gray_adapter is None):
         return network
     return compose(network, maps=maps, gray_adapter=gray_adapter, hybrid=hybrid)
 
 
-def _library(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None) -> tuple[Network, Maps]:
-    name = model.architecture
-    if name in RESNET_SHAPES:
-        from trainables.models.resnet import build_resnet
+def _of_family(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None) -> tuple[Network, Maps | None]:
+    """The network, and what gives the maps that a hybrid head takes; None for a network that has no maps to give.
 
-        return build_resnet(RESNET_SHAPES[name], model, num_classes=num_classes, channels=channels)
-    if name in PYRAMID_SHAPES:
-        from trainables.models.pyramids import build_pyramid
-
-        return build_pyramid(name, model, num_classes=num_classes, channels=channels)
-    from trainables.models.timm_models import build_timm
-
-    imagenet_file = checkpoint if _loads_itself(model) else None
-    return build_timm(model, num_classes=num_classes, channels=channels, image_size=image_size, imagenet_file=imagenet_file)
+    Each family's module has a function `build` of these parameters. torchvision and timm take seconds to import, so a module is
+    imported when a network of it is asked for.
+    """
+    architecture = find_architecture(model.architecture)
+    built: tuple[Network, Maps | None] = importlib.import_module(architecture.builder).build(
+        architecture,
+        model,
+        num_classes=num_classes,
+        channels=channels,
+        image_size=image_size,
+        imagenet_file=checkpoint if _loads_itself(model) else None,
+    )
+    return built
 
 
 def _gray_adapter(model: Model, normalisation: str) -> nn.Module:

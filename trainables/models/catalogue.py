@@ -1,86 +1,26 @@
 """The architectures by name: what a recipe may ask for, known without importing torch."""
 
 import difflib
+import importlib
+import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 
 from trainables.errors import RecipeError
-from trainables.models.multiply_adds import CnnShape, PyramidShape, ResNetShape
+from trainables.models import architectures
+from trainables.models.architecture import Architecture
 from trainables.models.timm_names import timm_names
 from trainables.recipe.model import Head, Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
 
 TIMM_PREFIX = "timm/"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """What can be said of a network before it is built."""
-
-    name: str
-    num_stages: int
-    """Stretches of layers between the input and the head: what `freeze_depth` counts."""
-    has_imagenet_weights: bool | None
-    """None where only the library that builds it knows (timm)."""
-    smallest_image_size: int | None
-    """Pixels; None where only building it tells (timm)."""
-    takes_drop_path: bool | None
-    """None where only building it tells (timm)."""
-    shape: CnnShape | ResNetShape | PyramidShape | None
-    """Layer widths and depths; None for timm."""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is one of our own CNNs: with dense layers of its own, for any number of channels, without residual blocks."""
-        return isinstance(self.shape, CnnShape)
-
-    def multiply_adds(self, image_size: int, channels: int = 3) -> int | None:
-        """Multiply-adds of one image's forward pass, convolutions and dense layers; None where unknown."""
-        return None if self.shape is None else self.shape.multiply_adds(image_size, channels)
-
-
-CNN_SHAPES: Mapping[str, CnnShape] = {
-    "cnn2-32x64": CnnShape(widths=(32, 64), dense=(128,)),
-    "cnn4-32x64": CnnShape(
-        widths=(32, 64),
-        dense=(512,),
-        num_convolutions=2,
-        kernels=(5, 3),
-        has_batch_norm=False,
-        has_dense_batch_norm=True,
-        pool_dropout=0.5,
-    ),
-    "cnn4-32x256": CnnShape(widths=(32, 64, 128, 256), dense=(512,)),
-    "cnn4-64x512": CnnShape(widths=(64, 128, 256, 512), dense=(512, 256)),
-    # Khaireddin and Chen 2021, arXiv:2105.03588
-    "vgg8-64x512": CnnShape(widths=(64, 128, 256, 512), dense=(4096, 4096), num_convolutions=2),
-}
-RESNET_SHAPES: Mapping[str, ResNetShape] = {
-    "resnet18": ResNetShape(blocks=(2, 2, 2, 2), is_bottleneck=False),
-    "resnet18-3x3": ResNetShape(blocks=(2, 2, 2, 2), is_bottleneck=False, has_small_stem=True),
-    "resnet34": ResNetShape(blocks=(3, 4, 6, 3), is_bottleneck=False),
-    "resnet50": ResNetShape(blocks=(3, 4, 6, 3), is_bottleneck=True),
-}
-PYRAMID_SHAPES: Mapping[str, PyramidShape] = {
-    "efficientnet_b3": PyramidShape(
-        stem_halvings=1, stem_weights=360, by_halvings=(5_568, 40_080, 97_536, 1_721_760, 6_863_184), pooled=1_859_648
-    ),
-    "mobilenet_v3_small": PyramidShape(
-        stem_halvings=1, stem_weights=144, by_halvings=(0, 1_552, 9_696, 101_448, 340_128), pooled=1_048_576
-    ),
-    "convnext_tiny": PyramidShape(
-        stem_halvings=2, stem_weights=1_536, by_halvings=(0, 235_296, 986_688, 11_081_088, 15_448_320), is_rounded_down=True
-    ),
-}
-SMALLEST_PYRAMID_SIZE = 32  # the side is halved five times
-WITHOUT_DROP_PATH = ("mobilenet_v3_small",)  # torchvision's has none
-NUM_LIBRARY_STAGES = 4
+NUM_TIMM_STAGES = 4
 
 
 def architecture_names() -> tuple[str, ...]:
     """The names of our own and of torchvision's architectures; timm's are `timm/` and one of `timm_names()`."""
-    return (*CNN_SHAPES, *RESNET_SHAPES, *PYRAMID_SHAPES)
+    return tuple(_architectures())
 
 
 def find_architecture(name: str) -> Architecture:
@@ -88,15 +28,13 @@ def find_architecture(name: str) -> Architecture:
 
     Raises RecipeError for an unknown name.
     """
-    if name in CNN_SHAPES:
-        return _cnn(name, CNN_SHAPES[name])
-    if name in RESNET_SHAPES or name in PYRAMID_SHAPES:
-        return _torchvision(name)
+    if name in _architectures():
+        return _architectures()[name]
     if name.startswith(TIMM_PREFIX) and timm_name(name).split(".")[0] in timm_names():
         return Architecture(
             name=name,
-            num_stages=NUM_LIBRARY_STAGES,
-            has_imagenet_weights=None,
+            builder="trainables.models.timm_models",
+            num_stages=NUM_TIMM_STAGES,
             smallest_image_size=None,
             takes_drop_path=None,
             shape=None,
@@ -144,28 +82,12 @@ def timm_name(architecture_name: str) -> str:
     return architecture_name.removeprefix(TIMM_PREFIX)
 
 
-def _cnn(name: str, shape: CnnShape) -> Architecture:
-    depth = len(shape.widths)
-    return Architecture(
-        name=name,
-        num_stages=depth,
-        has_imagenet_weights=False,
-        smallest_image_size=max(2**depth, 8),
-        takes_drop_path=False,
-        shape=shape,
-    )
-
-
-def _torchvision(name: str) -> Architecture:
-    shape = RESNET_SHAPES.get(name) or PYRAMID_SHAPES[name]
-    return Architecture(
-        name=name,
-        num_stages=NUM_LIBRARY_STAGES,
-        has_imagenet_weights=not (isinstance(shape, ResNetShape) and shape.has_small_stem),
-        smallest_image_size=16 if isinstance(shape, ResNetShape) else SMALLEST_PYRAMID_SIZE,
-        takes_drop_path=name not in WITHOUT_DROP_PATH,
-        shape=shape,
-    )
+@cache
+def _architectures() -> Mapping[str, Architecture]:
+    """By name: those of each family."""
+    families = sorted(found.name for found in pkgutil.iter_modules(architectures.__path__))
+    modules = (importlib.import_module(f"{architectures.__name__}.{family}") for family in families)
+    return {architecture.name: architecture for module in modules for architecture in module.ARCHITECTURES}
 
 
 def _check_parts(architecture: Architecture, model: Model) -> None:

@@ -12,15 +12,7 @@ from trainables.recipe.model import Model
 
 PATIENCE_SECONDS = 5.0
 
-_TORCHVISION_URL = "https://download.pytorch.org/models/"
-_TORCHVISION_FILES = {  # IMAGENET1K_V1 of each, whose names end in the start of their SHA-256
-    "resnet18": "resnet18-f37072fd.pth",
-    "resnet34": "resnet34-b627a593.pth",
-    "resnet50": "resnet50-0676ba61.pth",
-    "efficientnet_b3": "efficientnet_b3_rwightman-b3899882.pth",
-    "mobilenet_v3_small": "mobilenet_v3_small-047dcff4.pth",
-    "convnext_tiny": "convnext_tiny-983f1562.pth",
-}
+TORCHVISION_URL = "https://download.pytorch.org/models/"
 
 
 def ensure_weights(model: Model) -> None:
@@ -41,8 +33,9 @@ def find_checkpoint(model: Model) -> Path | None:
         return _given_file(Path(model.weights).expanduser())
     if architecture.name.startswith(TIMM_PREFIX):
         return _timm_file(timm_name(architecture.name))
-    name = _TORCHVISION_FILES[architecture.name]
-    return _cached_or_downloaded(_Published(url=_TORCHVISION_URL + name, file=checkpoint_folder() / name, sha256_start=name[-12:-4]))
+    name = architecture.imagenet_file
+    assert name is not None, "its weights were checked to exist"
+    return _cached_or_downloaded(_Published(url=TORCHVISION_URL + name, file=checkpoint_folder() / name, sha256_start=name[-12:-4]))
 
 
 def checkpoint_folder() -> Path:

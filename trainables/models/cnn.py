@@ -1,25 +1,32 @@
 """Small convolutional networks for small images: blocks of convolution, BatchNorm, ReLU and max-pool, then dense layers."""
 
 from itertools import pairwise
+from pathlib import Path
 
 from torch import Tensor, nn
 
-from trainables.models.multiply_adds import CnnShape
+from trainables.models.architecture import Architecture
+from trainables.models.architectures.cnn_family import CnnShape
 from trainables.models.network import Block, Network
+from trainables.recipe.model import Model
 
 # B batch, C channels, H height, W width, F features, K classes
 
 
-def build_cnn(shape: CnnShape, *, num_classes: int, channels: int, image_size: int, dropout: float) -> Network:
-    """A network of the given shape with fresh weights; each of its blocks is a stage. Draws from torch's global generator."""
-    module = Cnn(shape, num_classes=num_classes, channels=channels, image_size=image_size, dropout=dropout)
+def build(
+    architecture: Architecture, model: Model, *, num_classes: int, channels: int, image_size: int, imagenet_file: Path | None
+) -> tuple[Network, None]:
+    """A network with fresh weights; each of its blocks is a stage. Draws from torch's global generator."""
+    assert isinstance(architecture.shape, CnnShape)
+    module = Cnn(architecture.shape, num_classes=num_classes, channels=channels, image_size=image_size, dropout=model.dropout)
     last = f"head.{len(module.head) - 1}"
-    return Network(
+    network = Network(
         module=module,
         blocks_by_stage=tuple(_by_convolution(block) for block in module.blocks),
         head=tuple(module.head.parameters()),
         classifier_keys=frozenset({f"{last}.weight", f"{last}.bias"}),
     )
+    return network, None
 
 
 class Cnn(nn.Module):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torchvision
@@ -10,7 +11,8 @@ from torchvision.models.convnext import CNBlock
 from torchvision.models.efficientnet import MBConv
 from torchvision.models.mobilenetv3 import InvertedResidual
 
-from trainables.models.catalogue import WITHOUT_DROP_PATH
+from trainables.models.architecture import Architecture
+from trainables.models.architectures.pyramid_family import PyramidShape
 from trainables.models.composition import Maps
 from trainables.models.heads import classifier_keys, dense_head
 from trainables.models.network import HYBRID_PREFIX, Block, Network
@@ -19,28 +21,25 @@ from trainables.recipe.model import Model
 
 # B batch, C channels, H height, W width, S side of the images
 
-_STAGE_STARTS = {  # indices of `features` at which stages with a quarter, an eighth, ... of the images' side begin, the stem in the first
-    "efficientnet_b3": (0, 3, 4, 6),
-    "mobilenet_v3_small": (0, 2, 4, 9),
-    "convnext_tiny": (0, 2, 4, 6),
-}
 
-
-def build_pyramid(name: str, model: Model, *, num_classes: int, channels: int) -> tuple[Network, Maps]:
-    """torchvision's network `name` with fresh weights; a stage ends where the side is halved. Draws from torch's global generator.
+def build(
+    architecture: Architecture, model: Model, *, num_classes: int, channels: int, image_size: int, imagenet_file: Path | None
+) -> tuple[Network, Maps]:
+    """torchvision's network with fresh weights; a stage ends where the side is halved. Draws from torch's global generator.
 
     What its classifier does before the last layer belongs to the last block. For a hybrid head it ends with the last maps
     (ConvNeXt's normalised), and has no head yet.
     """
-    options = {} if name in WITHOUT_DROP_PATH else {"stochastic_depth_prob": model.drop_path}
-    module = getattr(torchvision.models, name)(weights=None, num_classes=num_classes, **options)
+    assert isinstance(architecture.shape, PyramidShape)
+    options = {"stochastic_depth_prob": model.drop_path} if architecture.takes_drop_path else {}
+    module = getattr(torchvision.models, architecture.name)(weights=None, num_classes=num_classes, **options)
     if channels != 3:
         module.features[0][0] = stem_for(module.features[0][0], channels)
     # A file may come from a network whose hybrid head has taken the place of these.
     linear = (index for index, layer in enumerate(module.classifier) if not isinstance(layer, nn.LayerNorm))
     prefixes = (*(f"classifier.{index}." for index in linear), HYBRID_PREFIX)
     head, keys = _replace_classifier(module, model, num_classes)
-    starts = _STAGE_STARTS[name]
+    starts = architecture.shape.stage_starts
     network = Network(
         module=module,
         blocks_by_stage=_blocks_by_stage(module, starts, head),

@@ -1,6 +1,7 @@
 """torchvision's ResNets, for any number of channels, with dropout before the last layer and residual blocks that can be skipped."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -8,9 +9,10 @@ from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import StochasticDepth
 
+from trainables.models.architecture import Architecture
+from trainables.models.architectures.resnet_family import ResNetShape
 from trainables.models.composition import Maps
 from trainables.models.heads import classifier_keys, dense_head
-from trainables.models.multiply_adds import ResNetShape
 from trainables.models.network import HYBRID_PREFIX, Block, Network
 from trainables.models.stem import stem_for
 from trainables.recipe.model import Model
@@ -18,11 +20,15 @@ from trainables.recipe.model import Model
 # B batch, C channels, H height, W width, S side of the images
 
 
-def build_resnet(shape: ResNetShape, model: Model, *, num_classes: int, channels: int) -> tuple[Network, Maps]:
+def build(
+    architecture: Architecture, model: Model, *, num_classes: int, channels: int, image_size: int, imagenet_file: Path | None
+) -> tuple[Network, Maps]:
     """A ResNet with fresh weights; stages are layer1 to layer4, the stem belongs to the first. Draws from torch's global generator.
 
     For a hybrid head it ends with the last maps, and has no head yet.
     """
+    shape = architecture.shape
+    assert isinstance(shape, ResNetShape)
     module = ResNet(SkippableBottleneck if shape.is_bottleneck else SkippableBasicBlock, list(shape.blocks), num_classes=num_classes)
     if shape.has_small_stem:
         module.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)

@@ -10,7 +10,8 @@ from timm.models import group_parameters
 from torch import Tensor, nn
 
 from trainables.errors import RecipeError
-from trainables.models.catalogue import NUM_LIBRARY_STAGES, timm_name
+from trainables.models.architecture import Architecture
+from trainables.models.catalogue import NUM_TIMM_STAGES, timm_name
 from trainables.models.composition import Maps
 from trainables.models.heads import classifier_keys, dense_head
 from trainables.models.network import HYBRID_PREFIX, Network
@@ -23,7 +24,9 @@ from trainables.recipe.model import Model
 _REFUSALS = (RuntimeError, AssertionError, ValueError, TypeError, NotImplementedError, AttributeError, IndexError)
 
 
-def build_timm(model: Model, *, num_classes: int, channels: int, image_size: int, imagenet_file: Path | None) -> tuple[Network, Maps]:
+def build(
+    architecture: Architecture, model: Model, *, num_classes: int, channels: int, image_size: int, imagenet_file: Path | None
+) -> tuple[Network, Maps]:
     """timm's model, with timm's own weights where `imagenet_file` holds them. Draws from torch's global generator.
 
     For a hybrid head it ends with the last maps, and has no head yet.
@@ -107,10 +110,10 @@ def _split(module: Any) -> tuple[list[list[list[str]]], list[str]]:
     """Parameter names by block and stage, and those of the classifier."""
     classifier = _classifier_names(module)
     blocks, layers = (_layers(module, classifier, is_coarse=is_coarse) for is_coarse in (False, True))
-    if len(layers) < NUM_LIBRARY_STAGES:
+    if len(layers) < NUM_TIMM_STAGES:
         layers = blocks
-    stage_of = {key: index * NUM_LIBRARY_STAGES // len(layers) for index, layer in enumerate(layers) for key in layer}
-    stages: list[list[list[str]]] = [[] for _ in range(NUM_LIBRARY_STAGES)]
+    stage_of = {key: index * NUM_TIMM_STAGES // len(layers) for index, layer in enumerate(layers) for key in layer}
+    stages: list[list[list[str]]] = [[] for _ in range(NUM_TIMM_STAGES)]
     for block in blocks:
         stages[stage_of[block[0]]].append(block)
     return stages, classifier

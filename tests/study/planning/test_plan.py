@@ -46,7 +46,7 @@ def test_a_good_spec_makes_a_plan(home: Home) -> None:
         ({"fix": {"freeze_depth": 9}}, SpecError, r"freeze_depth of cnn2-32x64 must lie in \[0, 2\], its number of stages; got 9"),
         ({"fix": {"image_size": 4}}, SpecError, "needs image_size >= 8, got 4"),
         ({"fix": {"weights": "imagenet"}}, SpecError, "cnn2-32x64 has no weights 'imagenet'"),
-        ({"fix": {"batch_size": "many"}}, SpecError, "recipe.batch_size must be int, got 'many'"),
+        ({"fix": {"batch_size": "many"}}, SpecError, "batch_size must be a whole number, got 'many'"),
         ({"fix": {"dropuot": 0.1}}, SpaceError, "unknown dimension 'dropuot'.*did you mean 'dropout'"),
         ({"narrow": {"dropout": [0.5, 0.1]}}, SpaceError, "needs low <= high"),
         ({"narrow": {"dropout": [0.7, 0.9]}}, SpaceError, "leaves nothing"),
