@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sources.columns import find_column, optional_column
-from trainables.datasets.sources.source import Source, SourceImage, refuse_class_names
+from trainables.datasets.sources.source import Format, Source, SourceImage, refuse_class_names
 from trainables.datasets.sources.split_words import split_of_word
 from trainables.errors import DatasetError
 
@@ -38,6 +38,14 @@ def read_fer_csv(path: Path, options: AddOptions) -> Source:
     group_column = optional_column(columns, options.group_column, (), "--group-column")
     rows = _rows(path, (image_column, label_column, split_column, group_column))
     return Source(description=str(path.resolve()), classes=CLASSES, images=_images(path, rows, has_splits=split_column is not None))
+
+
+FORMAT = Format(
+    looks_like="a .csv file with emotion,pixels,Usage",
+    has_columns=True,
+    is_at=lambda path: path.is_file() and path.suffix.lower() == ".csv",
+    read=read_fer_csv,
+)
 
 
 def _read_columns(path: Path) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources.source import Source, SourceImage, numbered_classes
+from trainables.datasets.sources.source import Format, Source, SourceImage, numbered_classes
 from trainables.errors import DatasetError
 
 FILE_NAME = re.compile(r"^(?!\.).*(?P<split>train|t10k|test)-(?P<content>images|labels)[-.]idx[13]-ubyte(\.gz)?$")
@@ -30,8 +30,33 @@ class IdxFiles:
     labels: Path
 
 
-def find_idx_files(folder: Path) -> dict[str, IdxFiles]:
-    """The IDX files in `folder` by split, empty if there are none. Raises DatasetError if one of a pair is missing or double."""
+def read_idx(folder: Path, options: AddOptions) -> Source:
+    """The images of a folder of IDX files, `t10k` being the test split.
+
+    Raises DatasetError on a file without its pair, a wrong magic number, a truncated file, or different numbers of images and labels.
+    """
+    files = _idx_files(folder)
+    labels = {split: _read_labels(pair.labels) for split, pair in files.items()}
+    for split, pair in files.items():
+        _check_count(pair, len(labels[split]))
+    return Source(
+        description=str(folder.resolve()),
+        classes=numbered_classes(np.concatenate(list(labels.values())), options),
+        images=_images(files, labels),
+        num_images=sum(len(numbers) for numbers in labels.values()),
+    )
+
+
+FORMAT = Format(
+    looks_like="a folder with train-images-idx3-ubyte files",
+    has_columns=False,
+    is_at=lambda path: path.is_dir() and bool(_idx_files(path)),
+    read=read_idx,
+)
+
+
+def _idx_files(folder: Path) -> dict[str, IdxFiles]:
+    """Of a folder by split, empty if there are none. Raises DatasetError if one of a pair is missing or double."""
     found: dict[tuple[str, str], Path] = {}
     # Plain files sort before their gzipped twins, and win.
     for path in sorted(folder.iterdir()):
@@ -43,22 +68,6 @@ def find_idx_files(folder: Path) -> dict[str, IdxFiles]:
                     f"{folder} must hold one file of {key[0]} {key[1]}, found {first.name} and {path.name}; use one folder each"
                 )
     return {split: _pair(folder, found, split) for split in dict.fromkeys(split for split, _ in found)}
-
-
-def read_idx(folder: Path, files: Mapping[str, IdxFiles], options: AddOptions) -> Source:
-    """The images of IDX files, `t10k` being the test split.
-
-    Raises DatasetError on a wrong magic number, a truncated file, or different numbers of images and labels.
-    """
-    labels = {split: _read_labels(pair.labels) for split, pair in files.items()}
-    for split, pair in files.items():
-        _check_count(pair, len(labels[split]))
-    return Source(
-        description=str(folder.resolve()),
-        classes=numbered_classes(np.concatenate(list(labels.values())), options),
-        images=_images(files, labels),
-        num_images=sum(len(numbers) for numbers in labels.values()),
-    )
 
 
 def _pair(folder: Path, found: Mapping[tuple[str, str], Path], split: str) -> IdxFiles:

@@ -5,16 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources.source import Source, SourceImage, refuse_class_names
+from trainables.datasets.sources.source import Format, Source, SourceImage, refuse_class_names
 from trainables.datasets.sources.split_words import split_of_word
 from trainables.errors import DatasetError
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-
-
-def has_image_folders(root: Path) -> bool:
-    """Whether some folder in `root` holds an image, at any depth."""
-    return any(next(_image_files(folder), None) for folder in _folders(root))
 
 
 def read_image_folder(root: Path, options: AddOptions) -> Source:
@@ -32,6 +27,14 @@ def read_image_folder(root: Path, options: AddOptions) -> Source:
         images=_images(root, class_roots, classes),
         num_images=sum(1 for _ in _images(root, class_roots, classes)),
     )
+
+
+FORMAT = Format(
+    looks_like="a folder with class/image or split/class/image",
+    has_columns=False,
+    is_at=lambda path: path.is_dir() and any(next(_image_files(folder), None) for folder in _folders(path)),
+    read=read_image_folder,
+)
 
 
 def _split_folders(root: Path) -> dict[Path, str]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sources.columns import find_column, optional_column
-from trainables.datasets.sources.source import Source, SourceImage, numbered_classes, refuse_class_names
+from trainables.datasets.sources.source import Format, Source, SourceImage, numbered_classes, refuse_class_names
 from trainables.datasets.sources.split_words import split_of_word
 from trainables.errors import DatasetError
 
@@ -39,17 +39,13 @@ class Columns:
         return [name for name in (self.image, self.label, self.split, self.group) if name is not None]
 
 
-def find_parquet_files(folder: Path) -> list[Path]:
-    """The parquet files in `folder` and in its folders (`data/`, `train/`), in order of their paths."""
-    found = [*folder.glob("*.parquet"), *folder.glob("*/*.parquet")]
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+def read_parquet(source: Path, options: AddOptions) -> Source:
+    """The rows of a parquet file, or of those in a folder and its folders (`data/`, `train/`).
 
-
-def read_parquet(source: Path, files: Sequence[Path], options: AddOptions) -> Source:
-    """The rows of parquet files; splits come from the split column of the options, else from the files' names.
-
-    Raises DatasetError if a file is damaged, a column is missing or of a wrong type, or files disagree.
+    Splits come from the split column of the options, else from the files' names. Raises DatasetError if a file is damaged, a column is
+    missing or of a wrong type, or files disagree.
     """
+    files = _parquet_files(source)
     schemas = [_read_schema(path) for path in files]
     columns = _find_columns(schemas[0], options)
     for path, schema in zip(files, schemas, strict=True):
@@ -62,6 +58,22 @@ def read_parquet(source: Path, files: Sequence[Path], options: AddOptions) -> So
         images=_images(files, splits, columns, classes),
         num_images=sum(pq.read_metadata(path).num_rows for path in files),
     )
+
+
+FORMAT = Format(
+    looks_like="a .parquet file or a folder with some",
+    has_columns=True,
+    is_at=lambda path: bool(_parquet_files(path)),
+    read=read_parquet,
+)
+
+
+def _parquet_files(source: Path) -> list[Path]:
+    """In order of their paths; empty where there are none."""
+    if not source.is_dir():
+        return [source] if source.suffix.lower() == ".parquet" else []
+    found = [*source.glob("*.parquet"), *source.glob("*/*.parquet")]
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(source).parts))
 
 
 def _read_schema(path: Path) -> Any:

@@ -1,7 +1,8 @@
-"""The shape that every family of sources is read into."""
+"""What a format of sources is, and the shape that all are read into."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,19 @@ class Source:
     """None if only reading to the end would tell."""
     carved_fraction: float = 0.1
     """Share of the training images that a carved split gets, unless the options say otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A format that people keep labelled images in."""
+
+    looks_like: str
+    """What a message says a person may give: `a .parquet file or a folder with some`."""
+    has_columns: bool
+    """Whether its images, labels, splits and groups stand in columns that options may name."""
+    is_at: Callable[[Path], bool]
+    """Whether a file or folder that exists is of the format. May raise DatasetError for one that is nearly."""
+    read: Callable[[Path, AddOptions], Source]
 
 
 def numbered_classes(labels: NDArray[np.int64], options: AddOptions) -> tuple[str, ...]:
