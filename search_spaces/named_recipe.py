@@ -22,7 +22,7 @@ class Result:
 
     value: float
     metric: str = "accuracy"
-    """A metric of `trainables.metrics`."""
+    """A metric of `trainables.metrics.classification`."""
     measured_on: str = "its test split"
 
     def __str__(self) -> str:

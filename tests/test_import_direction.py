@@ -22,6 +22,19 @@ HOMES = {
     "mlflow": ("study/connections/", "study/planning/earlier_trials.py", "study/tracking/", "study/registry/"),
     "optuna": ("study/search/",),
 }
+LAYERS_OF_TRAINABLES = (
+    "trainables",  # its loose files, which are leaves; `__main__` stands above all
+    "trainables.recipe",
+    "trainables.datasets",
+    "trainables.devices",
+    "trainables.models.architectures",
+    "trainables.models",
+    "trainables.transforms",
+    "trainables.metrics",
+    "trainables.inference",
+    "trainables.training",
+)
+"""Folders of `trainables`, the lowest first; a folder that is not named belongs to the one it lies in."""
 LAYERS = (
     "study",  # its loose files, which are leaves
     "study.connections",
@@ -125,6 +138,29 @@ def test_a_module_of_cluster_imports_only_modules_below_it() -> None:
     for number, module in enumerate(CLUSTER):
         above = _imported_modules(modules[module], CLUSTER[number:])
         assert not above, f"{module} imports {sorted(above)}"
+
+
+def _layer_of_trainables(module: str) -> int:
+    folder = _folder(module)
+    while folder not in LAYERS_OF_TRAINABLES:
+        folder = _folder(folder)
+    return LAYERS_OF_TRAINABLES.index(folder)
+
+
+def test_every_folder_of_trainables_is_a_layer() -> None:
+    folders = {f"trainables.{path.name}" for path in (ROOT / "trainables").iterdir() if (path / "__init__.py").exists()}
+    assert folders == {layer for layer in LAYERS_OF_TRAINABLES if layer.count(".") == 1}
+
+
+def test_a_layer_of_trainables_imports_only_layers_below_it() -> None:
+    modules = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in _files("trainables")}
+    upward = [
+        f"{module} imports {imported}"
+        for module, file in modules.items()
+        for imported in _imported_modules(file, modules)
+        if module != "trainables.__main__" and _layer_of_trainables(imported) > _layer_of_trainables(module)
+    ]
+    assert upward == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)

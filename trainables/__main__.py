@@ -14,8 +14,8 @@ from trainables.recipe.tree import Recipe
 
 if TYPE_CHECKING:
     from trainables.datasets.dataset import Dataset
-    from trainables.epoch import Epoch
-from trainables.training import Training
+    from trainables.training.epoch import Epoch
+from trainables.training.loop import Training
 
 HISTORY_FILE = "epochs.jsonl"
 EXAMPLE = """
@@ -65,8 +65,8 @@ def _train(options: argparse.Namespace) -> None:
     check_recipe(recipe)
     # torch takes seconds to import: only once the command line and the recipe are known to be right.
     from trainables.datasets.dataset import Dataset
-    from trainables.device import find_device
-    from trainables.training import Training
+    from trainables.devices.device import find_device
+    from trainables.training.loop import Training
 
     dataset = Dataset.open(options.dataset)
     device, *others = [find_device(name) for name in options.device.split(",")] if options.device else [find_device()]
@@ -102,7 +102,7 @@ def _line(epoch: "Epoch", num_epochs: int) -> str:
 
 def _continued(training: "Training", folder: Path) -> list[float]:
     """Continues the training in `folder` if there is one, and returns the macro-F1 of its epochs so far."""
-    from trainables.training_state import STATE_FILE
+    from trainables.training.training_state import STATE_FILE
 
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / STATE_FILE).exists():
@@ -117,10 +117,10 @@ def _continued(training: "Training", folder: Path) -> list[float]:
 
 def _keep(training: "Training", dataset: "Dataset", epoch: "Epoch", history: list[float], folder: Path) -> None:
     """Writes the classifier if it is the best so far, a line about the epoch, and the state to continue from."""
-    from trainables.prediction import Card, Classifier
+    from trainables.inference.classifier import Classifier, ClassifierConfig
 
     if epoch.metrics.macro_f1 > max(history, default=-1.0):
-        classifier = Classifier(Card.of(training.recipe, training.manifest), training.weights(), device=training.device)
+        classifier = Classifier(ClassifierConfig.of(training.recipe, training.manifest), training.weights(), device=training.device)
         is_calibrated = training.recipe.evaluation.calibration == "temperature"
         (classifier.calibrated(dataset.validation) if is_calibrated else classifier).save(folder)
     history.append(epoch.metrics.macro_f1)

@@ -7,7 +7,7 @@ SGD = {"optimizer": one_of("sgd")}
 
 OPTIMIZER = Choice(name="optimizer", options=("adamw", "sgd", "adam"))
 
-MOVING: tuple[Dimension, ...] = (
+OPTIMIZATION: tuple[Dimension, ...] = (
     Float(name="momentum", low=0.8, high=0.99, when=SGD),
     Float(name="weight_decay", low=1e-6, high=1e-1, log=True),
     Choice(name="schedule", options=("cosine", "constant", "step"), about="how the learning rate falls"),
@@ -16,7 +16,7 @@ MOVING: tuple[Dimension, ...] = (
 )
 """What every training needs decided."""
 
-MOVING_FURTHER: tuple[Dimension, ...] = (
+OPTIMIZATION_FURTHER: tuple[Dimension, ...] = (
     Float(name="momentum", low=0.7, high=0.999, when=SGD),
     Float(name="second_moment", low=0.9, high=0.9999, when=ADAM),
     Float(name="weight_decay", low=1e-6, high=1e-1, log=True),

@@ -1,11 +1,12 @@
 """All dimensions there are: to narrow and fix from, rather than to search whole."""
 
 from search_spaces.dimensions import Choice, Float, one_of
+from search_spaces.shared.augmentation import AUGMENTATION_FURTHER
 from search_spaces.shared.classes import BALANCING_FURTHER
-from search_spaces.shared.disturbing import DISTURBING_FURTHER
+from search_spaces.shared.evaluation import EVALUATION
 from search_spaces.shared.freezing import FREEZING, PRETRAINED
-from search_spaces.shared.optimization import ADAM, MOVING_FURTHER, OPTIMIZER, SGD
-from search_spaces.shared.seeing import ASKING, DROP_PATH, HEADS, SEEING
+from search_spaces.shared.inputs import DROP_PATH, HEADS, INPUTS
+from search_spaces.shared.optimization import ADAM, OPTIMIZATION_FURTHER, OPTIMIZER, SGD
 from search_spaces.space import SearchSpace
 
 _SCRATCH = {"weights": one_of("none")}
@@ -18,7 +19,7 @@ SPACE = SearchSpace(
         Choice(name="architecture", options=("resnet18", "resnet34", "resnet50", "mobilenet_v3_small", "efficientnet_b3", "convnext_tiny")),
         Choice(name="weights", options=("imagenet", "none"), about="where the weights start"),
         Choice(name="image_size", options=(40, 44, 48, 64, 96, 112, 160, 224), unit="px", about="side of what the network sees"),
-        *SEEING,
+        *INPUTS,
         *HEADS,
         *FREEZING,
         OPTIMIZER,
@@ -26,10 +27,10 @@ SPACE = SearchSpace(
         Float(name="learning_rate", low=1e-4, high=1e-1, log=True, when=SGD | PRETRAINED),
         Float(name="learning_rate", low=1e-4, high=1e-2, log=True, when=ADAM | _SCRATCH),
         Float(name="learning_rate", low=1e-3, high=1.0, log=True, when=SGD | _SCRATCH),
-        *MOVING_FURTHER,
+        *OPTIMIZATION_FURTHER,
         *BALANCING_FURTHER,
-        *DISTURBING_FURTHER,
+        *AUGMENTATION_FURTHER,
         Float(name="drop_path", low=DROP_PATH.low, high=DROP_PATH.high, when=_RESIDUAL, about=DROP_PATH.about),
-        *ASKING,
+        *EVALUATION,
     ),
 )

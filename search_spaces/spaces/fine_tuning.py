@@ -1,10 +1,10 @@
 """Fine-tuning a pretrained network: what to freeze, how fast to move the rest, how to weigh and disturb the images."""
 
 from search_spaces.dimensions import Choice, Float, one_of
+from search_spaces.shared.augmentation import AUGMENTATION
 from search_spaces.shared.classes import BALANCING
-from search_spaces.shared.disturbing import DISTURBING
 from search_spaces.shared.freezing import FREEZING, PRETRAINED
-from search_spaces.shared.optimization import ADAM, MOVING, OPTIMIZER, SGD
+from search_spaces.shared.optimization import ADAM, OPTIMIZATION, OPTIMIZER, SGD
 from search_spaces.space import SearchSpace
 
 SCRATCH = {"weights": one_of("none")}
@@ -25,8 +25,8 @@ SPACE = SearchSpace(
         Float(name="learning_rate", low=1e-4, high=1e-1, log=True, when=SGD | PRETRAINED),
         Float(name="learning_rate", low=1e-4, high=1e-2, log=True, when=ADAM | SCRATCH),
         Float(name="learning_rate", low=1e-3, high=1.0, log=True, when=SGD | SCRATCH),
-        *MOVING,
+        *OPTIMIZATION,
         *BALANCING,
-        *DISTURBING,
+        *AUGMENTATION,
     ),
 )

@@ -1,9 +1,9 @@
 """Training a small network from random weights, at the size the images have."""
 
 from search_spaces.dimensions import Choice, Float
+from search_spaces.shared.augmentation import AUGMENTATION
 from search_spaces.shared.classes import BALANCING
-from search_spaces.shared.disturbing import DISTURBING
-from search_spaces.shared.optimization import ADAM, MOVING, OPTIMIZER, SGD
+from search_spaces.shared.optimization import ADAM, OPTIMIZATION, OPTIMIZER, SGD
 from search_spaces.space import SearchSpace
 
 SPACE = SearchSpace(
@@ -17,8 +17,8 @@ SPACE = SearchSpace(
         OPTIMIZER,
         Float(name="learning_rate", low=1e-4, high=1e-2, log=True, when=ADAM),
         Float(name="learning_rate", low=1e-3, high=1.0, log=True, when=SGD),
-        *MOVING,
+        *OPTIMIZATION,
         *BALANCING,
-        *DISTURBING,
+        *AUGMENTATION,
     ),
 )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from study.planning.plan import Plan, is_registered_model
-from trainables.models.checkpoints import ensure_weights
+from trainables.models.pretrained_files import ensure_weights
 from trainables.recipe.model import Model
 
 

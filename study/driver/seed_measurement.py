@@ -11,8 +11,8 @@ from study.planning.plan import Plan
 from study.results.reproduction import Reproduction, scaled_down
 from study.search.record.study_record import StudyRecord
 from trainables.datasets.sealed_test import open_test_split
-from trainables.evaluation import metrics_of
-from trainables.metrics import Metrics
+from trainables.metrics.classification import Metrics
+from trainables.metrics.from_logits import metrics_of
 
 
 def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:

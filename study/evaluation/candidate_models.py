@@ -11,8 +11,8 @@ from study.evaluation.trained_classifier import confirmed_classifier, trained_cl
 from study.planning.plan import Plan
 from study.search.record.lineage import lineage, lineage_text
 from study.search.record.trial import Trial
-from trainables.ensemble import Ensemble
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
+from trainables.inference.ensemble import Ensemble
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class CandidateModel:
     @property
     def temperature(self) -> float:
         """What its logits are divided by; 1 for an ensemble, whose members have theirs."""
-        return self.classifier.card.temperature if self.kind == "single" else 1.0
+        return self.classifier.config.temperature if self.kind == "single" else 1.0
 
 
 def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:

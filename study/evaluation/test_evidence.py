@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from trainables.ensemble import Ensemble
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
+from trainables.inference.ensemble import Ensemble
 
 # N images, K classes
 

@@ -61,7 +61,7 @@ class TestResult:
     __test__ = False  # its name is the field's; it is no test class
 
     metrics: Mapping[str, Interval]
-    """By the names of `trainables.metrics.METRICS`."""
+    """By the names of `trainables.metrics.classification.METRICS`."""
     num_images: int
     clean_metrics: Mapping[str, Interval] | None
     """On images with no equal in train or validation; None if all images are, or none is."""

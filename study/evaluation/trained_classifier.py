@@ -10,8 +10,8 @@ from study.recipes.trial_seed import confirmation_seed, trial_seed
 from study.search.record.kept_weights import weights_file
 from study.search.record.trial import Trial
 from trainables.datasets.dataset import Dataset
+from trainables.inference.classifier import Classifier, ClassifierConfig
 from trainables.models.weights import read_tensors
-from trainables.prediction import Card, Classifier
 from trainables.recipe.tree import Recipe
 
 
@@ -22,13 +22,13 @@ def trained_classifier(plan: Plan, trial: Trial) -> Classifier:
     before = () if trial.continues is None else trial.continues.before
     earlier = tuple((stretch.last_epoch, _recipe(plan, stretch.point, trial_seed(plan.spec.seed, stretch.trial))) for stretch in before)
     recipe = _recipe(plan, trial.point, trial_seed(plan.spec.seed, trial.number))
-    return _classifier(plan, Card.of(recipe, plan.manifest, earlier), weights_file(plan.folder, trial.number))
+    return _classifier(plan, ClassifierConfig.of(recipe, plan.manifest, earlier), weights_file(plan.folder, trial.number))
 
 
 def confirmed_classifier(plan: Plan, confirmation: Confirmation, training: Trial) -> Classifier:
     """The same of a further training of a trial's configuration."""
     seed = confirmation_seed(plan.spec.seed, *confirmation.wanted[training.number])
-    card = Card.of(_recipe(plan, training.point, seed), plan.manifest)
+    card = ClassifierConfig.of(_recipe(plan, training.point, seed), plan.manifest)
     return _classifier(plan, card, weights_file(confirmation.folder, training.number))
 
 
@@ -36,7 +36,7 @@ def _recipe(plan: Plan, point: Point, seed: int) -> Recipe:
     return build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=seed)
 
 
-def _classifier(plan: Plan, card: Card, file: Path) -> Classifier:
+def _classifier(plan: Plan, card: ClassifierConfig, file: Path) -> Classifier:
     weights = read_tensors(file)
     classifier = Classifier(card, weights)
     if card.recipe.evaluation.calibration == "temperature":

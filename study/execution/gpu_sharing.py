@@ -15,8 +15,8 @@ from study.execution.memory_probe import Probed, probe_on_gpus
 from study.execution.peak_memory import configuration_text, heaviest_recipes, num_architectures
 from study.planning.plan import Plan
 from study.search.record.study_record import StudyRecord
-from trainables.probing import DeviceMemory, Probe
 from trainables.recipe.tree import Recipe
+from trainables.training.resource_probe import DeviceMemory, Probe
 
 _FACT = "gpu_share"
 

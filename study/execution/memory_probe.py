@@ -10,9 +10,9 @@ import torch
 from study.execution.peak_memory import heaviest_phase
 from study.execution.trial_device import trial_device
 from trainables.datasets.dataset import Dataset
-from trainables.probing import DeviceMemory, Probe, probe
+from trainables.devices.threads import use_threads
 from trainables.recipe.tree import Recipe
-from trainables.threads import use_threads
+from trainables.training.resource_probe import DeviceMemory, Probe, probe
 
 SILENCE_SECONDS = 30.0
 

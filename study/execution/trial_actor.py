@@ -25,13 +25,13 @@ from study.tracking.trial_run import TrialRun
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.listing import read_manifest
 from trainables.datasets.node_cache import cached_dataset
-from trainables.device import device_name
-from trainables.epoch import Epoch
+from trainables.devices.device import device_name
+from trainables.devices.memory import limit_memory, translate_memory_errors
+from trainables.devices.threads import use_threads
 from trainables.errors import MemoryExhaustedError, TrainableError
-from trainables.memory import fence_off, told_apart
-from trainables.metrics import METRICS
-from trainables.threads import use_threads
-from trainables.training import Training
+from trainables.metrics.classification import METRICS
+from trainables.training.epoch import Epoch
+from trainables.training.loop import Training
 
 GOODBYE_SECONDS = 5.0
 """How long a process that ends goes on sending to MLflow; Ray Tune gives it 10 s. What is left then, the study's driver sends."""
@@ -130,7 +130,7 @@ class TrialActor(tune.Trainable):
             if self._trial.parent is not None:
                 self._run.note(names.continuing_tags(self._trial.parent, self._trial.parent_epoch))
             self._is_open = True
-        with told_apart(device):
+        with translate_memory_errors(device):
             training = Training(recipe, self._dataset, device=device, micro_batch=self._notes.micro_batch, others=others)
         self._load(training)
         last = self._notes.last_epoch
@@ -225,7 +225,7 @@ def _stay_in_share(context: StudyContext) -> None:
     device = trial_device()
     if device.type == "cuda" and context.gpus < 1:
         _, total_bytes = torch.cuda.mem_get_info(device)
-        fence_off(device, memory_fraction(context.gpus, total_bytes, context.gpu_overhead_bytes))
+        limit_memory(device, memory_fraction(context.gpus, total_bytes, context.gpu_overhead_bytes))
 
 
 def _stored(context: StudyContext) -> Path:

@@ -26,7 +26,7 @@ from study.study_file.start_from import EarlierBest
 from study.study_file.study_spec import StudySpec
 from trainables.datasets.manifest import Manifest
 from trainables.errors import RecipeError, WeightsError
-from trainables.models.checkpoints import ensure_weights
+from trainables.models.pretrained_files import ensure_weights
 
 STARTS_FILE = "starts.json"
 

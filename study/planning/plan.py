@@ -26,7 +26,7 @@ from trainables.datasets.manifest import Manifest
 from trainables.datasets.published import fetch_dataset, is_published
 from trainables.errors import RecipeError
 from trainables.models.catalogue import find_architecture
-from trainables.models.checkpoints import ensure_weights
+from trainables.models.pretrained_files import ensure_weights
 from trainables.recipe.model import Model
 
 NUM_CORNERS = 400

@@ -15,9 +15,9 @@ from study.registry.versions import Version
 from trainables.datasets.listing import find_dataset, read_manifest
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.sealed_test import open_test_split
-from trainables.ensemble import Ensemble, load_classifier
 from trainables.errors import DatasetError
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
+from trainables.inference.ensemble import Ensemble, load_classifier
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,7 +71,7 @@ def _measured(client: "MlflowClient", home: Home, champion: Version, challenger:
             is_clean_N=is_clean_N,
             # Columns in the dataset's order, which may have changed since the version was trained.
             probabilities_NK=_probabilities(classifier, split.images)[
-                :, [classifier.card.classes.index(name) for name in manifest.classes]
+                :, [classifier.config.classes.index(name) for name in manifest.classes]
             ],
             latency_ms=latency_ms(classifier, np.zeros((1, *_stored_shape(classifier)), np.uint8)),
         )
@@ -81,23 +81,23 @@ def _measured(client: "MlflowClient", home: Home, champion: Version, challenger:
 
 
 def _check_fits(version: Version, classifier: Classifier | Ensemble, manifest: Manifest) -> None:
-    if set(classifier.card.classes) != set(manifest.classes):
+    if set(classifier.config.classes) != set(manifest.classes):
         raise DatasetError(
-            f"{version.name} knows the classes {', '.join(classifier.card.classes)}, the dataset {manifest.name!r} has "
+            f"{version.name} knows the classes {', '.join(classifier.config.classes)}, the dataset {manifest.name!r} has "
             f"{', '.join(manifest.classes)}; add the dataset that it was trained on again: study data add {manifest.name} --replace"
         )
-    if classifier.card.permute_seed != manifest.options.get("permute_seed"):
+    if classifier.config.permute_seed != manifest.options.get("permute_seed"):
         raise DatasetError(f"the pixels of {manifest.name!r} are permuted otherwise than those that {version.name} was trained on")
 
 
 def _probabilities(classifier: Classifier | Ensemble, images_NHWC: np.ndarray) -> np.ndarray:
     if images_NHWC.shape[1:] == _stored_shape(classifier):
         return classifier.probabilities_of_stored(images_NHWC)
-    if classifier.card.permute_seed is not None:
+    if classifier.config.permute_seed is not None:
         raise DatasetError(f"permuted images of {images_NHWC.shape[1:3]} pixels cannot be brought to another size")
     return np.concatenate([classifier.probabilities(list(chunk)) for chunk in np.array_split(images_NHWC, len(images_NHWC) // 256 + 1)])
 
 
 def _stored_shape(classifier: Classifier | Ensemble) -> tuple[int, int, int]:
-    pixels = classifier.card.preprocessing
+    pixels = classifier.config.preprocessing
     return pixels.height, pixels.width, pixels.channels

@@ -12,8 +12,8 @@ from study.evaluation.intervals import resampled_metrics
 from study.evaluation.test_evidence import TestEvidence
 from study.study_file.objective import Objective
 from study.study_file.promotion_rules import PromotionRules
-from trainables.evaluation import metrics_of
-from trainables.metrics import METRICS, Metrics
+from trainables.metrics.from_logits import metrics_of
+from trainables.metrics.classification import METRICS, Metrics
 
 # N images, B resamples
 
@@ -45,7 +45,7 @@ class Comparison:
     dataset_digest: str
     num_images: int
     metrics: dict[str, tuple[float, float]]
-    """Champion and challenger, by the names of `trainables.metrics.METRICS`."""
+    """Champion and challenger, by the names of `trainables.metrics.classification.METRICS`."""
     gain: float
     """Of the metric, above 0 where the challenger is better, also for one that is minimised."""
     gain_low: float

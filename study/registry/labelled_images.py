@@ -16,13 +16,15 @@ from study.evaluation.test_result import ClassResult, Interval
 from trainables.datasets.classes import relabelled
 from trainables.datasets.options import AddOptions
 from trainables.datasets.problems import Problem, Problems
-from trainables.datasets.sources.reading import read_source
+from trainables.datasets.sources.formats import read_source
 from trainables.datasets.sources.source import Source, SourceImage
 from trainables.datasets.split import SPLITS
-from trainables.ensemble import Ensemble
+from trainables.inference.ensemble import Ensemble
 from trainables.errors import DatasetError
-from trainables.evaluation import metrics_of
-from trainables.prediction import Classifier, as_stored
+from trainables.inference.classifier import Classifier, as_stored
+from trainables.inference.ensemble import Ensemble
+from trainables.metrics.from_logits import metrics_of
+from trainables.suggestions import did_you_mean
 
 # N images, H height, W width, C channels, K classes
 
@@ -39,7 +41,7 @@ class Evaluation:
     num_by_split: dict[str, int]
     """Empty where the source has no splits."""
     metrics: dict[str, Interval]
-    """By the names of `trainables.metrics.METRICS`."""
+    """By the names of `trainables.metrics.classification.METRICS`."""
     classes: tuple[ClassResult, ...]
     """In the model's order."""
     skipped: dict[str, int]
@@ -63,7 +65,7 @@ def evaluate(
     if split is not None and split not in SPLITS:
         raise SpecError(f"--split must be one of {', '.join(SPLITS)}, got {split!r}")
     source, problems = relabelled(read_source(path, path.name, options), options.relabel), Problems()
-    measured = _Predictions(classifier, _columns(source.classes, classifier.card.classes), source.classes)
+    measured = _Predictions(classifier, _columns(source.classes, classifier.config.classes), source.classes)
     for batch in _batches(_of_split(source, split)):
         measured.add(batch, problems)
         progress("measuring", measured.num_seen, source.num_images)
@@ -76,7 +78,7 @@ def evaluate(
         num_images=len(labels_N),
         num_by_split=measured.num_by_split,
         metrics=metric_intervals(probabilities_NK, labels_N),
-        classes=class_results(metrics_of(probabilities_NK, labels_N), classifier.card.classes),
+        classes=class_results(metrics_of(probabilities_NK, labels_N), classifier.config.classes),
         skipped=dict(skipped),
     )
 
@@ -113,10 +115,10 @@ class _Predictions:
         elif not 0 <= image.label < len(self._theirs):
             problems.note(Problem.LABEL_OUTSIDE_CLASSES, f"{image.name}: label {image.label}")
         elif image.label not in self._columns:
-            raise _unknown_classes([self._theirs[image.label]], self._classifier.card.classes)
+            raise _unknown_classes([self._theirs[image.label]], self._classifier.config.classes)
         else:
             try:
-                return as_stored(image.load(), self._classifier.card)
+                return as_stored(image.load(), self._classifier.config)
             except (DatasetError, OSError):
                 problems.note(Problem.UNREADABLE_IMAGE, image.name)
         return None

@@ -8,8 +8,8 @@ from study.evaluation.test_result import Calibration, ClassResult, Interval, Tes
 from study.names import candidate_name
 from study.registry.version_layout import MODEL_CARD_FILE, PROGRAM_FILE
 from trainables.datasets.manifest import Manifest
-from trainables.ensemble import Ensemble
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
+from trainables.inference.ensemble import Ensemble
 
 MAX_DESCRIPTION = 5000
 """Characters that MLflow keeps of a version's description."""
@@ -58,7 +58,7 @@ def model_card(origin: Origin, manifest: Manifest, classifier: Classifier | Ense
         "## Where it comes from",
         _bullets(_links(origin, classifier)),
         _RECIPE,
-        "```json\n" + json.dumps(classifier.card.recipe.to_dict(), indent=2) + "\n```",
+        "```json\n" + json.dumps(classifier.config.recipe.to_dict(), indent=2) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -80,7 +80,7 @@ def description(model_card: str) -> str:
 
 
 def _what(manifest: Manifest, classifier: Classifier | Ensemble) -> str:
-    model = classifier.card.recipe.model
+    model = classifier.config.recipe.model
     many = f"The mean of {len(classifier.members)} networks" if isinstance(classifier, Ensemble) else "A network"
     return f"{many} `{model.architecture}` (first weights: {model.weights}) that distinguishes {manifest.num_classes} classes."
 
@@ -138,9 +138,9 @@ def _limits(manifest: Manifest, test: TestResult) -> list[str]:
 
 
 def _links(origin: Origin, classifier: Classifier | Ensemble) -> list[str]:
-    card = classifier.card
+    card = classifier.config
     value = () if origin.value is None else (f"validation {origin.metric.replace('_', ' ')}: {origin.value:.4f}",)
-    seeds = ", ".join(str(member.card.recipe.seed) for member in getattr(classifier, "members", (classifier,)))
+    seeds = ", ".join(str(member.config.recipe.seed) for member in getattr(classifier, "members", (classifier,)))
     return [
         f"study {origin.study}: MLflow run `{origin.parent_run_id}`",
         f"{candidate_name(origin.trial, origin.seeds)}: MLflow run `{origin.run_id}`",

@@ -14,9 +14,9 @@ from study.home import Home
 from study.registry.version_files import fetch
 from study.registry.version_layout import CLASSIFIER
 from study.registry.versions import Version, find_version
-from trainables.ensemble import Ensemble, load_classifier
 from trainables.errors import DatasetError
-from trainables.prediction import Classifier, as_stored
+from trainables.inference.classifier import Classifier, as_stored
+from trainables.inference.ensemble import Ensemble, load_classifier
 
 # H height, W width, C channels
 
@@ -60,13 +60,13 @@ def predictions(classifier: Classifier | Ensemble, files: Iterable[Path]) -> Ite
         usable = [one for one in stored if isinstance(one, np.ndarray)]
         rows = iter(classifier.probabilities_of_stored(np.stack(usable)) if usable else ())
         for file, one in zip(batch, stored, strict=True):
-            yield _failed(file, one) if isinstance(one, str) else _predicted(file, next(rows), classifier.card.classes)
+            yield _failed(file, one) if isinstance(one, str) else _predicted(file, next(rows), classifier.config.classes)
 
 
 def _stored(file: Path, classifier: Classifier | Ensemble) -> NDArray[np.uint8] | str:
     """Pixels (H, W, C) as the dataset stores them, or the sentence why there are none."""
     try:
-        return as_stored(_content(file), classifier.card)
+        return as_stored(_content(file), classifier.config)
     except DatasetError as error:
         return str(error)
     except OSError as error:

@@ -22,9 +22,9 @@ from study.evaluation.test_evidence import TestEvidence
 from study.registry.model_card import description, with_program
 from study.registry.version_layout import CLASSIFIER, EVIDENCE, MODEL_CARD_FILE, PROGRAM_FILE
 from study.study_file.promotion_rules import PromotionRules
-from trainables.ensemble import Ensemble
-from trainables.exporting import export_program
-from trainables.prediction import Classifier
+from trainables.inference.ensemble import Ensemble
+from trainables.inference.export import export_program
+from trainables.inference.classifier import Classifier
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -52,7 +52,7 @@ def register(
     With it go what it showed on the test split, its `model_card` in Markdown, the rules for its promotion, and,
     where it can be exported, a program of `torch.export`.
     """
-    name = names.model_name(classifier.card.dataset)
+    name = names.model_name(classifier.config.dataset)
     with tempfile.TemporaryDirectory() as scratch, tracking_errors(client.tracking_uri), addressed_to(client.tracking_uri), _quiet():
         whole_card = with_program(model_card, export_program(classifier, Path(scratch, PROGRAM_FILE)))
         _write(Path(scratch), classifier, whole_card, evidence)
@@ -97,7 +97,7 @@ def _log(client: "MlflowClient", run_id: str, classifier: Classifier | Ensemble,
     logged = client.create_logged_model(client.get_run(run_id).info.experiment_id, name="model", source_run_id=run_id)
     inputs: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), "image")]  # type: ignore[no-untyped-call]
     outputs: list[ColSpec | TensorSpec] = [ColSpec("string", "label")]
-    outputs += [ColSpec("float", class_name) for class_name in classifier.card.classes]
+    outputs += [ColSpec("float", class_name) for class_name in classifier.config.classes]
     return Model.log(
         artifact_path=None,
         model_id=logged.model_id,

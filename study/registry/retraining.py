@@ -23,13 +23,14 @@ from study.registry.versions import Version
 from study.study_file.objective import Objective
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.listing import find_dataset, read_manifest
-from trainables.device import device_name, find_device
-from trainables.ensemble import Ensemble
-from trainables.epoch import Epoch
-from trainables.evaluation import metrics_of
-from trainables.prediction import Card, Classifier
+from trainables.devices.device import device_name, find_device
+from trainables.inference.ensemble import Ensemble
+from trainables.training.epoch import Epoch
+from trainables.metrics.from_logits import metrics_of
+from trainables.inference.classifier import ClassifierConfig, Classifier
 from trainables.recipe.tree import Recipe
-from trainables.training import Training
+from trainables.training.epoch import Epoch
+from trainables.training.loop import Training
 
 Watch = Callable[[int, int, Epoch, int, float], None]
 """Gets the network's number, the number of networks, the epoch, the number of epochs and the metric."""
@@ -77,7 +78,7 @@ def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, wat
     raises.
     """
     version.check_is_of_a_study()
-    dataset = _dataset(home, version, classifier.card)
+    dataset = _dataset(home, version, classifier.config)
     metric, before = version.tags[names.OBJECTIVE], _conditions(home, version)
     torch.set_num_threads(before.threads or torch.get_num_threads())
     members = classifier.members if isinstance(classifier, Ensemble) else (classifier,)
@@ -87,7 +88,7 @@ def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, wat
         def on_epoch(epoch: Epoch, num_epochs: int, value: float, number: int = number) -> None:
             watch(number, len(members), epoch, num_epochs, value)
 
-        again, best = _trained(home, member.card, dataset, metric, before.micro_batch, on_epoch)
+        again, best = _trained(home, member.config, dataset, metric, before.micro_batch, on_epoch)
         trained.append(again)
     recorded = version.tags.get(names.OBJECTIVE_VALUE)
     is_recorded = recorded is not None and len(members) == 1
@@ -103,7 +104,7 @@ def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, wat
     )
 
 
-def _dataset(home: Home, version: Version, card: Card) -> Dataset:
+def _dataset(home: Home, version: Version, card: ClassifierConfig) -> Dataset:
     folder = find_dataset(home.datasets, card.dataset)
     manifest = read_manifest(folder)
     if manifest.digest != card.dataset_digest:
@@ -132,7 +133,7 @@ def _conditions(home: Home, version: Version) -> _Conditions:
 
 
 def _trained(
-    home: Home, card: Card, dataset: Dataset, metric: str, micro_batch: int | None, on_epoch: Callable[[Epoch, int, float], None]
+    home: Home, card: ClassifierConfig, dataset: Dataset, metric: str, micro_batch: int | None, on_epoch: Callable[[Epoch, int, float], None]
 ) -> tuple[Classifier, float]:
     """The classifier of the best epoch, and the metric there, after all recipes that trained the weights one
     after the other.

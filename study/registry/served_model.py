@@ -16,8 +16,8 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from trainables.ensemble import load_classifier
 from trainables.errors import DatasetError
+from trainables.inference.ensemble import load_classifier
 
 LABEL_COLUMN = "label"
 
@@ -38,7 +38,7 @@ class ImageClassifier(PythonModel):
         Raises ValueError for what is no image.
         """
         probabilities_NK = self._classifier.probabilities([_image(item) for item in model_input["image"]])
-        classes = self._classifier.card.classes
+        classes = self._classifier.config.classes
         table = pd.DataFrame(probabilities_NK, columns=list(classes))
         table.insert(0, LABEL_COLUMN, [classes[i] for i in probabilities_NK.argmax(1)])
         return table

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 WEIGHTS_FILE = "weights.pt"
-"""As `trainables.prediction` names it; not imported from there, which would import torch."""
+"""As `trainables.inference.classifier` names it; not imported from there, which would import torch."""
 
 
 def fetch(client: "MlflowClient", home: Home, version: Version, part: str) -> Path:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from search_spaces.errors import did_you_mean
 from study.errors import SpecError
 from study.study_file.measures import MEASURES
-from trainables.metrics import METRICS
+from trainables.metrics.classification import METRICS
 
 _FORM = re.compile(r"\s*(?P<name>\w+)\s*(?P<relation><=|>=)\s*(?P<bound>\S+)\s*")
 

@@ -6,7 +6,7 @@ from typing import Any
 from study.errors import SpecError
 from study.study_file.measures import MEASURES
 from study.written import Written
-from trainables.metrics import METRICS
+from trainables.metrics.classification import METRICS
 
 
 class Objective(Written):

@@ -11,8 +11,8 @@ from study.tracking.figures import confusion_matrix, learning_curves, reliabilit
 from study.tracking.log_records import Measured, Pictures
 from study.tracking.run_log import RunLog
 from trainables.datasets.dataset import Dataset
-from trainables.datasets.mistake_sheet import mistake_sheet
-from trainables.inspection import Inspection
+from trainables.metrics.inspection import Inspection
+from trainables.metrics.mistake_sheet import mistake_sheet
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

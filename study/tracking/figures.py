@@ -8,8 +8,8 @@ import numpy as np
 
 from study.names import TRAIN_LOSS, validation_metric
 from study.tracking.log_records import Measured
-from trainables.inspection import Inspection
-from trainables.reliability import NUM_BINS
+from trainables.metrics.calibration import NUM_BINS
+from trainables.metrics.inspection import Inspection
 
 MAX_NUMBERED_CLASSES = 20
 """Beyond this many classes the cells of a confusion matrix are too small for numbers."""

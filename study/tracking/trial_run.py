@@ -16,10 +16,10 @@ from study.tracking.outbox import Outbox
 from study.tracking.run_log import RunLog
 from study.yaml_file import yaml_text
 from trainables.datasets.manifest import Manifest
-from trainables.epoch import Epoch
-from trainables.inspection import Inspection
-from trainables.metrics import METRICS
+from trainables.metrics.classification import METRICS
+from trainables.metrics.inspection import Inspection
 from trainables.recipe.tree import Recipe
+from trainables.training.epoch import Epoch
 
 MAX_CLASSES_WITH_METRICS = 50
 """Beyond this many classes, recalls by class stand in the confusion matrix only: thousands of metric columns

@@ -113,7 +113,7 @@ def test_the_same_files_make_the_same_zip_and_data_makes_none() -> None:
 
 def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
     files = source_code()
-    ours = {"study/cli/job.py", "cluster/slot_queue.py", "trainables/training.py", "search_spaces/studies/fer-r18-freeze-sweep.yaml"}
+    ours = {"study/cli/job.py", "cluster/slot_queue.py", "trainables/training/loop.py", "search_spaces/studies/fer-r18-freeze-sweep.yaml"}
     assert ours <= set(files)
     assert {Path(file).suffix for file in files} == {".py", ".yaml"}
     assert len(zip_files(files)) < 2_000_000

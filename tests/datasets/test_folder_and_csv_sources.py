@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources.reading import read_source
+from trainables.datasets.sources.formats import read_source
 from trainables.errors import DatasetError
 
 

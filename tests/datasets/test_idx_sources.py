@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources.reading import read_source
+from trainables.datasets.sources.formats import read_source
 from trainables.errors import DatasetError
 
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources.reading import read_source
+from trainables.datasets.sources.formats import read_source
 from trainables.errors import DatasetError
 
 

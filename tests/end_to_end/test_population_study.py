@@ -15,8 +15,8 @@ from study.recipes.point import build_recipe
 from study.recipes.trial_seed import trial_seed
 from study.search.record.trial import Trial
 from trainables.datasets.dataset import Dataset
-from trainables.metrics import METRICS
-from trainables.training import Training
+from trainables.metrics.classification import METRICS
+from trainables.training.loop import Training
 
 EPOCHS = 4
 SPEC = {

@@ -29,7 +29,7 @@ def test_the_names_of_timm_are_those_that_timm_lists():
 def test_a_study_is_checked_without_importing_torch():
     program = (
         "import sys; from trainables.models.catalogue import find_architecture; find_architecture('timm/resnet18'); "
-        "from trainables.metrics import METRICS; from trainables.models.checkpoints import ensure_weights; "
+        "from trainables.metrics.classification import METRICS; from trainables.models.pretrained_files import ensure_weights; "
         "print([name for name in ('torch', 'torchvision', 'timm') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "[]"

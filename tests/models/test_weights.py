@@ -10,8 +10,8 @@ from torchvision.models import get_model_weights
 from trainables.errors import RecipeError, WeightsError
 from trainables.models.building import build_model
 from trainables.models.catalogue import architecture_names, find_architecture
-from trainables.models.checkpoints import TORCHVISION_URL, ensure_weights
 from trainables.models.network import Network
+from trainables.models.pretrained_files import TORCHVISION_URL, ensure_weights
 from trainables.recipe.model import Head, Model
 
 

@@ -12,7 +12,7 @@ from study.connections.mlflow_client import connect
 from study.home import Home
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
 
 
 @pytest.fixture(scope="session")

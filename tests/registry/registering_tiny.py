@@ -18,10 +18,10 @@ from study.registry.registration import register
 from study.study_file.promotion_rules import PromotionRules
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.sealed_test import open_test_split, openings
-from trainables.ensemble import Ensemble
-from trainables.prediction import Card, Classifier
+from trainables.inference.classifier import Classifier, ClassifierConfig
+from trainables.inference.ensemble import Ensemble
 from trainables.recipe.tree import Recipe
-from trainables.training import Training
+from trainables.training.loop import Training
 
 CPU = torch.device("cpu")
 
@@ -39,7 +39,7 @@ def trained(home: Home, *, epochs: int = 1, seed: int = 0, name: str = "digits",
     training = Training(Recipe.from_dict(tree), Dataset.open(home.datasets / name), device=CPU)
     for _ in training:
         pass
-    return Classifier(Card.of(training.recipe, training.manifest), training.weights(), device=CPU)
+    return Classifier(ClassifierConfig.of(training.recipe, training.manifest), training.weights(), device=CPU)
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Registry:
 
     def add(self, classifier: Classifier | Ensemble, *, study: str = "by-hand", rules: PromotionRules | None = None, **facts: Any) -> int:
         """The number of the version; `facts` replace what its evidence says."""
-        folder = self.home.datasets / classifier.card.dataset
+        folder = self.home.datasets / classifier.config.dataset
         dataset = Dataset.open(folder)
-        experiment = prepare_experiment(self.client, self.home, classifier.card.dataset)
+        experiment = prepare_experiment(self.client, self.home, classifier.config.dataset)
         run_id = self.client.create_run(
             experiment, tags={names.DEVICE: "cpu, 1 thread", names.version_tag("torch"): version("torch")}, run_name=study
         ).info.run_id
@@ -67,15 +67,15 @@ class Registry:
             probabilities_NK,
             split.labels,
             is_clean_N,
-            classifier.card.classes,
+            classifier.config.classes,
             calibration=calibration,
             num_openings=len(openings(folder)),
         )
         evidence = TestEvidence(
             **{
-                "dataset": classifier.card.dataset,
+                "dataset": classifier.config.dataset,
                 "dataset_digest": dataset.manifest.digest,
-                "classes": classifier.card.classes,
+                "classes": classifier.config.classes,
                 "labels_N": np.array(split.labels),
                 "is_clean_N": is_clean_N,
                 "probabilities_NK": probabilities_NK,

@@ -13,11 +13,11 @@ from study.registry.version_files import fetch
 from study.registry.version_layout import CLASSIFIER
 from study.registry.versions import find_version
 from trainables.datasets.dataset import Dataset
-from trainables.ensemble import load_classifier
 from trainables.errors import WeightsError
-from trainables.prediction import Classifier
-from trainables.training import Training
-from trainables.training_state import STATE_FILE
+from trainables.inference.classifier import Classifier
+from trainables.inference.ensemble import load_classifier
+from trainables.training.loop import Training
+from trainables.training.training_state import STATE_FILE
 
 
 class _Command:
@@ -65,7 +65,7 @@ def test_weights_that_a_training_starts_from(digits_home: Home, tmp_path: Path, 
 
 
 def test_a_checkpoint(digits_home: Home, classifier: Classifier, tmp_path: Path, trace: Path) -> None:
-    training = Training(classifier.card.recipe, Dataset.open(digits_home.datasets / "digits"), device=CPU)
+    training = Training(classifier.config.recipe, Dataset.open(digits_home.datasets / "digits"), device=CPU)
     plant(tmp_path / STATE_FILE, trace)
     with pytest.raises(WeightsError, match="which is code; nothing of it was run"):
         training.load(tmp_path)

@@ -14,7 +14,7 @@ from study.home import Home
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.options import AddOptions
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
 
 
 @pytest.fixture(scope="module")

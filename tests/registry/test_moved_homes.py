@@ -15,7 +15,7 @@ from study.home import Home
 from study.registry.predictions import opened, predictions
 from study.registry.promotion import history, promote, versions_with_files
 from study.registry.version_files import fetch_weights
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from study.study_file.promotion_rules import PromotionRules
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sealed_test import openings
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
 
 
 def aliases(registry: Registry) -> dict[str, int]:

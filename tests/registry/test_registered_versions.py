@@ -24,9 +24,9 @@ from study.registry.version_files import fetch
 from study.registry.version_layout import CLASSIFIER, EVIDENCE, MODEL_CARD_FILE, PROGRAM_FILE
 from study.registry.versions import find_version
 from trainables.datasets.dataset import Dataset
-from trainables.ensemble import Ensemble, load_classifier
-from trainables.exporting import export_program
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
+from trainables.inference.ensemble import Ensemble, load_classifier
+from trainables.inference.export import export_program
 from trainables.recipe.evaluation import Evaluation
 
 WITHOUT_THE_PROJECT = """
@@ -132,25 +132,25 @@ def test_programs_of_all_kinds_agree(digits_home: Any, classifier: Classifier, d
     made = {
         "ensemble": lambda: Ensemble([classifier, trained(digits_home, seed=1)]),
         "flip": lambda: _asked(classifier, Evaluation(views="flip")),
-        "temperature": lambda: Classifier(replace(classifier.card, temperature=2.5), classifier.module.state_dict()),
+        "temperature": lambda: Classifier(replace(classifier.config, temperature=2.5), classifier.module.state_dict()),
         "shrinking": lambda: _of_larger_images(classifier),
     }[kind]()
     sentence = export_program(made, tmp_path / "program.pt2")
     assert sentence.startswith("It takes uint8 images (any number, "), sentence
-    side = made.card.preprocessing.height
+    side = made.config.preprocessing.height
     images_NHWC = digits.repeat(side // 8, 1).repeat(side // 8, 2)
     exported_NK = torch.export.load(tmp_path / "program.pt2").module()(torch.from_numpy(images_NHWC)).numpy()
     np.testing.assert_allclose(exported_NK, made.probabilities_of_stored(images_NHWC), atol=1e-4)
 
 
 def _asked(classifier: Classifier, evaluation: Evaluation) -> Classifier:
-    recipe = replace(classifier.card.recipe, evaluation=evaluation)
-    return Classifier(replace(classifier.card, recipe=recipe), classifier.module.state_dict())
+    recipe = replace(classifier.config.recipe, evaluation=evaluation)
+    return Classifier(replace(classifier.config, recipe=recipe), classifier.module.state_dict())
 
 
 def _of_larger_images(classifier: Classifier) -> Classifier:
-    pixels = replace(classifier.card.preprocessing, height=16, width=16)
-    return Classifier(replace(classifier.card, preprocessing=pixels), classifier.module.state_dict())
+    pixels = replace(classifier.config.preprocessing, height=16, width=16)
+    return Classifier(replace(classifier.config, preprocessing=pixels), classifier.module.state_dict())
 
 
 class _Undecided(nn.Module):
@@ -167,7 +167,7 @@ class _WithoutProgram(Classifier):
 
 
 def test_what_does_not_export_says_so(classifier: Classifier, tmp_path: Path) -> None:
-    undecided = _WithoutProgram(classifier.card, classifier.module.state_dict())
+    undecided = _WithoutProgram(classifier.config, classifier.module.state_dict())
     sentence = export_program(undecided, tmp_path / "program.pt2")
     assert sentence.startswith("This architecture does not export (")
     assert not (tmp_path / "program.pt2").exists()
@@ -175,7 +175,7 @@ def test_what_does_not_export_says_so(classifier: Classifier, tmp_path: Path) ->
 
 def test_a_version_without_program_is_registered(sqlite_registry: Registry, classifier: Classifier) -> None:
     registry = sqlite_registry
-    registry.add(_WithoutProgram(classifier.card, classifier.module.state_dict()))
+    registry.add(_WithoutProgram(classifier.config, classifier.module.state_dict()))
     files = fetch(registry.client, registry.home, find_version(registry.client, "digits"), CLASSIFIER).parent
     assert "This architecture does not export" in (files / MODEL_CARD_FILE).read_text()
     assert not (files / PROGRAM_FILE).exists()

@@ -9,7 +9,7 @@ from study.errors import SpecError
 from study.recipes.point import build_recipe, check_names
 from study.search.sampling.start_points import start_points
 from trainables.datasets.manifest import Findings, Manifest, SplitSummary
-from trainables.metrics import METRICS
+from trainables.metrics.classification import METRICS
 
 RECIPES = [pytest.param(recipe, id=name) for name, recipe in named_recipes().items()]
 FACES = Manifest(

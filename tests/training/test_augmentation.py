@@ -10,9 +10,9 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision_functional
 from waiting import NoReads
 
-from trainables.augmentation.changing import apply, augment, is_active, strength_multipliers
-from trainables.augmentation.parameters import Parameters, draw
 from trainables.recipe.augmentation import Augmentation
+from trainables.transforms.augment import apply, augment, is_active, strength_multipliers
+from trainables.transforms.parameters import Parameters, draw
 
 STRONG = Augmentation(strength=1.0, flip_probability=0.5)
 SIDE = 17

@@ -8,7 +8,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from trainables.averaging import WeightAverage
+from trainables.training.weight_average import WeightAverage
 
 
 def small_network(seed=0):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from trainables.calibration import fitted_temperature
+from trainables.metrics.temperature import fitted_temperature
 
 
 def predictions(seed, scale=3.0, num_images=60, num_classes=4):

@@ -15,7 +15,7 @@ from trainables.__main__ import main
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.options import AddOptions
-from trainables.prediction import Classifier
+from trainables.inference.classifier import Classifier
 from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
@@ -74,7 +74,7 @@ def test_prints_a_line_per_epoch_and_keeps_the_best_classifier(dataset_folder, r
 
 
 def test_the_same_command_continues_what_was_stopped(dataset_folder, recipe_file, tmp_path, capsys):
-    from trainables.training import Training
+    from trainables.training.loop import Training
 
     class Stopped(Training):
         def save(self, folder: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_same_command_continues_what_was_stopped(dataset_folder, recipe_file
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", whole)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainables.training.Training", Stopped)
+        patch.setattr("trainables.training.loop.Training", Stopped)
         assert run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", parts) == 130
     assert "the same command continues" in capsys.readouterr().err
     assert run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", parts) == 0

@@ -7,7 +7,6 @@ from typing import get_type_hints
 import pytest
 import torch
 
-from trainables.epoch import Epoch
 from trainables.errors import RecipeError
 from trainables.recipe.augmentation import Augmentation, Mixing
 from trainables.recipe.continuation import lasting
@@ -19,7 +18,8 @@ from trainables.recipe.model import Head, Model
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training import Training
+from trainables.training.epoch import Epoch
+from trainables.training.loop import Training
 
 CPU = torch.device("cpu")
 BEFORE = Recipe(

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.augmentation.changing import apply, augment
-from trainables.augmentation.parameters import draw
 from trainables.recipe.augmentation import Augmentation
+from trainables.transforms.augment import apply, augment
+from trainables.transforms.parameters import draw
 
 STRONG = Augmentation(strength=1.0, flip_probability=0.5, brightness_fraction=0.0)
 

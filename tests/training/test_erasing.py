@@ -2,9 +2,9 @@ import pytest
 import torch
 from torchvision.transforms import RandomErasing
 
-from trainables.augmentation.changing import augment
-from trainables.augmentation.parameters import draw
 from trainables.recipe.augmentation import Augmentation
+from trainables.transforms.augment import augment
+from trainables.transforms.parameters import draw
 
 SIDE = 48
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as torchvision_functional
 
-from trainables import evaluation as evaluation_module
-from trainables.evaluation import logits_of
+from trainables.inference import logits as evaluation_module
+from trainables.inference.logits import logits_of
 from trainables.models.building import build_model
-from trainables.preprocessing import Preprocessing
 from trainables.recipe.evaluation import Evaluation
 from trainables.recipe.model import Model
+from trainables.transforms.preprocessing import Preprocessing
 
 CPU = torch.device("cpu")
 FLIP, TEN_CROP = Evaluation(views="flip"), Evaluation(views="ten_crop")

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 from torch.utils.data import WeightedRandomSampler
 
+from trainables.devices.randomness import generator
 from trainables.errors import RecipeError
-from trainables.randomness import generator
-from trainables.sampling import epoch_order, kept_images
+from trainables.training.image_order import epoch_order, kept_images
 
 CPU = torch.device("cpu")
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from trainables.datasets.mistake_sheet import mistake_sheet
-from trainables.inspection import MAX_MISTAKES, Inspection
+from trainables.metrics.calibration import expected_calibration_error
+from trainables.metrics.inspection import MAX_MISTAKES, Inspection
+from trainables.metrics.mistake_sheet import mistake_sheet
 from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.reliability import expected_calibration_error
-from trainables.training import Training
+from trainables.training.loop import Training
 
 
 def test_it_agrees_with_the_epochs_metrics_and_with_the_calibration_error(make_dataset, tmp_path):

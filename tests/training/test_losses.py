@@ -9,10 +9,10 @@ from timm.loss import SoftTargetCrossEntropy
 from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
-from trainables.class_weights import class_weights
 from trainables.errors import RecipeError
-from trainables.losses import build_loss
 from trainables.recipe.loss import Loss
+from trainables.training.class_weights import class_weights
+from trainables.training.loss_functions import build_loss
 
 CPU = torch.device("cpu")
 FER2013 = {"angry": 3995, "disgust": 436, "fear": 4097, "happy": 7215, "neutral": 4965, "sad": 4830, "surprise": 3171}

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from trainables.evaluation import metrics_of, metrics_of_logits
-from trainables.metrics import METRICS, Metrics
+from trainables.metrics.classification import METRICS, Metrics
+from trainables.metrics.from_logits import metrics_of, metrics_of_logits
 
 
 @st.composite

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from trainables.devices.memory import translate_memory_errors
 from trainables.errors import MemoryExhaustedError
-from trainables.memory import told_apart
 from trainables.recipe.augmentation import Augmentation, Mixing
 from trainables.recipe.data import Data
 from trainables.recipe.loss import Loss
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training import Training
+from trainables.training.loop import Training
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(
@@ -46,10 +46,10 @@ def test_no_part_is_a_single_image_where_batch_norm_trains(make_dataset):
 
 
 def test_a_tensor_larger_than_the_memory_is_told_with_the_device():
-    with pytest.raises(MemoryExhaustedError, match=r"cpu has too little memory for this training: .*memory"), told_apart(CPU):
+    with pytest.raises(MemoryExhaustedError, match=r"cpu has too little memory for this training: .*memory"), translate_memory_errors(CPU):
         torch.empty(2**58, dtype=torch.uint8)
 
 
 def test_other_failures_stay_what_they_are():
-    with pytest.raises(RuntimeError, match=r"inconsistent|shape|size"), told_apart(CPU):
+    with pytest.raises(RuntimeError, match=r"inconsistent|shape|size"), translate_memory_errors(CPU):
         torch.ones(2) @ torch.ones(3)

@@ -4,8 +4,8 @@ import torch
 from scipy import stats
 from waiting import NoReads
 
-from trainables.augmentation.mixing import Mixed, mix
 from trainables.recipe.augmentation import Mixing
+from trainables.transforms.mixing import Mixed, mix
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -5,10 +5,10 @@ from torch import nn
 
 from trainables.models.building import build_model
 from trainables.models.network import Network
-from trainables.optimizers import build_optimizer, clip_gradients, set_learning_rate
 from trainables.recipe.model import Model
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
+from trainables.training.torch_optimizers import build_optimizer, clip_gradients, set_learning_rate
 
 
 def network(architecture: str = "cnn2-32x64", phase: Phase | None = None) -> Network:

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from trainables.augmentation.changing import augment
-from trainables.augmentation.policies import changed_by_policy
-from trainables.randomness import seeded
+from trainables.devices.randomness import seeded
 from trainables.recipe.augmentation import Augmentation
+from trainables.transforms.augment import augment
+from trainables.transforms.policies import changed_by_policy
 
 TRIVIAL, RAND = Augmentation(policy="trivial"), Augmentation(policy="rand", rand_operations=3, rand_magnitude=20)
 POLICIES = pytest.mark.parametrize("augmentation", [TRIVIAL, RAND], ids=["trivial", "rand"])

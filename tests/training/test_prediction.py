@@ -9,15 +9,15 @@ from PIL import Image
 
 from trainables.datasets.pixels import permute
 from trainables.errors import DatasetError
-from trainables.evaluation import metrics_of
-from trainables.prediction import Card, Classifier
+from trainables.inference.classifier import Classifier, ClassifierConfig
+from trainables.metrics.from_logits import metrics_of
 from trainables.recipe.augmentation import Augmentation
 from trainables.recipe.data import Data
 from trainables.recipe.evaluation import Evaluation
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training import Training
+from trainables.training.loop import Training
 
 CPU = torch.device("cpu")
 
@@ -36,7 +36,7 @@ def trained(dataset, image_size: int = 8, normalisation: str = "dataset") -> Tra
 
 
 def classifier_of(training: Training) -> Classifier:
-    return Classifier(Card.of(training.recipe, training.manifest), training.weights(), device=CPU)
+    return Classifier(ClassifierConfig.of(training.recipe, training.manifest), training.weights(), device=CPU)
 
 
 def encoded(pixels_HWC: np.ndarray, mode: str) -> bytes:
@@ -117,18 +117,18 @@ def test_what_is_no_image_is_refused(make_dataset, image, message):
 
 def test_a_card_survives_json(make_dataset, tmp_path):
     training = trained(make_dataset())
-    card = Card.of(training.recipe, training.manifest)
+    card = ClassifierConfig.of(training.recipe, training.manifest)
     card.write(tmp_path / "recipe.json")
-    assert Card.read(tmp_path / "recipe.json") == card
+    assert ClassifierConfig.read(tmp_path / "recipe.json") == card
     assert json.loads((tmp_path / "recipe.json").read_text())["classes"] == ["left", "middle", "right"]
 
 
 def test_a_card_says_under_which_recipes_the_weights_were_trained_before(make_dataset, tmp_path):
     training = trained(make_dataset())
     earlier = ((2, dataclasses.replace(training.recipe, seed=7)), (4, dataclasses.replace(training.recipe, seed=8)))
-    card = Card.of(training.recipe, training.manifest, earlier)
+    card = ClassifierConfig.of(training.recipe, training.manifest, earlier)
     card.write(tmp_path / "recipe.json")
-    assert Card.read(tmp_path / "recipe.json") == card
+    assert ClassifierConfig.read(tmp_path / "recipe.json") == card
     assert [last_epoch for last_epoch, _ in json.loads((tmp_path / "recipe.json").read_text())["earlier"]] == [2, 4]
 
 
@@ -145,12 +145,12 @@ def test_the_weights_a_training_started_from_are_not_needed(make_dataset, tmp_pa
 
 def test_a_card_from_before_temperature_and_crops_is_read(make_dataset, tmp_path):
     training = trained(make_dataset())
-    card = Card.of(training.recipe, training.manifest)
+    card = ClassifierConfig.of(training.recipe, training.manifest)
     card.write(tmp_path / "recipe.json")
     tree = json.loads((tmp_path / "recipe.json").read_text())
     del tree["temperature"], tree["earlier"], tree["preprocessing"]["crop_margin"], tree["preprocessing"]["is_per_image"]
     (tmp_path / "recipe.json").write_text(json.dumps(tree))
-    assert Card.read(tmp_path / "recipe.json") == card
+    assert ClassifierConfig.read(tmp_path / "recipe.json") == card
     assert card.temperature == 1.0
 
 
@@ -158,14 +158,14 @@ def test_a_temperature_divides_the_logits_and_is_saved(make_dataset, tmp_path):
     training = trained(make_dataset())
     images_NHWC = make_dataset().validation.images
     plain = classifier_of(training)
-    card = dataclasses.replace(plain.card, temperature=2.5)
+    card = dataclasses.replace(plain.config, temperature=2.5)
     tempered = Classifier(card, training.weights(), device=CPU)
     expected_NK = torch.from_numpy(plain.probabilities(images_NHWC)).log().div(2.5).softmax(1).numpy()
     np.testing.assert_allclose(tempered.probabilities(images_NHWC), expected_NK, atol=1e-6)
     np.testing.assert_array_equal(tempered.probabilities(images_NHWC).argmax(1), plain.probabilities(images_NHWC).argmax(1))
     tempered.save(tmp_path)
     loaded = Classifier.load(tmp_path, device=CPU)
-    assert loaded.card == card
+    assert loaded.config == card
     np.testing.assert_array_equal(loaded.probabilities(images_NHWC), tempered.probabilities(images_NHWC))
 
 
@@ -174,10 +174,10 @@ def test_calibration_lowers_the_log_loss_and_leaves_the_classifier_alone(make_da
     classifier = classifier_of(trained(make_dataset()))
     before_NK = classifier.probabilities(split.images)
     calibrated = classifier.calibrated(split)
-    assert calibrated.card.temperature != 1.0
+    assert calibrated.config.temperature != 1.0
     assert metrics_of(calibrated.probabilities(split.images), split.labels).log_loss < metrics_of(before_NK, split.labels).log_loss
-    assert calibrated.calibrated(split).card == calibrated.card
-    assert classifier.card.temperature == 1.0
+    assert calibrated.calibrated(split).config == calibrated.config
+    assert classifier.config.temperature == 1.0
     np.testing.assert_array_equal(classifier.probabilities(split.images), before_NK)
 
 
@@ -189,12 +189,12 @@ def test_a_classifier_asks_as_its_recipe_says(make_dataset, tmp_path, evaluation
     training = trained(dataset)
     data = dataclasses.replace(training.recipe.data, crop_margin=2)
     recipe = dataclasses.replace(training.recipe, data=data, evaluation=evaluation)
-    classifier = Classifier(Card.of(recipe, training.manifest), training.weights(), device=CPU)
+    classifier = Classifier(ClassifierConfig.of(recipe, training.manifest), training.weights(), device=CPU)
     classifier.save(tmp_path)
     probabilities_NK = Classifier.load(tmp_path, device=CPU).probabilities(dataset.validation.images)
     np.testing.assert_array_equal(probabilities_NK, classifier.probabilities(dataset.validation.images))
     asked_once = Classifier(
-        Card.of(dataclasses.replace(recipe, evaluation=Evaluation()), training.manifest), training.weights(), device=CPU
+        ClassifierConfig.of(dataclasses.replace(recipe, evaluation=Evaluation()), training.manifest), training.weights(), device=CPU
     )
     assert not np.allclose(probabilities_NK, asked_once.probabilities(dataset.validation.images), atol=1e-4)
     np.testing.assert_allclose(probabilities_NK.sum(1), 1, atol=1e-5)

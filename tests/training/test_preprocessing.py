@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as torchvision_functional
 
-from trainables.preprocessing import Preprocessing, resized_uint8
 from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
+from trainables.transforms.preprocessing import Preprocessing, resized_uint8
 
 CPU = torch.device("cpu")
 
@@ -47,7 +47,7 @@ def test_larger_images_are_shrunk_once_with_antialiasing_as_pillow_does():
 def test_shrinking_in_chunks_gives_the_same_images(monkeypatch):
     images_NHWC = noise(9, 12, 12, 1)
     whole = preprocessing(8, 12, 12).resident(images_NHWC, CPU)
-    monkeypatch.setattr("trainables.preprocessing._CHUNK_PIXELS", 300)
+    monkeypatch.setattr("trainables.transforms.preprocessing._CHUNK_PIXELS", 300)
     assert torch.equal(preprocessing(8, 12, 12).resident(images_NHWC, CPU), whole)
     assert torch.equal(whole, resized_uint8(torch.from_numpy(images_NHWC), 8, 8))
 

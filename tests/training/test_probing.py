@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.device import find_device
-from trainables.preprocessing import Preprocessing
-from trainables.probing import DeviceMemory, probe
+from trainables.devices.device import find_device
+from trainables.devices.threads import use_threads
 from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.threads import use_threads
+from trainables.training.resource_probe import DeviceMemory, probe
+from trainables.transforms.preprocessing import Preprocessing
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(

@@ -13,7 +13,7 @@ from trainables.datasets.dataset import Dataset
 from trainables.datasets.manifest import Manifest, SplitSummary
 from trainables.errors import FieldError, RecipeError
 from trainables.recipe.tree import Recipe
-from trainables.training import Training
+from trainables.training.loop import Training
 
 CPU = torch.device("cpu")
 SMALL: Mapping[str, Any] = {

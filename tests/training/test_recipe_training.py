@@ -12,9 +12,9 @@ from search_spaces.named_recipe import NamedRecipe
 from study.recipes.point import build_recipe
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.manifest import SplitSummary
+from trainables.inference.classifier import Classifier, ClassifierConfig
 from trainables.models.building import build_model
-from trainables.prediction import Card, Classifier
-from trainables.training import Training
+from trainables.training.loop import Training
 
 SIDE = 45
 RECIPES = [pytest.param(recipe, id=name) for name, recipe in named_recipes().items()]
@@ -43,7 +43,7 @@ def test_a_recipe_trains_saves_loads_and_predicts(recipe: NamedRecipe, channels:
     again.load(tmp_path)
     images = dataset.validation.images
     assert np.array_equal(again.predict(images), training.predict(images))
-    classifier = Classifier(Card.of(trained, dataset.manifest), training.weights())
+    classifier = Classifier(ClassifierConfig.of(trained, dataset.manifest), training.weights())
     assert np.allclose(classifier.probabilities_of_stored(images), training.predict(images), atol=1e-5)
 
 

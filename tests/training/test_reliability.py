@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 
-from trainables.reliability import brier_score, expected_calibration_error
+from trainables.metrics.calibration import brier_score, expected_calibration_error
 
 
 def predictions(seed, num_images=80, num_classes=4):

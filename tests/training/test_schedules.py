@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 from trainables.recipe.phase import Phase
-from trainables.schedules import factor, has_stalled, learning_rate
+from trainables.training.schedules import factor, has_stalled, learning_rate
 
 FALLING = ["constant", "step", "cosine", "linear", "wsd", "plateau"]
 phases = st.builds(

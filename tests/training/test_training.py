@@ -9,7 +9,6 @@ from sklearn.datasets import load_digits
 
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.split import Split
-from trainables.epoch import Epoch
 from trainables.errors import DivergedError, RecipeError
 from trainables.recipe.augmentation import Augmentation
 from trainables.recipe.data import Data
@@ -18,7 +17,8 @@ from trainables.recipe.model import Model
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training import Training
+from trainables.training.epoch import Epoch
+from trainables.training.loop import Training
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(

@@ -11,16 +11,16 @@ import numpy as np
 
 from trainables.datasets.arrow_files import map_split, write_split
 from trainables.datasets.carving import carve_splits
-from trainables.datasets.catalogue import Catalogue
 from trainables.datasets.classes import learnable, relabelled
 from trainables.datasets.contact_sheet import CONTACT_SHEET_FILE, write_contact_sheet
+from trainables.datasets.decoded_images import DecodedImages
 from trainables.datasets.decoding import Progress, decode_images
 from trainables.datasets.findings import clean_test_images, find_repeats
 from trainables.datasets.manifest import Manifest, SplitSummary
 from trainables.datasets.options import AddOptions
 from trainables.datasets.pixel_statistics import pixel_mean_and_std
 from trainables.datasets.problems import Problems
-from trainables.datasets.sources.reading import read_source
+from trainables.datasets.sources.formats import read_source
 from trainables.datasets.sources.source import Source
 from trainables.datasets.split import SPLITS
 from trainables.datasets.staging import staged_folder
@@ -78,7 +78,7 @@ def _build(folder: Path, name: str, found: Source, options: AddOptions, progress
     )
 
 
-def _require_train(decoded: Catalogue) -> None:
+def _require_train(decoded: DecodedImages) -> None:
     if decoded.given_splits and "train" not in decoded.given_splits:
         raise DatasetError(
             f"a dataset needs a train split, found only {', '.join(sorted(decoded.given_splits))}; name its training images train"
@@ -90,7 +90,7 @@ def _require_two(classes: Sequence[str]) -> None:
         raise DatasetError(f"a dataset needs at least 2 classes with images, found {', '.join(classes) or 'none'}")
 
 
-def _with_all_splits(kept: Catalogue, classes: Sequence[str], options: AddOptions) -> Catalogue:
+def _with_all_splits(kept: DecodedImages, classes: Sequence[str], options: AddOptions) -> DecodedImages:
     assert options.test_fraction is not None
     assert options.validation_fraction is not None
     # Test first: how much goes to validation must not change which images are sealed.
@@ -103,7 +103,7 @@ def _with_all_splits(kept: Catalogue, classes: Sequence[str], options: AddOption
     return replace(kept, splits=carve_splits(kept.splits, lacking, labels=kept.labels, connections=connections, seed=options.split_seed))
 
 
-def _require_enough_images(kept: Catalogue, classes: Sequence[str], lacking: Mapping[str, float]) -> None:
+def _require_enough_images(kept: DecodedImages, classes: Sequence[str], lacking: Mapping[str, float]) -> None:
     if sum(lacking.values()) >= 1:
         listed = ", ".join(f"--{split}-fraction {fraction}" for split, fraction in lacking.items())
         raise DatasetError(f"carving must leave some images in train, but nothing is left by {listed}; lower one")
@@ -116,7 +116,9 @@ def _require_enough_images(kept: Catalogue, classes: Sequence[str], lacking: Map
             )
 
 
-def _write_splits(folder: Path, carved: Catalogue, given: frozenset[str], num_classes: int, progress: Progress) -> dict[str, SplitSummary]:
+def _write_splits(
+    folder: Path, carved: DecodedImages, given: frozenset[str], num_classes: int, progress: Progress
+) -> dict[str, SplitSummary]:
     summaries = {}
     num_done = 0
     for split in SPLITS:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from trainables.datasets.catalogue import Catalogue
+from trainables.datasets.decoded_images import DecodedImages
 from trainables.datasets.problems import Problem, Problems
 from trainables.datasets.sources.source import Source, SourceImage
-from trainables.datasets.suggestions import did_you_mean
 from trainables.errors import DatasetError
+from trainables.suggestions import did_you_mean
 
 
 def relabelled(source: Source, relabel: Mapping[str, tuple[str, ...]] | None) -> Source:
@@ -27,10 +27,10 @@ def relabelled(source: Source, relabel: Mapping[str, tuple[str, ...]] | None) ->
     return replace(source, classes=tuple(relabel), images=_relabelled_images(source.images, new_labels))
 
 
-def learnable(catalogue: Catalogue, classes: tuple[str, ...], problems: Problems) -> tuple[Catalogue, tuple[str, ...]]:
+def learnable(images: DecodedImages, classes: tuple[str, ...], problems: Problems) -> tuple[DecodedImages, tuple[str, ...]]:
     """The images and classes left after dropping classes without a training image, which are noted as problems."""
-    in_train = np.bincount(catalogue.labels[catalogue.splits == "train"], minlength=len(classes))
-    everywhere = np.bincount(catalogue.labels, minlength=len(classes))
+    in_train = np.bincount(images.labels[images.splits == "train"], minlength=len(classes))
+    everywhere = np.bincount(images.labels, minlength=len(classes))
     for label in np.flatnonzero(in_train == 0):
         if everywhere[label] == 0:
             problems.note(Problem.EMPTY_CLASS, classes[label])
@@ -38,7 +38,7 @@ def learnable(catalogue: Catalogue, classes: tuple[str, ...], problems: Problems
             problems.note(Problem.CLASS_OUTSIDE_TRAIN, f"{classes[label]}: {everywhere[label]}", int(everywhere[label]))
     kept = np.flatnonzero(in_train)
     new_labels = np.cumsum(in_train > 0) - 1
-    rows = catalogue.rows(np.isin(catalogue.labels, kept))
+    rows = images.rows(np.isin(images.labels, kept))
     return replace(rows, labels=new_labels[rows.labels]), tuple(classes[label] for label in kept)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.datasets.catalogue import Catalogue, Spool
+from trainables.datasets.decoded_images import DecodedImages, DecodedImagesWriter
 from trainables.datasets.options import AddOptions
 from trainables.datasets.pixels import decode
 from trainables.datasets.problems import Problem, Problems
@@ -24,13 +24,13 @@ MAX_THREADS = 8
 """Pillow decodes outside of Python's lock, but more threads than this only wait for it."""
 
 
-def decode_images(source: Source, spool_path: Path, options: AddOptions, problems: Problems, progress: Progress) -> Catalogue:
+def decode_images(source: Source, spool_path: Path, options: AddOptions, problems: Problems, progress: Progress) -> DecodedImages:
     """Decodes all images of `source` in several threads; those that cannot be used become problems.
 
     Images of several sizes are a problem too, unless the options bring them to one.
     """
     num_done = 0
-    with Spool(spool_path) as spool, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as threads:
+    with DecodedImagesWriter(spool_path) as spool, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as threads:
         for batch in _batches(source.images):
             usable = [image for image in batch if _is_usable(image, source, problems)]
             for image, pixels in zip(usable, threads.map(lambda image: _decode(image, options), usable), strict=True):
@@ -42,7 +42,7 @@ def decode_images(source: Source, spool_path: Path, options: AddOptions, problem
                     spool.append(image, pixels, keep_pixels=not is_refused)
             num_done += len(batch)
             progress("decoding", num_done, source.num_images)
-    return _one_size(spool.catalogue(), spool.sizes, problems)
+    return _one_size(spool.written(), spool.sizes, problems)
 
 
 def _batches(images: Iterator[SourceImage]) -> Iterator[list[SourceImage]]:
@@ -71,12 +71,12 @@ def _decode(image: SourceImage, options: AddOptions) -> NDArray[np.uint8] | None
         return None
 
 
-def _one_size(catalogue: Catalogue, sizes: Counter[tuple[int, ...]], problems: Problems) -> Catalogue:
+def _one_size(images: DecodedImages, sizes: Counter[tuple[int, ...]], problems: Problems) -> DecodedImages:
     if len(sizes) < 2:
-        return catalogue
+        return images
     most_common = sizes.most_common(1)[0][0]
-    is_right = (catalogue.shapes[:, :2] == most_common).all(axis=1)
+    is_right = (images.shapes[:, :2] == most_common).all(axis=1)
     for row in np.flatnonzero(~is_right):
-        height, width, _ = catalogue.shapes[row]
-        problems.note(Problem.WRONG_SIZE, f"{catalogue.names[row]}: {width}x{height}, most are {most_common[1]}x{most_common[0]}")
-    return catalogue.rows(is_right)
+        height, width, _ = images.shapes[row]
+        problems.note(Problem.WRONG_SIZE, f"{images.names[row]}: {width}x{height}, most are {most_common[1]}x{most_common[0]}")
+    return images.rows(is_right)

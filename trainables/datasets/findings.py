@@ -6,26 +6,26 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.datasets.catalogue import Catalogue
+from trainables.datasets.decoded_images import DecodedImages
 from trainables.datasets.manifest import Findings
 from trainables.datasets.split import SPLITS
 
 
-def find_repeats(catalogue: Catalogue, skipped: Mapping[str, int]) -> Findings:
+def find_repeats(images: DecodedImages, skipped: Mapping[str, int]) -> Findings:
     """Counts of repeated images; two images are the same if their shape and all their pixels are."""
-    keys = {split: catalogue.pixel_keys[catalogue.splits == split] for split in SPLITS}
+    keys = {split: images.pixel_keys[images.splits == split] for split in SPLITS}
     return Findings(
         num_duplicates_within={split: len(keys[split]) - len(np.unique(keys[split])) for split in SPLITS},
         num_duplicates_across={f"{one}+{other}": len(np.intersect1d(keys[one], keys[other])) for one, other in combinations(SPLITS, 2)},
-        num_label_conflicts=_num_conflicts(catalogue.pixel_keys, catalogue.labels),
+        num_label_conflicts=_num_conflicts(images.pixel_keys, images.labels),
         skipped=skipped,
     )
 
 
-def clean_test_images(catalogue: Catalogue) -> NDArray[np.bool_]:
+def clean_test_images(images: DecodedImages) -> NDArray[np.bool_]:
     """Which images of the test split, in their order, have pixels that no image of train or validation has."""
-    is_test = catalogue.splits == "test"
-    return ~np.isin(catalogue.pixel_keys[is_test], catalogue.pixel_keys[~is_test])
+    is_test = images.splits == "test"
+    return ~np.isin(images.pixel_keys[is_test], images.pixel_keys[~is_test])
 
 
 def _num_conflicts(keys: NDArray[np.int64], labels: NDArray[np.int64]) -> int:

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from trainables.datasets.manifest import Manifest
-from trainables.datasets.suggestions import did_you_mean
 from trainables.errors import DatasetError, UnknownDatasetError
+from trainables.suggestions import did_you_mean
 
 
 def list_datasets(home: Path) -> tuple[Manifest, ...]:

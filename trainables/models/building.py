@@ -5,13 +5,13 @@ from pathlib import Path
 
 from torch import nn
 
+from trainables.devices.randomness import seeded
 from trainables.models.catalogue import TIMM_PREFIX, check_image_size, find_architecture, timm_name
-from trainables.models.checkpoints import find_checkpoint
 from trainables.models.composition import Maps, compose, map_widths
 from trainables.models.gray_adapters import build_gray_adapter
 from trainables.models.network import Network
+from trainables.models.pretrained_files import find_checkpoint
 from trainables.models.weights import load_weights
-from trainables.randomness import seeded
 from trainables.recipe.model import Model
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -8,7 +8,7 @@ from functools import cache
 
 from trainables.errors import RecipeError
 from trainables.models import architectures
-from trainables.models.architecture import Architecture
+from trainables.models.architectures.architecture import Architecture
 from trainables.models.timm_names import timm_names
 from trainables.recipe.model import Head, Model
 from trainables.recipe.phase import Phase
@@ -85,7 +85,8 @@ def timm_name(architecture_name: str) -> str:
 @cache
 def _architectures() -> Mapping[str, Architecture]:
     """By name: those of each family."""
-    families = sorted(found.name for found in pkgutil.iter_modules(architectures.__path__))
+    names = sorted(found.name for found in pkgutil.iter_modules(architectures.__path__))
+    families = (name for name in names if name.endswith("_family"))
     modules = (importlib.import_module(f"{architectures.__name__}.{family}") for family in families)
     return {architecture.name: architecture for module in modules for architecture in module.ARCHITECTURES}
 

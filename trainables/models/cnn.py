@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from trainables.models.architecture import Architecture
+from trainables.models.architectures.architecture import Architecture
 from trainables.models.architectures.cnn_family import CnnShape
 from trainables.models.network import Block, Network
 from trainables.recipe.model import Model

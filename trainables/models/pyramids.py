@@ -11,7 +11,7 @@ from torchvision.models.convnext import CNBlock
 from torchvision.models.efficientnet import MBConv
 from torchvision.models.mobilenetv3 import InvertedResidual
 
-from trainables.models.architecture import Architecture
+from trainables.models.architectures.architecture import Architecture
 from trainables.models.architectures.pyramid_family import PyramidShape
 from trainables.models.composition import Maps
 from trainables.models.heads import classifier_keys, dense_head

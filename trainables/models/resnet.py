@@ -9,7 +9,7 @@ from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import StochasticDepth
 
-from trainables.models.architecture import Architecture
+from trainables.models.architectures.architecture import Architecture
 from trainables.models.architectures.resnet_family import ResNetShape
 from trainables.models.composition import Maps
 from trainables.models.heads import classifier_keys, dense_head

@@ -10,7 +10,7 @@ from timm.models import group_parameters
 from torch import Tensor, nn
 
 from trainables.errors import RecipeError
-from trainables.models.architecture import Architecture
+from trainables.models.architectures.architecture import Architecture
 from trainables.models.catalogue import NUM_TIMM_STAGES, timm_name
 from trainables.models.composition import Maps
 from trainables.models.heads import classifier_keys, dense_head

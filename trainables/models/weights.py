@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from trainables.devices.tensor_files import load_plain
 from trainables.errors import WeightsError
 from trainables.models.network import BACKBONE_PREFIX, GRAY_ADAPTER_PREFIX, Network
-from trainables.stored import load_plain
 
 _NUM_KEYS_SHOWN = 3
 

@@ -11,7 +11,7 @@ import dataclasses
 from typing import Any
 
 from trainables.recipe.fields import changeable_fields
-from trainables.recipe.reading import plain
+from trainables.recipe.serialization import plain
 from trainables.recipe.tree import Recipe
 
 

@@ -13,7 +13,7 @@ from trainables.recipe.loss import Loss
 from trainables.recipe.model import Model
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
-from trainables.recipe.reading import built, plain
+from trainables.recipe.serialization import built, plain
 
 MOST_WEIGHT_POWER_WITH_SAMPLER = 0.5
 

@@ -14,7 +14,7 @@ from study.registry.labelled_images import Evaluation
 from study.registry.predictions import Prediction
 from study.registry.retraining import Retrained
 from study.registry.versions import Version
-from trainables.epoch import Epoch
+from trainables.training.epoch import Epoch
 
 NUM_SHOWN = 3
 """Classes of an image, the most probable first."""

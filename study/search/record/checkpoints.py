@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from study.names import trial_name
 
 if TYPE_CHECKING:  # the driver deletes checkpoints without importing torch
-    from trainables.training import Training
+    from trainables.training.loop import Training
 
 PROGRESS_FILE = "progress.json"
 SECONDS_BETWEEN_CHECKPOINTS = 15.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from study.names import trial_name
 
 if TYPE_CHECKING:  # the driver deletes weights without importing torch
-    from trainables.training import Training
+    from trainables.training.loop import Training
 
 NUM_KEPT = 3
 """Ended trials of a study, the best by validation, whose weights stay."""

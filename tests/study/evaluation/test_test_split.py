@@ -24,9 +24,9 @@ from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sealed_test import open_test_split, openings
-from trainables.device import find_device
-from trainables.evaluation import metrics_of
-from trainables.training import Training
+from trainables.devices.device import find_device
+from trainables.metrics.from_logits import metrics_of
+from trainables.training.loop import Training
 
 VALUES = (0.7, 0.9, 0.8)
 
@@ -130,7 +130,7 @@ def test_a_recipe_that_asks_for_a_temperature_is_measured_with_it(tmp_path: Path
     single, ensemble = measure_once(plan, made)
     calibration = single.result.calibration
     assert calibration.is_registered
-    assert calibration.temperature == pytest.approx(made[0].classifier.card.temperature, rel=1e-3)
+    assert calibration.temperature == pytest.approx(made[0].classifier.config.temperature, rel=1e-3)
     assert single.result.metrics["log_loss"].value == pytest.approx(calibration.after.log_loss, rel=1e-4)
     assert calibration.before.log_loss != pytest.approx(calibration.after.log_loss, rel=1e-3)
     assert not ensemble.result.calibration.is_registered

@@ -3,11 +3,11 @@
 from cluster.nodes import Node
 from study.execution.gpu_sharing import largest_share
 from study.execution.memory_probe import Probed
-from trainables.probing import DeviceMemory, Probe
 from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
+from trainables.training.resource_probe import DeviceMemory, Probe
 
 GB = 10**9
 

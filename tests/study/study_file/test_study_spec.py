@@ -13,7 +13,7 @@ from study.study_file.constraint import Constraint
 from study.study_file.measures import MEASURES
 from study.study_file.study_spec import StudySpec
 from study.yaml_file import write_yaml
-from trainables.metrics import METRICS
+from trainables.metrics.classification import METRICS
 
 MINIMAL = {"study": "s", "dataset": "digits"}
 

@@ -9,7 +9,7 @@ from study.tracking.figure_logging import epochs_of
 from study.tracking.figures import confusion_matrix, learning_curves, reliability_diagram
 from study.tracking.log_records import Measured
 from study.tracking.run_log import RunLog
-from trainables.inspection import Inspection
+from trainables.metrics.inspection import Inspection
 
 
 def test_the_curves_of_a_resumed_trial_have_all_its_epochs(tmp_path: Path) -> None:

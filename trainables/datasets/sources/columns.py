@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from trainables.datasets.suggestions import did_you_mean
 from trainables.errors import DatasetError
+from trainables.suggestions import did_you_mean
 
 
 def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str) -> str:

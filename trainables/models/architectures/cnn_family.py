@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trainables.models.architecture import Architecture
+from trainables.models.architectures.architecture import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainables.models.architecture import Architecture, halved
+from trainables.models.architectures.architecture import Architecture, halved
 
 
 @dataclass(frozen=True, kw_only=True)

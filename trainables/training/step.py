@@ -1,0 +1,108 @@
+"""One optimizer step: a batch is changed, mixed, judged by the network, and its gradients move the weights."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainables.devices.device import autocast
+from trainables.devices.randomness import generator
+from trainables.models.network import Network
+from trainables.recipe.tree import Recipe
+from trainables.training.loss_functions import ImageLoss
+from trainables.training.process_group import ProcessGroup
+from trainables.training.torch_optimizers import clip_gradients
+from trainables.training.weight_average import WeightAverage
+from trainables.transforms.augment import augment
+from trainables.transforms.mixing import Mixed, mix
+from trainables.transforms.preprocessing import Preprocessing
+
+# B batch, b a part of it, H height, W width as stored, C channels, S and L sides of the square image, K classes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """What every step of a training has in common."""
+
+    recipe: Recipe
+    network: Network
+    loss: ImageLoss
+    preprocessing: Preprocessing
+    average: WeightAverage | None
+    multipliers_K: Tensor | None
+    """What the augmentation's strength is multiplied by for each class; None where all are treated alike."""
+    micro_batch: int
+    """Images that go through the network at once."""
+    device: torch.device
+
+    def take(
+        self,
+        optimizer: torch.optim.Optimizer,
+        images_BHWC: Tensor,
+        labels_B: Tensor,
+        index: int,
+        progress: float,
+        group: ProcessGroup | None = None,
+    ) -> Tensor:
+        """Takes step `index` of the training at `progress` in [0, 1), the share of epochs done; returns the batch's loss, a scalar.
+
+        A process of a `group` computes its parts of the batch alone, and takes the step of all.
+        """
+        mixed = self._augmented(images_BHWC, labels_B, index, progress)
+        optimizer.zero_grad(set_to_none=True)
+        loss = self._add_gradients(mixed, labels_B, progress, group)
+        clip_gradients(self.recipe.optimizer, self.network.trainable_parameters())
+        optimizer.step()
+        if self.average is not None:
+            self.average.update(self.network.module)
+        return loss
+
+    def _augmented(self, images_BHWC: Tensor, labels_B: Tensor, index: int, progress: float) -> Mixed:
+        augmentation, size = self.recipe.augmentation, self.recipe.data.image_size
+        changes = generator(self.device, self.recipe.seed, "augmentation", index)
+        multiplier_B = None if self.multipliers_K is None else self.multipliers_K[labels_B]
+        images_BCLL = self.preprocessing.scaled(images_BHWC)
+        images_BCSS = augment(images_BCLL, augmentation, changes, image_size=size, multiplier_B=multiplier_B)
+        return mix(images_BCSS, labels_B, augmentation.mixing, changes, progress)
+
+    def _add_gradients(self, mixed: Mixed, labels_B: Tensor, progress: float, group: ProcessGroup | None) -> Tensor:
+        """Adds the batch's gradients and returns its loss, part by part where it does not go through whole."""
+        if group is None and len(labels_B) <= self.micro_batch:
+            loss = self._loss(mixed, labels_B, progress)
+            loss.backward()
+            return loss.detach()
+        total = self._divisor(mixed, labels_B, progress)
+        loss_sum = torch.zeros((), device=self.device)
+        for part_b, counts in self._parts(len(labels_B), group):
+            part, labels_b = mixed.part(part_b), labels_B[part_b]
+            weight = self._divisor(part, labels_b, progress) / total if counts else 0.0
+            loss = self._loss(part, labels_b, progress) * weight
+            loss.backward()
+            loss_sum += loss.detach()
+        return loss_sum if group is None else group.all_reduce_gradients(self.network.trainable_parameters(), loss_sum)
+
+    def _parts(self, num_images: int, group: ProcessGroup | None) -> list[tuple[Tensor, bool]]:
+        """Indices of the images that go through the network at once here, and whether they count.
+
+        A process without a part of its own computes one that does not, so that all have gradients of the same parameters.
+        """
+        num_processes = 1 if group is None else group.world_size
+        parts_b = torch.arange(num_images, device=self.device).tensor_split(self._num_parts(num_images, num_processes))
+        own = parts_b if group is None else parts_b[group.rank :: group.world_size]
+        return [(part_b, True) for part_b in own] or [(parts_b[0], False)]
+
+    def _num_parts(self, num_images: int, num_processes: int) -> int:
+        """As few as fit and go round, but none of a single image, on which BatchNorm cannot train."""
+        num_parts = math.ceil(num_images / self.micro_batch / num_processes) * num_processes
+        if self.micro_batch == 1:
+            return min(num_parts, num_images)
+        return num_parts if num_images // num_parts > 1 else max(num_images // 2, 1)
+
+    def _loss(self, mixed: Mixed, labels_B: Tensor, progress: float) -> Tensor:
+        with autocast(self.device):
+            logits_BK = self.network.module(self.preprocessing.normalised(mixed.images_BCSS))
+        return self.loss(logits_BK.float(), labels_B, progress=progress, others_B=mixed.others_B, share_B=mixed.share_B)
+
+    def _divisor(self, mixed: Mixed, labels_B: Tensor, progress: float) -> Tensor:
+        return self.loss.divisor(labels_B, progress=progress, others_B=mixed.others_B, share_B=mixed.share_B)
