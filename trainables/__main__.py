@@ -15,7 +15,7 @@ from trainables.recipe.tree import Recipe
 if TYPE_CHECKING:
     from trainables.datasets.dataset import Dataset
     from trainables.training.epoch import Epoch
-from trainables.training.loop import Training
+    from trainables.training.loop import Training
 
 HISTORY_FILE = "epochs.jsonl"
 EXAMPLE = """

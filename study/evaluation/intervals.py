@@ -9,8 +9,8 @@ from scipy.sparse import csr_array
 
 from study.evaluation.test_result import Interval
 from study.evaluation.wilson import CONFIDENCE, share_interval
-from trainables.metrics.from_logits import metrics_of
 from trainables.metrics.classification import METRICS, scores
+from trainables.metrics.from_logits import metrics_of
 
 # N images, K classes, J pairs of a true and a predicted class that occur, B resamples
 

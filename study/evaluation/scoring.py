@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from study.evaluation.intervals import metric_intervals
 from study.evaluation.test_result import Calibration, CalibrationScores, ClassResult, TestResult
 from study.evaluation.wilson import share_interval
-from trainables.metrics.temperature import fitted_temperature
-from trainables.metrics.from_logits import metrics_of
-from trainables.metrics.classification import Metrics
 from trainables.metrics.calibration import brier_score, expected_calibration_error
+from trainables.metrics.classification import Metrics
+from trainables.metrics.from_logits import metrics_of
+from trainables.metrics.temperature import fitted_temperature
 
 # N images, K classes
 

@@ -1,8 +1,6 @@
 """What was measured on a test split, image by image: enough to compare two models on the same images later."""
 
 import json
-import statistics
-import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,12 +10,12 @@ from pydantic import TypeAdapter
 
 from trainables.inference.classifier import Classifier
 from trainables.inference.ensemble import Ensemble
+from trainables.inference.latency import median_seconds
 
 # N images, K classes
 
 ARRAYS_FILE = "evidence.npz"
 FACTS_FILE = "evidence.json"
-NUM_LATENCY_TRIES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +58,4 @@ class TestEvidence(EvidenceFacts):
 
 def latency_ms(classifier: Classifier | Ensemble, image_1HWC: NDArray[np.uint8]) -> float:
     """How long one stored image takes: the median of a few times."""
-    times = []
-    for _ in range(NUM_LATENCY_TRIES):
-        start = time.perf_counter()
-        classifier.probabilities_of_stored(image_1HWC)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
+    return median_seconds(lambda: classifier.probabilities_of_stored(image_1HWC)) * 1e3

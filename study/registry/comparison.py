@@ -12,8 +12,8 @@ from study.evaluation.intervals import resampled_metrics
 from study.evaluation.test_evidence import TestEvidence
 from study.study_file.objective import Objective
 from study.study_file.promotion_rules import PromotionRules
-from trainables.metrics.from_logits import metrics_of
 from trainables.metrics.classification import METRICS, Metrics
+from trainables.metrics.from_logits import metrics_of
 
 # N images, B resamples
 

@@ -1,8 +1,9 @@
 """Measuring a registered version on labelled images that a person has, without storing them."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,16 @@ from study.evaluation.intervals import metric_intervals
 from study.evaluation.scoring import class_results
 from study.evaluation.test_result import ClassResult, Interval
 from trainables.datasets.classes import relabelled
+from trainables.datasets.decoding import DecodedBatch, decoded_batches
 from trainables.datasets.options import AddOptions
-from trainables.datasets.problems import Problem, Problems
+from trainables.datasets.problems import Problems
 from trainables.datasets.sources.formats import read_source
-from trainables.datasets.sources.source import Source, SourceImage
+from trainables.datasets.sources.source import SourceImage
 from trainables.datasets.split import SPLITS
-from trainables.inference.ensemble import Ensemble
 from trainables.errors import DatasetError
 from trainables.inference.classifier import Classifier, as_stored
 from trainables.inference.ensemble import Ensemble
 from trainables.metrics.from_logits import metrics_of
-from trainables.suggestions import did_you_mean
 
 # N images, H height, W width, C channels, K classes
 
@@ -65,10 +65,12 @@ def evaluate(
     if split is not None and split not in SPLITS:
         raise SpecError(f"--split must be one of {', '.join(SPLITS)}, got {split!r}")
     source, problems = relabelled(read_source(path, path.name, options), options.relabel), Problems()
+    source = replace(source, images=(image for image in source.images if split is None or image.split == split))
     measured = _Predictions(classifier, _columns(source.classes, classifier.config.classes), source.classes)
-    for batch in _batches(_of_split(source, split)):
-        measured.add(batch, problems)
-        progress("measuring", measured.num_seen, source.num_images)
+    decode = partial(as_stored, config=classifier.config)
+    for batch in decoded_batches(source, decode, problems, images_per_batch=IMAGES_PER_BATCH):
+        measured.add(batch)
+        progress("measuring", measured.num_read, source.num_images)
     skipped = problems.settle(options.on_error)
     if not measured.labels:
         raise DatasetError(f"there are no labelled images {f'of the split {split} ' if split else ''}at {path}")
@@ -76,7 +78,7 @@ def evaluate(
     return Evaluation(
         source=source.description,
         num_images=len(labels_N),
-        num_by_split=measured.num_by_split,
+        num_by_split=dict(measured.num_by_split),
         metrics=metric_intervals(probabilities_NK, labels_N),
         classes=class_results(metrics_of(probabilities_NK, labels_N), classifier.config.classes),
         skipped=dict(skipped),
@@ -84,44 +86,32 @@ def evaluate(
 
 
 class _Predictions:
-    """The predictions so far, image by image."""
+    """What the classifier made of the images so far."""
 
     def __init__(self, classifier: Classifier | Ensemble, columns: dict[int, int], theirs: tuple[str, ...]) -> None:
         self._classifier = classifier
         self._columns = columns
         self._theirs = theirs
-        self.num_seen = 0
-        self.num_by_split: dict[str, int] = {}
+        self.num_read = 0
+        self.num_by_split: Counter[str] = Counter()
         self.probabilities: list[NDArray[np.float32]] = []
         self.labels: list[int] = []
 
-    def add(self, batch: list[SourceImage], problems: Problems) -> None:
-        """Classifies some images; those that cannot be used are noted."""
-        self.num_seen += len(batch)
-        decoded = [(image, pixels) for image in batch if (pixels := self._pixels(image, problems)) is not None]
-        if not decoded:
+    def add(self, batch: DecodedBatch) -> None:
+        """Classifies some images. Raises DatasetError for one of a class that the model does not know."""
+        self.num_read += batch.num_read
+        if not batch.images:
             return
-        self.probabilities.append(self._classifier.probabilities_of_stored(np.stack([pixels for _, pixels in decoded])))
-        for image, _ in decoded:
-            self.labels.append(self._columns[image.label])  # type: ignore[index]
-            if image.split is not None:
-                self.num_by_split[image.split] = self.num_by_split.get(image.split, 0) + 1
+        self.labels += [self._label(image) for image, _ in batch.images]
+        self.num_by_split.update(image.split for image, _ in batch.images if image.split is not None)
+        pixels_NHWC = np.stack([pixels for _, pixels in batch.images])
+        self.probabilities.append(self._classifier.probabilities_of_stored(pixels_NHWC))
 
-    def _pixels(self, image: SourceImage, problems: Problems) -> NDArray[np.uint8] | None:
-        if image.load is None:
-            problems.note(Problem.MISSING_IMAGE, image.name)
-        elif image.label is None:
-            problems.note(Problem.MISSING_LABEL, image.name)
-        elif not 0 <= image.label < len(self._theirs):
-            problems.note(Problem.LABEL_OUTSIDE_CLASSES, f"{image.name}: label {image.label}")
-        elif image.label not in self._columns:
+    def _label(self, image: SourceImage) -> int:
+        assert image.label is not None, "images without a label are left out"
+        if image.label not in self._columns:
             raise _unknown_classes([self._theirs[image.label]], self._classifier.config.classes)
-        else:
-            try:
-                return as_stored(image.load(), self._classifier.config)
-            except (DatasetError, OSError):
-                problems.note(Problem.UNREADABLE_IMAGE, image.name)
-        return None
+        return self._columns[image.label]
 
 
 def _columns(theirs: tuple[str, ...], ours: tuple[str, ...]) -> dict[int, int]:
@@ -143,12 +133,3 @@ def _unknown_classes(unknown: tuple[str, ...] | list[str], ours: tuple[str, ...]
         f"the model knows no class {listed}; it knows {', '.join(ours)}{did_you_mean(unknown[0], ours)}; "
         "give the images its names with --classes (for numbers) or --relabel NEW=OLD,OLD"
     )
-
-
-def _of_split(source: Source, split: str | None) -> Iterator[SourceImage]:
-    return (image for image in source.images if split is None or image.split == split)
-
-
-def _batches(images: Iterator[SourceImage]) -> Iterator[list[SourceImage]]:
-    while batch := list(islice(images, IMAGES_PER_BATCH)):
-        yield batch

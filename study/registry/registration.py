@@ -22,9 +22,9 @@ from study.evaluation.test_evidence import TestEvidence
 from study.registry.model_card import description, with_program
 from study.registry.version_layout import CLASSIFIER, EVIDENCE, MODEL_CARD_FILE, PROGRAM_FILE
 from study.study_file.promotion_rules import PromotionRules
+from trainables.inference.classifier import Classifier
 from trainables.inference.ensemble import Ensemble
 from trainables.inference.export import export_program
-from trainables.inference.classifier import Classifier
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -24,10 +24,9 @@ from study.study_file.objective import Objective
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.listing import find_dataset, read_manifest
 from trainables.devices.device import device_name, find_device
+from trainables.inference.classifier import Classifier, ClassifierConfig
 from trainables.inference.ensemble import Ensemble
-from trainables.training.epoch import Epoch
 from trainables.metrics.from_logits import metrics_of
-from trainables.inference.classifier import ClassifierConfig, Classifier
 from trainables.recipe.tree import Recipe
 from trainables.training.epoch import Epoch
 from trainables.training.loop import Training

@@ -7,8 +7,8 @@ import numpy as np
 
 from study.planning.study_context import StudyContext
 from study.tracking.log_records import Described, Ended, LogRecord, Measured, Opened, Text
-from trainables.training.epoch import Epoch
 from trainables.metrics.classification import Metrics
+from trainables.training.epoch import Epoch
 
 
 def opened(experiment_id: str, name: str = "trial-0000", *, may_exist: bool = False) -> Opened:

@@ -101,6 +101,10 @@ def test_the_same_command_continues_what_was_stopped(dataset_folder, recipe_file
         ("{", "must hold a recipe as JSON"),
         ('{"data": {"image_size": 8}}', "recipe lacks 'model'"),
         (json.dumps(dataclasses.replace(RECIPE, model=Model(architecture="resnet81")).to_dict()), "did you mean 'resnet18'?"),
+        (
+            json.dumps(RECIPE.to_dict() | {"optimizer": {"kind": "rmsprop"}}),
+            "error: recipe.optimizer.kind must be one of adam, adamw, sgd, got 'rmsprop'",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_one_line_and_exit_code_2(dataset_folder, tmp_path, capsys, content, message):
@@ -124,6 +128,29 @@ def test_help_shows_an_example(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     assert "python -m trainables --dataset datasets/digits --recipe recipe.json" in capsys.readouterr().out
+
+
+WITHOUT_TORCH = """
+import runpy, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision", "timm", "numpy", "pyarrow"):
+            raise ImportError(f"{name} is imported")
+
+sys.meta_path.insert(0, Blocker())
+runpy.run_module("trainables", run_name="__main__")
+"""
+
+
+def test_help_and_a_wrong_recipe_are_answered_without_importing_torch(dataset_folder, tmp_path):
+    helped = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, "--help"], capture_output=True, text=True, check=False)
+    assert helped.returncode == 0, helped.stderr
+    assert "--recipe FILE" in helped.stdout
+    (tmp_path / "recipe.json").write_text(json.dumps(RECIPE.to_dict() | {"batch_size": 0}))
+    arguments = ["--dataset", str(dataset_folder), "--recipe", str(tmp_path / "recipe.json")]
+    refused = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stderr) == (2, "error: recipe.batch_size must lie in [1, 65536], got 0\n")
 
 
 def test_trains_where_ray_mlflow_optuna_and_pydantic_are_not_installed(dataset_folder, recipe_file):

@@ -18,17 +18,17 @@ from torchvision.models.convnext import CNBlock
 from torchvision.models.efficientnet import MBConv
 from torchvision.models.mobilenetv3 import InvertedResidual
 from torchvision.transforms import v2
-
-from trainables.errors import WeightsError
 from trainables.memory import _PHRASES
-from trainables.models.catalogue import PYRAMID_SHAPES
 from trainables.models.checkpoints import _TORCHVISION_FILES, _TORCHVISION_URL, checkpoint_folder
-from trainables.models.network import _BATCH_NORMS
-from trainables.models.pyramids import _STAGE_STARTS
-from trainables.models.timm_names import timm_names
 from trainables.preprocessing import _without_copy
 from trainables.randomness import seeded
 from trainables.stored import load_plain
+
+from trainables.errors import WeightsError
+from trainables.models.catalogue import PYRAMID_SHAPES
+from trainables.models.network import _BATCH_NORMS
+from trainables.models.pyramids import _STAGE_STARTS
+from trainables.models.timm_names import timm_names
 
 _SIDES = {"efficientnet_b3": [16, 8, 4, 2], "mobilenet_v3_small": [16, 8, 4, 2], "convnext_tiny": [16, 8, 4, 2]}
 """Of the maps at the end of each stage, of an image of 64 pixels."""

@@ -4,6 +4,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +21,9 @@ from trainables.datasets.sources.source import Source, SourceImage
 Progress = Callable[[str, int, int | None], None]
 """Told the step, how many images are done, and of how many (None: not known)."""
 
+Decode = Callable[[bytes | NDArray[np.uint8]], NDArray[np.uint8]]
+"""From an encoded image or its pixels to pixels (H, W, C); may raise anything for what is no image."""
+
 IMAGES_PER_BATCH = 64
 MAX_THREADS = 8
 """Pillow decodes outside of Python's lock, but more threads than this only wait for it."""
@@ -29,24 +34,44 @@ def decode_images(source: Source, spool_path: Path, options: AddOptions, problem
 
     Images of several sizes are a problem too, unless the options bring them to one.
     """
-    num_done = 0
-    with DecodedImagesWriter(spool_path) as spool, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as threads:
-        for batch in _batches(source.images):
-            usable = [image for image in batch if _is_usable(image, source, problems)]
-            for image, pixels in zip(usable, threads.map(lambda image: _decode(image, options), usable), strict=True):
-                if pixels is None:
-                    problems.note(Problem.UNREADABLE_IMAGE, image.name)
-                else:
-                    # A source that is going to be refused is read on, to tell all its problems, but fills no disk.
-                    is_refused = options.on_error == "refuse" and (bool(problems) or len(spool.sizes) > 1)
-                    spool.append(image, pixels, keep_pixels=not is_refused)
-            num_done += len(batch)
+    num_done, num_threads = 0, min(MAX_THREADS, os.cpu_count() or 1)
+    with DecodedImagesWriter(spool_path) as spool:
+        for batch in decoded_batches(source, partial(decode, options=options), problems, num_threads=num_threads):
+            for image, pixels in batch.images:
+                # A source that is going to be refused is read on, to tell all its problems, but fills no disk.
+                is_refused = options.on_error == "refuse" and (bool(problems) or len(spool.sizes) > 1)
+                spool.append(image, pixels, keep_pixels=not is_refused)
+            num_done += batch.num_read
             progress("decoding", num_done, source.num_images)
     return _one_size(spool.written(), spool.sizes, problems)
 
 
-def _batches(images: Iterator[SourceImage]) -> Iterator[list[SourceImage]]:
-    while batch := list(islice(images, IMAGES_PER_BATCH)):
+@dataclass(frozen=True, kw_only=True)
+class DecodedBatch:
+    """Some images of a source, decoded."""
+
+    num_read: int
+    """Images that were read for it, those that cannot be used included."""
+    images: tuple[tuple[SourceImage, NDArray[np.uint8]], ...]
+    """Those that can be used, each with its pixels (H, W, C)."""
+
+
+def decoded_batches(
+    source: Source, decode: Decode, problems: Problems, *, num_threads: int = 1, images_per_batch: int = IMAGES_PER_BATCH
+) -> Iterator[DecodedBatch]:
+    """The images of a source some at a time, in order; those without image or label, or that `decode` cannot read, become problems."""
+    with ThreadPoolExecutor(num_threads) as threads:
+        for batch in _batches(source.images, images_per_batch):
+            usable = [image for image in batch if _is_usable(image, source, problems)]
+            decoded = list(zip(usable, threads.map(partial(_decoded, decode=decode), usable), strict=True))
+            for image, pixels in decoded:
+                if pixels is None:
+                    problems.note(Problem.UNREADABLE_IMAGE, image.name)
+            yield DecodedBatch(num_read=len(batch), images=tuple((image, pixels) for image, pixels in decoded if pixels is not None))
+
+
+def _batches(images: Iterator[SourceImage], size: int) -> Iterator[list[SourceImage]]:
+    while batch := list(islice(images, size)):
         yield batch
 
 
@@ -62,10 +87,10 @@ def _is_usable(image: SourceImage, source: Source, problems: Problems) -> bool:
     return False
 
 
-def _decode(image: SourceImage, options: AddOptions) -> NDArray[np.uint8] | None:
+def _decoded(image: SourceImage, decode: Decode) -> NDArray[np.uint8] | None:
     assert image.load is not None
     try:
-        return decode(image.load(), options)
+        return decode(image.load())
     except Exception:  # noqa: BLE001
         # Decoders raise almost anything on foreign bytes (OSError, SyntaxError, struct.error); the caller counts it.
         return None

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import rmtree
 
+from trainables.atomic import atomic_folder
 from trainables.datasets.published import fetch_splits
 
 CACHE_VARIABLE = "STUDY_CACHE"
@@ -25,13 +25,8 @@ def cached_dataset(address: str, digest: str) -> Path:
         return folder
     with _lock(place / "lock"):
         if not folder.exists():
-            unfinished = place / f".{folder.name}.{os.getpid()}"
-            unfinished.mkdir()
-            try:
+            with atomic_folder(folder) as unfinished:
                 fetch_splits(address, unfinished, digest, _OF_A_TRIAL)
-                unfinished.rename(folder)
-            finally:
-                rmtree(unfinished, ignore_errors=True)
     return folder
 
 

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from trainables.errors import DatasetError
+
+OnError = Literal["refuse", "skip"]
 
 MAX_SEED = 2**32 - 1
 
@@ -38,7 +40,7 @@ class AddOptions:
     """New class to old classes, in the new order; each old class stands in exactly one new class."""
     permute_seed: int | None = None
     """Seed, in [0, 2**32), of one permutation of the pixel positions applied to every image; channels move together."""
-    on_error: Literal["refuse", "skip"] = "refuse"
+    on_error: OnError = "refuse"
     """What happens to images that cannot be used: refuse the whole source, or leave them out and count them."""
     licence: str | None = None
     """What the images may be used for."""
@@ -48,7 +50,7 @@ class AddOptions:
     def __post_init__(self) -> None:
         _require(self.image_size is None or self.image_size >= 1, f"--size must be at least 1 pixel, got {self.image_size}")
         _require(self.channels in (None, 1, 3), f"--channels must be 1 (gray) or 3 (RGB), got {self.channels}")
-        _require(self.on_error in ("refuse", "skip"), f"--on-error must be refuse or skip, got {self.on_error!r}")
+        _require(self.on_error in get_args(OnError), f"--on-error must be {' or '.join(get_args(OnError))}, got {self.on_error!r}")
         _require(self.classes is None or len(set(self.classes)) == len(self.classes), f"--classes must be distinct, got {self.classes}")
         for flag, seed in (("--split-seed", self.split_seed), ("--permute-seed", self.permute_seed)):
             _require(seed is None or 0 <= seed <= MAX_SEED, f"{flag} must be from 0 to {MAX_SEED}, got {seed}")

@@ -3,8 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
 
+from trainables.datasets.options import OnError
 from trainables.errors import DatasetError
 
 MAX_NAMES = 10
@@ -52,7 +52,7 @@ class Problems:
         else:
             self._num_unnamed[kind] += 1
 
-    def settle(self, on_error: Literal["refuse", "skip"]) -> Mapping[str, int]:
+    def settle(self, on_error: OnError) -> Mapping[str, int]:
         """Counts by kind of what is left out. Raises DatasetError, listing every kind, if problems are to be refused."""
         if self._counts and on_error == "refuse":
             raise DatasetError("\n".join(["some images cannot be used:", *self._lines(), self._way_out()]))

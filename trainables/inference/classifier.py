@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import json
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor, nn
 
+from trainables.atomic import atomic_file
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.options import AddOptions
 from trainables.datasets.pixels import decode, permute
@@ -118,12 +118,10 @@ class Classifier:
 
     def save(self, folder: Path) -> None:
         """Writes `recipe.json` and `weights.pt` into `folder`, each whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"unfinished.{os.getpid()}"
-        torch.save({key: tensor.cpu() for key, tensor in self._module.state_dict().items()}, unfinished)
-        unfinished.replace(folder / WEIGHTS_FILE)
-        self.config.write(unfinished)
-        unfinished.replace(folder / CONFIG_FILE)
+        with atomic_file(folder / WEIGHTS_FILE) as file:
+            torch.save({key: tensor.cpu() for key, tensor in self._module.state_dict().items()}, file)
+        with atomic_file(folder / CONFIG_FILE) as file:
+            self.config.write(file)
 
     @classmethod
     def load(cls, folder: Path, *, device: torch.device | None = None) -> "Classifier":

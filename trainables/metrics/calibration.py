@@ -13,7 +13,11 @@ def expected_calibration_error(probabilities_NK: NDArray[np.floating], labels_N:
 
     The confidence is the probability of the most probable class; bins are 15 of equal width, each with its upper end.
     """
-    num_B, num_right_B, confidence_B = bins_of(probabilities_NK.max(1).astype(np.float64), probabilities_NK.argmax(1) == labels_N)
+    return error_of_bins(*bins_of(probabilities_NK.max(1).astype(np.float64), probabilities_NK.argmax(1) == labels_N))
+
+
+def error_of_bins(num_B: NDArray[np.int64], num_right_B: NDArray[np.int64], confidence_B: NDArray[np.float64]) -> float:
+    """The expected calibration error of what `bins_of` returns."""
     return float(np.abs(num_right_B - confidence_B).sum() / num_B.sum())
 
 

@@ -1,13 +1,13 @@
 """What a network's opinion on the validation split looks like: small enough to keep, enough to draw pictures of."""
 
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.metrics.calibration import bins_of
+from trainables.atomic import atomic_file
+from trainables.metrics.calibration import bins_of, error_of_bins
 
 # N images, K classes, B bins, M mistakes
 
@@ -62,16 +62,13 @@ class Inspection:
 
     @property
     def calibration_error(self) -> float:
-        """Mean distance, over images, between a bin's confidence and the share of it that is right (arXiv:1706.04599, eq. 3)."""
-        return float(np.abs(self.num_right_B - self.confidence_B).sum() / self.num_B.sum())
+        """The expected calibration error, as `trainables.metrics.calibration` has it."""
+        return error_of_bins(self.num_B, self.num_right_B, self.confidence_B)
 
     def save(self, file: Path) -> None:
         """Writes it, whole or not at all."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        with unfinished.open("wb") as opened:
+        with atomic_file(file) as unfinished, unfinished.open("wb") as opened:
             np.savez(opened, **{field.name: getattr(self, field.name) for field in fields(self)})
-        unfinished.replace(file)
 
     @classmethod
     def load(cls, file: Path) -> "Inspection":

@@ -1,6 +1,5 @@
 """The architectures by name: what a recipe may ask for, known without importing torch."""
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from trainables.models.timm_names import timm_names
 from trainables.recipe.model import Head, Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
+from trainables.suggestions import did_you_mean
 
 TIMM_PREFIX = "timm/"
 NUM_TIMM_STAGES = 4
@@ -56,8 +56,7 @@ def check_branches(head: Head, classes: Sequence[str]) -> None:
     """Raises RecipeError if a branch of the head is named after no class of the dataset."""
     for branch in head.branches:
         if branch not in classes:
-            close = difflib.get_close_matches(branch, classes, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(branch, classes)
             raise RecipeError(f"branches must name classes of the dataset, got {branch!r}; its classes: {', '.join(classes)}{hint}")
 
 
@@ -127,6 +126,5 @@ def _check_stages(architecture: Architecture, phase: Phase, number: int) -> None
 def _unknown(name: str) -> str:
     bare = timm_name(name).split(".")[0]
     known = [*architecture_names(), *(TIMM_PREFIX + known_name for known_name in timm_names())]
-    close = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(TIMM_PREFIX + bare, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, known) or did_you_mean(TIMM_PREFIX + bare, known)
     return f"unknown architecture {name!r}; known: {', '.join(architecture_names())}, and {TIMM_PREFIX}NAME for any model of timm{hint}"

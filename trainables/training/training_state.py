@@ -1,6 +1,5 @@
 """The state of a training between two epochs, as it lies in a file: all that the following epochs depend on."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import torch
 
+from trainables.atomic import atomic_file
 from trainables.devices.tensor_files import load_plain
 from trainables.errors import RecipeError
 from trainables.recipe.continuation import lasting
@@ -31,10 +31,8 @@ class TrainingState:
 
     def write(self, folder: Path) -> None:
         """Writes it into `folder`, whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"{STATE_FILE}.{os.getpid()}"
-        torch.save({**vars(self), "recipe": self.recipe.to_dict()}, unfinished)
-        unfinished.replace(folder / STATE_FILE)
+        with atomic_file(folder / STATE_FILE) as file:
+            torch.save({**vars(self), "recipe": self.recipe.to_dict()}, file)
 
     @classmethod
     def read(cls, folder: Path, recipe: Recipe, dataset: str, device: torch.device, *, with_other_values: bool) -> "TrainingState":

@@ -11,8 +11,8 @@ from sklearn.metrics import f1_score, log_loss
 
 from study.evaluation.intervals import metric_intervals
 from study.evaluation.wilson import share_interval
-from trainables.metrics.from_logits import metrics_of
 from trainables.metrics.classification import METRICS
+from trainables.metrics.from_logits import metrics_of
 
 
 def predictions(num_images: int, num_classes: int, signal: float = 2.0, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
