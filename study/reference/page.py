@@ -2,11 +2,11 @@
 
 from study.reference.commands import commands_section
 from study.reference.dimensions import dimensions_section
-from study.reference.environment_variables import environment_section
 from study.reference.markdown import code, table
 from study.reference.study_file import study_file_section
+from study.reference.variables import environment_section
 from study.study_file.measures import MEASURES
-from trainables.metrics import METRICS
+from trainables.metrics.classification import METRICS
 
 _PAGE = """# Reference
 

@@ -132,7 +132,12 @@ def _conditions(home: Home, version: Version) -> _Conditions:
 
 
 def _trained(
-    home: Home, card: ClassifierConfig, dataset: Dataset, metric: str, micro_batch: int | None, on_epoch: Callable[[Epoch, int, float], None]
+    home: Home,
+    card: ClassifierConfig,
+    dataset: Dataset,
+    metric: str,
+    micro_batch: int | None,
+    on_epoch: Callable[[Epoch, int, float], None],
 ) -> tuple[Classifier, float]:
     """The classifier of the best epoch, and the metric there, after all recipes that trained the weights one
     after the other.

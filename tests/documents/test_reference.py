@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from study.recipes.point import NAMES
 from study.reference.commands import commands
 from study.reference.dimensions import meaning
-from study.reference.environment_variables import VARIABLES
 from study.reference.page import reference_page
 from study.reference.study_file import examples, nested_models
+from study.reference.variables import VARIABLES
 from study.study_file.study_spec import StudySpec
 
 ROOT = Path(__file__).parents[2]
