@@ -1,3 +1,1 @@
-"""Composition: a study file in; trials run by Ray Tune, recorded by MLflow; the best configuration
-registered.
-"""
+"""Composition: a study file in, trials by Ray Tune, runs in MLflow, a registered model out."""

@@ -9,8 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A path for a new file or folder, which takes the place of `target` when the block ends without an
-    error.
+    """A path for a new file or folder; it replaces `target` when the block ends without an error.
 
     The path lies beside `target`, whose folder is made if it is missing; readers see the old content or the
     new one. A folder replaces only an empty or a missing one. After an error nothing is left of the new

@@ -1,6 +1,4 @@
-"""What a study ran on and with: packages, machine, and how the code in the current folder differs from its
-commit.
-"""
+"""What a study ran on: packages, machine, and the difference of the current folder from its commit."""
 
 import os
 import platform
@@ -14,7 +12,7 @@ from study.provenance import git
 
 MAX_DIFF_BYTES = 1_000_000
 PRIVATE = ("*.env*", "*.pem", "*.key", "*.p12", "*secret*", "*credential*", "*password*", "*token*", "*id_rsa*")
-"""Files whose changes are left out."""
+"""Files whose changes the diff leaves out."""
 
 
 def environment() -> dict[str, Any]:

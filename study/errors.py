@@ -29,7 +29,7 @@ class UnknownModelError(StudyError, LookupError):
 
 
 class MissingFilesError(StudyError, LookupError):
-    """What MLflow knows of a version is here, but its files are not."""
+    """MLflow knows the version, but its files are missing."""
 
 
 class ConflictError(StudyError, RuntimeError):

@@ -10,9 +10,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 STUDY = "study.name"
 TRIAL = "study.trial"
 CONFIRMS = "study.confirms"
-"""On the run of a training that confirms a configuration, in place of the trial: the number of the trial that
-has it.
-"""
+"""On the run of a further training, in place of the trial: the number of the trial with its configuration."""
 FURTHER_SEED = "study.further_seed"
 """Beside it: which of the further seeds, from 1."""
 KIND = "study.kind"

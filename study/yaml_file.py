@@ -1,6 +1,4 @@
-"""YAML that people write: read safely, without anchors, with numbers as a person means them; written so that
-it reads back.
-"""
+"""YAML that people write: read safely, without anchors; written so that it reads back."""
 
 import re
 from pathlib import Path

@@ -20,7 +20,7 @@ from study.remote.replies import Answer, Begun, Refused, print_reply
 
 
 def main() -> None:
-    """Does what the command line says. What is refused is a reply, and exit code 2."""
+    """Runs what the command line says. A refusal is a reply, and exit code 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="kind", required=True)
     run = kinds.add_parser("run")

@@ -25,7 +25,7 @@ for commands in (edit_commands, model_commands, cluster_commands):
 
 
 def main() -> None:
-    """Runs a command; a person's mistake is one message on stderr and exit code 2, without a traceback."""
+    """Runs a command; a person's mistake is one message on stderr and exit code 2, no traceback."""
     try:
         app()
     except (KeyboardInterrupt, StopRequestedError):

@@ -1,1 +1,1 @@
-"""Connections to what a study leans on: MLflow's server, the registry of models, databases."""
+"""Connections: MLflow's server, its model registry, databases."""

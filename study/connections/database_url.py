@@ -10,17 +10,15 @@ from study.errors import SpecError, StudyError
 
 TIMEOUT_SECONDS = 2.0
 _SERVERS = {"postgresql": (5432, "psycopg"), "mysql": (3306, "MySQLdb")}
-"""By kind: the usual port, and the driver that SQLAlchemy takes where the URL names none."""
+"""By kind of database: the usual port, and SQLAlchemy's driver where the URL names none."""
 _PACKAGES = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
-"""What is installed to get a driver, where that has another name."""
+"""The package that brings a driver, where it has another name."""
 _IN_ADDRESS = re.compile(r"(://[^:/@]*):.*@")
 _IN_QUERY = re.compile(r"([?&]\w*password=)[^&]*")
 
 
 def check_form(url: str) -> None:
-    """Raises SpecError unless `url` names a database that outlives the process. Messages never hold a
-    password.
-    """
+    """Raises SpecError unless `url` names a database that outlives the process; hides passwords."""
     kind = _kind(url)
     if kind not in ("sqlite", *_SERVERS):
         raise SpecError(f"search_storage takes a database URL, sqlite:///FILE, postgresql://… or mysql://…; got {masked(url)!r}")
@@ -29,9 +27,7 @@ def check_form(url: str) -> None:
 
 
 def check_answers(url: str) -> None:
-    """Raises StudyError, in at most some seconds and without changing anything, if no study can be kept at
-    `url`.
-    """
+    """Raises StudyError if no study can be kept at `url`; takes seconds at most and changes nothing."""
     kind = _kind(url)
     if kind == "sqlite":
         folder = Path(urlsplit(absolute(url)).path[1:]).parent

@@ -1,4 +1,4 @@
-"""Connecting to MLflow: checking that it answers before anything is spent, and preparing its database once."""
+"""Connecting to MLflow: a check before anything is spent, and the preparation of its database."""
 
 import importlib.util
 import logging
@@ -29,8 +29,9 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
 
 
 def check_reachable(tracking_uri: str) -> None:
-    """Raises TrackingError, in at most some seconds and without importing MLflow, if nothing can be logged at
-    `tracking_uri`.
+    """Raises TrackingError if nothing can be logged at `tracking_uri`.
+
+    Takes seconds at most, and does not import MLflow.
     """
     parts = urlsplit(tracking_uri)
     scheme = parts.scheme.split("+")[0]
@@ -71,7 +72,7 @@ def all_pages(search: "Callable[..., PagedList[Found]]", **arguments: Any) -> It
 
 @contextmanager
 def tracking_errors(tracking_uri: str) -> Iterator[None]:
-    """Turns what MLflow raises inside into a TrackingError with the way out."""
+    """Turns an MlflowException inside into a TrackingError that says how to go on."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -84,8 +85,8 @@ def tracking_errors(tracking_uri: str) -> Iterator[None]:
 
 @contextmanager
 def addressed_to(tracking_uri: str) -> Iterator[None]:
-    """Inside, MLflow's own functions that take no client use this address; afterwards a notebook's own
-    setting is back.
+    """Inside, MLflow's own functions that take no client use this address; afterwards the earlier one is
+    back.
     """
     import mlflow
 
@@ -104,7 +105,7 @@ def addressed_to(tracking_uri: str) -> Iterator[None]:
 
 
 def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
-    """The id of the dataset's experiment, made if it is new.
+    """The id of the dataset's experiment, which is created if it is missing.
 
     The first call on a fresh database also creates its tables; trials start after it, so that they do not
     race for that.
@@ -128,9 +129,7 @@ def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
 
 
 def _artifact_location(client: "MlflowClient", home: Home, name: str) -> str | None:
-    """For a database, which keeps no files: below MLFLOW_DEFAULT_ARTIFACT_ROOT, or in STUDY_HOME. A server
-    decides for itself.
-    """
+    """For a database, a folder below MLFLOW_DEFAULT_ARTIFACT_ROOT or STUDY_HOME; a server decides itself."""
     if client.tracking_uri.startswith(("http", "databricks")):
         return None
     root = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or home.artifacts.as_uri()

@@ -1,4 +1,4 @@
-"""Reaching MLflow for what concerns registered models."""
+"""Connecting to MLflow's model registry."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def registry_of(home: Home) -> Iterator["MlflowClient"]:
-    """An MlflowClient; inside, what MLflow raises becomes a TrackingError.
+    """An MlflowClient; inside, an MlflowException becomes a TrackingError.
 
-    Raises UnknownModelError where there is no database yet: none is made by looking for models.
+    Raises UnknownModelError where there is no database yet; looking for models does not create one.
     """
     from mlflow.exceptions import MlflowException
 
@@ -34,6 +34,6 @@ def registry_of(home: Home) -> Iterator["MlflowClient"]:
 
 
 def has_database(home: Home) -> bool:
-    """Whether MLflow's database was made; one that is no file is taken to be."""
+    """Whether MLflow's database exists; a server is taken to have one."""
     uri = home.tracking_uri
     return not uri.startswith("sqlite:") or Path(urlsplit(uri).path.removeprefix("/")).exists()

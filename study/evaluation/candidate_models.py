@@ -1,4 +1,4 @@
-"""The candidates that a chosen configuration makes: one trained network, and the ensemble of its seeds."""
+"""The candidates of a chosen configuration: one trained network, and the ensemble of its seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,22 +17,20 @@ from trainables.inference.ensemble import Ensemble
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateModel:
-    """What is about to be measured on the test split, and registered."""
+    """A model that is about to be measured on the test split and registered."""
 
     kind: Literal["single", "ensemble"]
     trial: int
-    """Whose configuration it has."""
+    """The trial that has its configuration."""
     seeds: tuple[int, ...]
-    """Which of the configuration's further trainings it consists of; empty for the training of the search
-    itself.
-    """
+    """The further trainings that it consists of; empty for the training of the search itself."""
     run_id: str | None
     """The MLflow run that trained it; None where several did, or where it is not known."""
     value: float | None
     """The study's objective on the validation split; None for an ensemble."""
     classifier: Classifier | Ensemble
     lineage: str | None = None
-    """The trials that its weights went through, where they are several."""
+    """The trials that trained its weights, if there are several."""
 
     @property
     def name(self) -> str:
@@ -41,12 +39,12 @@ class CandidateModel:
 
     @property
     def temperature(self) -> float:
-        """What its logits are divided by; 1 for an ensemble, whose members have theirs."""
+        """The divisor of its logits; 1 for an ensemble, whose members have their own."""
         return self.classifier.config.temperature if self.kind == "single" else 1.0
 
 
 def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:
-    """The search's best trial, as the search left it, where nothing was confirmed."""
+    """The search's best trial, where nothing was confirmed."""
     return (
         CandidateModel(
             kind="single",
@@ -61,8 +59,7 @@ def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:
 
 
 def confirmed_candidates(plan: Plan, confirmation: Confirmation, number: int) -> tuple[CandidateModel, ...]:
-    """Of a confirmed configuration: the further seed that is best by validation, and, of two or more, the
-    ensemble of all.
+    """The best further seed by validation and, of two or more seeds, the ensemble of all.
 
     The search's own training is in neither: its value was selected for being high, and the mean that was
     confirmed leaves it out.

@@ -1,6 +1,4 @@
-"""The record of a study's confirmation: further trainings of its best configurations, apart from the search
-that found them.
-"""
+"""Confirmation: further trainings of a study's best configurations, apart from the search."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,16 +14,15 @@ from study.search.sampling.enumeration import identity
 from study.study_file.objective import Objective
 
 FOLDER = "confirmation"
-"""Inside the study's folder: a record, checkpoints and weights of its own, so that the search knows nothing
-of these trainings.
-"""
+"""Inside the study's folder: a record, checkpoints and weights of its own."""
 _TRAININGS = "trainings"
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """Trainings of a study's best configurations with further seeds. Its record numbers the trainings in the
-    order in which they were wanted; they are never taken out.
+    """Further trainings of a study's best configurations.
+
+    Its record numbers the trainings in the order in which they were added; none is ever removed.
     """
 
     folder: Path
@@ -33,7 +30,7 @@ class Confirmation:
 
     @classmethod
     def create(cls, study_folder: Path, objective: Objective) -> "Confirmation":
-        """The confirmation of the study in `study_folder`; the one that is there, if there is one."""
+        """The confirmation of the study in `study_folder`, created if it is missing."""
         folder = study_folder / FOLDER
         if not folder.exists():
             unfinished = study_folder / f"{FOLDER}.unfinished"
@@ -51,14 +48,14 @@ class Confirmation:
 
     @property
     def wanted(self) -> tuple[tuple[int, int], ...]:
-        """Of each training, by its number: which trial's configuration it trains again, and which further
-        seed, from 1.
+        """By number of the training: the trial whose configuration it trains again, and the further seed,
+        from 1.
         """
         return tuple((one["confirms"], one["seed"]) for one in self.record.facts[_TRAININGS])
 
     def want(self, search: StudyRecord, trials: Sequence[Trial], num_seeds: int, space: SearchSpace) -> None:
-        """Adds the trainings that these configurations lack. What is wanted is noted first, so that a driver
-        may die in between.
+        """Adds the missing trainings of these configurations; they are noted first, so that a driver may die
+        in between.
         """
         wanted = list(self.wanted)
         seeds = range(1, num_seeds + 1)
@@ -86,8 +83,7 @@ class Confirmation:
 
 
 def configurations_to_confirm(record: StudyRecord, num: int) -> tuple[Trial, ...]:
-    """The best configurations of a search, each once: of its complete trials, or where none is complete of
-    those stopped early.
+    """The best configurations of a search, each once: complete trials, or pruned ones where none is complete.
 
     None that misses a constraint. With several objectives they are the best by the first, as the registered
     model is.

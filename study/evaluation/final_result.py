@@ -1,6 +1,4 @@
-"""The final result of a study: confirmed configurations, candidates on the test split, and their versions;
-kept in its folder.
-"""
+"""The final result of a study: confirmed configurations, test results and registered versions."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -17,16 +15,14 @@ RESULT_FILE = "result.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What was measured on the test split and registered."""
+    """A version that was measured on the test split and registered."""
 
     kind: Literal["single", "ensemble"]
     """One trained network, or the mean of the probabilities of several."""
     trial: int
-    """Whose configuration it has."""
+    """The trial that has its configuration."""
     seeds: tuple[int, ...]
-    """Which of the configuration's further trainings it consists of, from 1; empty for the training of the
-    search itself.
-    """
+    """The further trainings that it consists of, from 1; empty for the training of the search itself."""
     test: TestResult
     model: str
     version: int
@@ -38,15 +34,13 @@ class Confirmed:
 
     trial: int
     search_value: float
-    """The objective that the search saw. It was selected for being high, so it is more than the configuration
-    is worth.
-    """
+    """The objective in the search; it is optimistic, as it was selected for being high."""
     values: tuple[float | None, ...]
     """The objective by further seed; None where that training has no result."""
     mean: float | None
     """Over the further seeds alone; None where no training has a result."""
     half_width: float | None
-    """Of the 95 % interval of the mean; None where too few trainings have a result to know their spread."""
+    """Half the width of the 95 % interval of the mean; None where too few trainings have a result."""
     parameters_million: float | None
     latency_ms: float | None
     """Where the study measures it."""
@@ -66,7 +60,7 @@ class FinalResult:
 
     @property
     def trial(self) -> int:
-        """Whose configuration was chosen."""
+        """The trial whose configuration was chosen."""
         return self.candidates[0].trial
 
     @property

@@ -1,4 +1,4 @@
-"""Intervals of what is measured on a split: how much another draw of as many images would change it."""
+"""Confidence intervals of metrics, over resamples of the images of a split."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""From a candidate's probabilities to its test result."""
+"""The test result of a candidate, from its probabilities."""
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ def test_result(
     calibration: Calibration,
     num_openings: int,
 ) -> TestResult:
-    """The test result of a candidate: metrics with intervals on all and on clean images, and every class."""
+    """Metrics with intervals on all and on clean images, and every class."""
     num_clean = int(is_clean_N.sum())
     has_both = 0 < num_clean < len(labels_N)
     return TestResult(
@@ -46,10 +46,10 @@ def calibration_of(
     *,
     temperature: float,
 ) -> Calibration:
-    """The calibration of probabilities on the test split, with and without a temperature fitted to the
-    validation split alone.
+    """The calibration on the test split, with and without a temperature fitted to the validation split.
 
-    `validation_NK` are the same candidate's on the validation split, and both were made with `temperature`, 1 for none.
+    `validation_NK` are the same candidate's on the validation split, and both were made with `temperature`, 1
+    for none.
     """
     # What a softmax at temperature T made is p^(1/T), normalised: T times its logarithm are the logits but
     # for a constant.

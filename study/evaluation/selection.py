@@ -1,6 +1,4 @@
-"""Choosing among configurations that were trained again: by the mean over seeds, and within its noise by the
-cost.
-"""
+"""Choosing among configurations by the mean over seeds and, within its noise, by the cost."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +11,7 @@ from study.study_file.objective import Objective
 
 CONFIDENCE = 0.95
 SAME_COST = 1.05
-"""What costs at most so many times as much costs the same: times are measured, and differ from run to run."""
+"""Costs within this factor count as the same: times are measured, and differ from run to run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +20,7 @@ class Repeated:
 
     trial: Trial
     trainings: Mapping[int, Trial]
-    """By further seed; those without a result, too."""
+    """By further seed, with those that have no result."""
 
     @property
     def values(self) -> list[float]:

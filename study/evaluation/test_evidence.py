@@ -1,4 +1,4 @@
-"""What was measured on a test split, image by image: enough to compare two models on the same images later."""
+"""What a model said of each image of a test split: enough to compare two models later."""
 
 import json
 from dataclasses import dataclass, fields

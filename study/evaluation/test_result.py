@@ -1,4 +1,4 @@
-"""What was measured of one candidate on the sealed test split."""
+"""The result of one candidate on the sealed test split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class ClassResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationScores:
-    """How far probabilities can be taken at their word; of each, less is better."""
+    """Scores of probabilities; of each, less is better."""
 
     ece: float
     """Expected calibration error of the most probable class, in [0, 1] (15 bins of equal width,

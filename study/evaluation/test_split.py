@@ -1,6 +1,4 @@
-"""Measuring candidates on the sealed test split, once: what was measured is kept, and read by whoever comes
-after an interruption.
-"""
+"""Measuring candidates on the sealed test split, once: the results are kept, and read after an interruption."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +25,7 @@ RESULT_FILE = "test.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What the test split said of one candidate."""
+    """The result of one candidate, and its evidence."""
 
     result: TestResult
     evidence: TestEvidence
@@ -39,9 +37,7 @@ def is_measured(plan: Plan, models: Sequence[CandidateModel]) -> bool:
 
 
 def measure_once(plan: Plan, models: Sequence[CandidateModel]) -> tuple[Measurement, ...]:
-    """What the test split says of the candidates; it is opened once for all of them, and never again for the
-    same ones.
-    """
+    """The measurements of the candidates; the test split is opened once for all of them, and never again."""
     folder = _folder(plan, models)
     if not folder.exists():
         _write(folder, _measure(plan, models))
@@ -82,7 +78,7 @@ def _measured(
 
 
 def _write(folder: Path, measurements: dict[str, Measurement]) -> None:
-    """All or nothing."""
+    """Writes all measurements or none."""
     with replacing(folder) as unfinished:
         for kind, measurement in measurements.items():
             (unfinished / kind).mkdir(parents=True)

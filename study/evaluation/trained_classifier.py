@@ -1,4 +1,4 @@
-"""A trial's trained classifier: its kept weights under its recipe."""
+"""A trial's trained classifier: its recipe and its kept weights."""
 
 from pathlib import Path
 
@@ -16,9 +16,7 @@ from trainables.recipe.tree import Recipe
 
 
 def trained_classifier(plan: Plan, trial: Trial) -> Classifier:
-    """The classifier of a trial's best epoch; with a temperature where its recipe wants one, fitted to the
-    validation split.
-    """
+    """The classifier of a trial's best epoch, calibrated on the validation split if its recipe says so."""
     before = () if trial.continues is None else trial.continues.before
     earlier = tuple((stretch.last_epoch, _recipe(plan, stretch.point, trial_seed(plan.spec.seed, stretch.trial))) for stretch in before)
     recipe = _recipe(plan, trial.point, trial_seed(plan.spec.seed, trial.number))

@@ -1,6 +1,4 @@
-"""How similar two datasets are, by what matters to the choice of hyperparameters: classes, images, channels,
-size, balance.
-"""
+"""Similarity of datasets, by what matters to hyperparameters: classes, images, channels, size, balance."""
 
 import json
 import math
@@ -25,9 +23,7 @@ class DatasetTraits:
     side_pixels: float
     """Of a square with as many pixels as an image has."""
     balance: float
-    """Entropy of the classes' shares of the training images, divided by that of equal shares: 1 where all
-    classes are equally common.
-    """
+    """Entropy of the classes' shares of the training images, divided by that of equal shares; in [0, 1]."""
 
     @classmethod
     def of(cls, manifest: Manifest) -> "DatasetTraits":

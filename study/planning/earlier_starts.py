@@ -1,4 +1,4 @@
-"""Start points from earlier studies: which of their best trials a study tries first, and why not the others.
+"""Start points from earlier studies: the trials that a study tries first, and why not the others.
 
 A study that has begun keeps what it found in its folder, and never looks again.
 """
@@ -41,7 +41,7 @@ class EarlierStart:
 
 @dataclass(frozen=True, kw_only=True)
 class Unused:
-    """One that would have come first, but cannot be tried."""
+    """A trial of an earlier study that would come first, but cannot be tried."""
 
     trial: EarlierTrial
     reason: str
@@ -93,7 +93,7 @@ def find_earlier(spec: StudySpec, space: SearchSpace, manifest: Manifest, named:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
-    """What an earlier configuration must fit."""
+    """The study that an earlier configuration must fit."""
 
     space: SearchSpace
     fixed: Mapping[str, Value]
@@ -101,9 +101,7 @@ class Fitting:
     epochs: int
 
     def choose(self, trials: Iterable[EarlierTrial], wanted: EarlierBest, taken: Iterable[StartPoint]) -> EarlierStarts:
-        """The first trials that can be tried, as many as are `wanted`, and those passed over; none that is
-        `taken` already.
-        """
+        """The first `wanted` trials that can be tried, and those passed over; none is `taken` already."""
         chosen = EarlierStarts()
         origins = {identity(start.point): start.origin for start in taken}
         for trial in trials:
@@ -140,9 +138,7 @@ class Fitting:
 
 
 def earlier_sentences(found: EarlierStarts) -> tuple[str, ...]:
-    """One sentence for each trial of an earlier study that is tried, or that cannot be, and where there are
-    fewer than wanted.
-    """
+    """One sentence for each trial that is tried, for each that cannot be, and for what is missing."""
     used = (_used(one) for one in found.used)
     unused = (f"not used: {one.trial}, because {one.reason}" for one in found.unused)
     return (*used, *unused, *found.missing)

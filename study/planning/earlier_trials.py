@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MAX_TRIALS_OF_A_STUDY = 10
-"""The best ones of each study are looked at; the others are more of the same."""
+"""The best trials of each study that are looked at."""
 _EXPERIMENTS_A_CALL = 100
 _RUNS_A_PAGE = 1000
 
@@ -70,8 +70,7 @@ class _Study:
 
 
 def earlier_trials(tracking_uri: str, wanted: EarlierBest, traits: DatasetTraits, objective: Objective) -> Iterator[EarlierTrial]:
-    """Complete trials of earlier studies, those of the dataset most similar to `traits` first, and of one
-    dataset the best first.
+    """Complete trials of earlier studies: of the dataset most similar to `traits` first, then the best first.
 
     All studies of the MLflow server count, whoever ran them. Raises SpecError for a name that no study or
     dataset there has, TrackingError.
@@ -85,8 +84,8 @@ def earlier_trials(tracking_uri: str, wanted: EarlierBest, traits: DatasetTraits
 
 
 def _studies(client: "MlflowClient", wanted: EarlierBest, traits: DatasetTraits) -> list[_Study]:
-    """Those that are wanted, by the similarity of their datasets; the study's own dataset comes before one
-    just like it.
+    """The wanted studies by the similarity of their datasets; the study's own dataset comes first among
+    equals.
     """
     known = [study for run in _runs_of_studies(client) if (study := _study(run, traits)) is not None]
     _check_known("study", wanted.studies, [study.name for study in known])
@@ -108,7 +107,7 @@ def _runs_of_studies(client: "MlflowClient") -> "Iterator[Run]":
 
 
 def _study(run: "Run", traits: DatasetTraits) -> _Study | None:
-    """The study that a run is of; None where its tag was not written by us."""
+    """The study of a run; None where somebody else wrote its tag."""
     try:
         its_traits = DatasetTraits.read(run.data.tags[names.DATASET_TRAITS])
         similarity = traits.similarity(its_traits)
@@ -136,9 +135,7 @@ _OF = {"study": "named", "dataset": "of dataset"}
 
 
 def _best_trials(client: "MlflowClient", study: _Study, objective: Objective) -> list[EarlierTrial]:
-    """Its best complete trials by the objective: at their best epoch where the study had the same one, else
-    at their last.
-    """
+    """Its best complete trials: by the best epoch where its objective is the same, else by the last epoch."""
     is_same = study.objective == objective.metric
     metric = names.best_metric(objective.metric) if is_same else names.validation_metric(objective.metric)
     runs = client.search_runs(
@@ -168,7 +165,7 @@ def _trial(run: "Run", study: _Study, value: float, metric: str) -> EarlierTrial
 
 
 def _point(text: str) -> Point | None:
-    """What a run says of its configuration; None where that is nothing, or none of ours."""
+    """The configuration that a run's tag holds; None where it holds none of ours."""
     try:
         point = json.loads(text)
     except ValueError:

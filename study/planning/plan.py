@@ -44,13 +44,13 @@ class Plan:
     spec: StudySpec
     space: SearchSpace
     starts: tuple[StartPoint, ...]
-    """Those that the study file names, then those of earlier studies."""
+    """Those of the study file, then those of earlier studies."""
     earlier: EarlierStarts
     manifest: Manifest
     dataset_folder: Path
     home: Home
     remarks: tuple[str, ...]
-    """What a person should know of how this space is searched."""
+    """Remarks on how the sampler searches this space."""
 
     @property
     def folder(self) -> Path:
@@ -115,9 +115,7 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
 
 
 def _with_dataset(spec: StudySpec, home: Home) -> tuple[StudySpec, Path]:
-    """The spec with its dataset's name, and the folder that holds it; one that is published is fetched into
-    `home`.
-    """
+    """The spec with its dataset's name, and the dataset's folder; a published dataset is fetched into `home`."""
     if not is_published(spec.dataset):
         return spec, find_dataset(home.datasets, spec.dataset)
     folder = fetch_dataset(spec.dataset, home.datasets)
@@ -152,8 +150,8 @@ def _load_space(wanted: str) -> SearchSpace:
 
 
 def with_own_space(spec: StudySpec, folder: Path) -> StudySpec:
-    """The spec with a copy of the file of its search space in `folder`: the study goes on with it whatever
-    becomes of the file.
+    """The spec with its own copy of the search space's file in `folder`: later changes do not reach the
+    study.
     """
     if ":" not in spec.search_space:
         return spec
@@ -163,7 +161,7 @@ def with_own_space(spec: StudySpec, folder: Path) -> StudySpec:
 
 
 def _check_recipes(plan: Plan) -> None:
-    """Every start point, and the extremes of the space, must make a recipe that a training can follow."""
+    """Every start point, and the extremes of the space, must give a recipe that can be trained."""
     for start in plan.starts:
         _check_recipe(plan, start.point, f"start point {start.origin}")
     for point in _corners(plan.space):
@@ -207,9 +205,7 @@ def _check_fits_this_machine(plan: Plan) -> None:
 
 
 def _corners(space: SearchSpace) -> list[Point]:
-    """Points made of ends of ranges and of options, a seeded draw of them: together they meet every value
-    many times.
-    """
+    """A seeded sample of points at the ends of ranges; together they meet every value many times."""
     draw = random.Random(0)
     return [space.build_point(lambda dimension: draw.choice(_extremes(dimension))) for _ in range(NUM_CORNERS)]
 
@@ -219,9 +215,7 @@ def _extremes(dimension: Dimension) -> tuple[Value, ...]:
 
 
 def check_name_is_free(plan: Plan) -> None:
-    """Raises SpecError if a study of that name exists, StudyError if the database that shall hold it has one
-    already.
-    """
+    """Raises SpecError if a study of that name exists, StudyError if one does in `search_storage`."""
     if plan.folder.exists():
         name = plan.spec.study
         raise SpecError(

@@ -1,6 +1,4 @@
-"""Who is champion, previous champion and candidate: by the log of decisions, which the aliases in MLflow
-follow.
-"""
+"""Aliases of a model (champion, previous, candidate): they follow the log of decisions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> dict[str, int]:
-    """The version that each alias should point to; an alias that should not be is left out.
+    """The version of each alias by the log; an alias without a version is left out.
 
     The candidate is the newest version, unless it was promoted before.
     """
@@ -33,8 +31,9 @@ def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> di
 
 
 def mend_aliases(client: "MlflowClient", model: str, decisions: Sequence[Decision], versions: Sequence[Version]) -> bool:
-    """Brings the aliases in line with the log, where a process died between the two or a person moved one;
-    whether any was not.
+    """Sets the aliases as the log says; returns whether any was different.
+
+    They differ where a process died between log and alias, or where a person moved one.
     """
     wanted = aliases_by(decisions, versions)
     found = {alias: version.number for version in versions for alias in version.aliases if alias in names.ALIASES}

@@ -1,6 +1,4 @@
-"""What two versions showed on the same test split: as it was kept with them, or measured anew where that does
-not compare.
-"""
+"""Evidence of two versions on the same test split: kept with them, or measured anew."""
 
 from typing import TYPE_CHECKING
 
@@ -26,8 +24,7 @@ if TYPE_CHECKING:
 def comparable_evidence(
     client: "MlflowClient", home: Home, champion: Version, challenger: Version
 ) -> tuple[tuple[TestEvidence, TestEvidence] | None, str]:
-    """Both versions' evidence on the same images, and a sentence on where it is from; or None, and why there
-    is none.
+    """Both versions' evidence on the same images and a sentence on its source; or None and the reason.
 
     Where they were measured on different data, or one was not measured, both are measured on the test split
     of the dataset as it is now, which is recorded as an opening.

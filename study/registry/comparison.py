@@ -1,6 +1,4 @@
-"""Challenger against champion on the same images: what changed, how certain that is, and which rules of
-promotion it breaks.
-"""
+"""Comparison of challenger and champion on the same images, and the promotion rules it breaks."""
 
 from dataclasses import dataclass
 
@@ -18,7 +16,7 @@ from trainables.metrics.from_logits import metrics_of
 # N images, B resamples
 
 MAX_FAULTS_OF_CLASSES = 3
-"""The gravest are listed one by one."""
+"""The worst are listed one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +66,7 @@ class Comparison:
 
 
 def compare_evidence(champion: TestEvidence, challenger: TestEvidence, metric: str, rules: PromotionRules) -> Comparison:
-    """Compares two models on the same images in the same order, which the caller has made sure of. All
-    follows from the arguments.
-    """
+    """Compares two models; the caller makes sure that images and order are the same. Deterministic."""
     assert champion.dataset_digest == challenger.dataset_digest
     assert np.array_equal(champion.labels_N, challenger.labels_N)
     labels_N, pair = champion.labels_N, (champion, challenger)
@@ -105,9 +101,7 @@ def compare_evidence(champion: TestEvidence, challenger: TestEvidence, metric: s
 def _gains(
     champion: TestEvidence, challenger: TestEvidence, metric: str, before: Metrics, after: Metrics
 ) -> tuple[float, NDArray[np.float64]]:
-    """Of the metric, and of each resample, (B,): moved, as intervals are, by what their mean lies beside the
-    gain.
-    """
+    """The gain of the metric, and of each resample (B,), shifted by the bias of the bootstrap."""
     merit = Objective(metric=metric).merit
     gain = merit(getattr(after, metric) - getattr(before, metric))
     old_B, new_B = (resampled_metrics(one.probabilities_NK, one.labels_N)[metric] for one in (champion, challenger))

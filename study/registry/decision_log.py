@@ -53,7 +53,7 @@ class DecisionLog:
         self.decisions = tuple(decisions)
 
     def append(self, decision: Decision, tables: Mapping[str, Any] | None) -> None:
-        """Adds the decision behind all that were read, with its tables of evidence.
+        """Appends the decision, with its tables of evidence.
 
         Raises ConflictError if somebody was faster; then nothing was added.
         """
@@ -98,7 +98,7 @@ def _find_run(client: "MlflowClient", model: str) -> str | None:
 
 
 def _open_run(client: "MlflowClient", home: Home, model: str) -> str:
-    """The log's run, made if nobody has; of two that make one at the same time, one takes that of the other."""
+    """The log's run, created if it is missing; of two processes that create it, one takes the other's."""
     from mlflow.exceptions import MlflowException
 
     experiment_id = prepare_experiment(client, home, model)

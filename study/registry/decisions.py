@@ -1,4 +1,4 @@
-"""Decisions on who is champion: what one says, and who is champion after some."""
+"""Decisions on who is champion, and the champions that follow from them."""
 
 import json
 from collections.abc import Sequence
@@ -50,9 +50,7 @@ class Decision:
 
 
 def champions(decisions: Sequence[Decision]) -> tuple[int, ...]:
-    """The champion, and those before it to whom one may go back, the earliest first; empty where none was
-    promoted.
-    """
+    """The champions in force, the earliest first; the last is the present one. Empty where none was promoted."""
     line: list[int] = []
     for decision in decisions:
         if decision.kind == "promoted":

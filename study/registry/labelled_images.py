@@ -1,4 +1,4 @@
-"""Measuring a registered version on labelled images that a person has, without storing them."""
+"""Measuring a registered version on a person's labelled images, which are not stored."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -115,8 +115,7 @@ class _Predictions:
 
 
 def _columns(theirs: tuple[str, ...], ours: tuple[str, ...]) -> dict[int, int]:
-    """The model's number of each class, by the number that the images have; those that the model does not
-    know are left out.
+    """The model's class numbers, by the class numbers of the images; unknown classes are left out.
 
     Raises DatasetError where it knows none of them; an unknown one among others is refused once an image of
     it comes.

@@ -1,4 +1,4 @@
-"""Promoting a version to champion, going back, and what was decided before."""
+"""Promotion of a version to champion, rollback, and the history of both."""
 
 import uuid
 from dataclasses import dataclass
@@ -45,8 +45,7 @@ class History:
 def promote(
     home: Home, model: str, number: int | None = None, *, force: bool = False, reason: str | None = None, user: str | None = None
 ) -> Outcome:
-    """Makes a version, the candidate by default, the champion of its model if it keeps the rules it was
-    registered with.
+    """Makes a version, the candidate by default, the champion of its model if it keeps its promotion rules.
 
     The decision, also one to refuse, goes into the log. With `force` a refusal is overruled, which needs a
     reason. Raises SpecError or UnknownModelError for what cannot be, ConflictError if somebody else decided
@@ -75,8 +74,9 @@ def promote(
 
 
 def rollback(home: Home, model: str, *, reason: str | None = None, user: str | None = None) -> Outcome:
-    """Makes the champion before the present one champion again. Raises SpecError where there was none,
-    ConflictError as `promote`.
+    """Makes the previous champion the champion again.
+
+    Raises SpecError where there is none, ConflictError as `promote`.
     """
     _check_reason(reason, is_needed=False)
     with registry_of(home) as client:
@@ -104,9 +104,7 @@ def history(home: Home, model: str) -> History:
 
 
 def versions_with_files(home: Home, model: str | None) -> tuple[tuple[Version, bool], ...]:
-    """The versions of a model, or of all, with aliases as the log has them, and whether the files of each are
-    at hand.
-    """
+    """The versions of a model, or of all models, and whether the files of each are there."""
     if model is None and not has_database(home):
         return ()
     with registry_of(home) as client:
@@ -116,7 +114,7 @@ def versions_with_files(home: Home, model: str | None) -> tuple[tuple[Version, b
 
 
 def _read(client: "MlflowClient", home: Home, model: str) -> tuple[DecisionLog, tuple[Version, ...]]:
-    """The log, and the versions, once the aliases follow it."""
+    """The log and the versions, with aliases that follow the log."""
     versions = list_versions(client, model)
     if not versions:
         raise UnknownModelError(f"model {model!r} has no versions; a study registers its best one: study run SPEC")
@@ -127,7 +125,7 @@ def _read(client: "MlflowClient", home: Home, model: str) -> tuple[DecisionLog, 
 
 
 def _record(client: "MlflowClient", log: DecisionLog, decision: Decision, of_evidence: dict[str, Any] | None) -> None:
-    """Adds the decision, and lets the aliases follow, also where somebody decides again while they are set."""
+    """Appends the decision and sets the aliases, also where somebody decides again meanwhile."""
     while True:
         try:
             log.append(decision, of_evidence)

@@ -46,11 +46,10 @@ def register(
     evidence: TestEvidence,
     rules: PromotionRules,
 ) -> int:
-    """Logs the classifier with a run, registers it under its dataset's name as the newest candidate, and
-    returns the version's number.
+    """Logs the classifier with a run and registers it as the newest candidate; returns the version's number.
 
-    With it go what it showed on the test split, its `model_card` in Markdown, the rules for its promotion, and,
-    where it can be exported, a program of `torch.export`.
+    With it go what it showed on the test split, its `model_card` in Markdown, the rules for its promotion,
+    and, where it can be exported, a program of `torch.export`.
     """
     name = names.model_name(classifier.config.dataset)
     with tempfile.TemporaryDirectory() as scratch, tracking_errors(client.tracking_uri), addressed_to(client.tracking_uri), _quiet():
@@ -122,9 +121,7 @@ def _base64_png(image_HWC: NDArray[np.uint8]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps off the terminal what MLflow says of a pip that uv does not install, and its bars for files that
-    it copies, and keeps it from taking the current folder's pyproject.toml and uv.lock for the model's.
-    """
+    """Silences MLflow's remarks on pip and its progress bars, and hides the current folder's project from it."""
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)

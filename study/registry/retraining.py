@@ -1,4 +1,4 @@
-"""Training a registered version again, from what was recorded of it, in this process alone."""
+"""Training a registered version again from its record, in this process."""
 
 import dataclasses
 import math
@@ -41,14 +41,12 @@ class Retrained:
 
     metric: str
     recorded: float
-    """On the validation split, when it was registered; of an ensemble, what its registered weights give there
-    now.
-    """
+    """The metric on the validation split at registration; of an ensemble, of its registered weights now."""
     obtained: float
     tolerance: float
-    """How far they may lie apart."""
+    """The largest difference that counts as the same."""
     because: str
-    """Why by so much."""
+    """Why it is so large."""
     num_networks: int
     seconds: float
 
@@ -60,7 +58,7 @@ class Retrained:
 
 @dataclass(frozen=True, kw_only=True)
 class _Conditions:
-    """Of the training that was recorded, as far as they are known."""
+    """The conditions of the recorded training, as far as they are known."""
 
     device: str | None
     torch: str | None
@@ -70,8 +68,7 @@ class _Conditions:
 
 
 def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, watch: Watch) -> Retrained:
-    """Trains each network of a version again and compares the metric that its study optimised, on the
-    validation split.
+    """Trains each network of a version again and compares the objective's value on the validation split.
 
     Raises SpecError where no study registered the version or the dataset is another one, and what training
     raises.
@@ -139,8 +136,8 @@ def _trained(
     micro_batch: int | None,
     on_epoch: Callable[[Epoch, int, float], None],
 ) -> tuple[Classifier, float]:
-    """The classifier of the best epoch, and the metric there, after all recipes that trained the weights one
-    after the other.
+    """The classifier of the best epoch, and the metric there; all recipes of its lineage are trained in
+    order.
     """
     merit = Objective(metric=metric).merit
     best, weights = -math.inf, None
@@ -178,8 +175,8 @@ def _measured(classifier: Classifier | Ensemble, dataset: Dataset, metric: str) 
 
 
 def _tolerance(metric: str, before: _Conditions, num_images: int) -> tuple[float, str]:
-    """How far a metric may be off: not at all where nothing has changed, else by what two trainings of one
-    recipe may.
+    """The tolerance of a metric, and why: none where nothing changed, else that of two trainings of one
+    recipe.
     """
     here = device_name(find_device())
     changed = [

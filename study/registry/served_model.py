@@ -23,7 +23,7 @@ LABEL_COLUMN = "label"
 
 
 class ImageClassifier(PythonModel):
-    """Images in; the label and every class's probability out, one row an image."""
+    """Takes images; returns the label and every class's probability, one row per image."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Reads the weights, once."""

@@ -1,6 +1,4 @@
-"""Fetching the files of a registered version: from this machine's disk, also where STUDY_HOME was moved, or
-over the network.
-"""
+"""The files of a registered version: on this machine's disk, in a moved STUDY_HOME, or over the network."""
 
 import shutil
 import tempfile
@@ -23,8 +21,8 @@ WEIGHTS_FILE = "weights.pt"
 
 
 def fetch(client: "MlflowClient", home: Home, version: Version, part: str) -> Path:
-    """The file or folder `part` of `study.registry.version_layout` of a version, on this machine, not to be
-    changed.
+    """The file or folder `part` (`study.registry.version_layout`) of a version on this machine; do not change
+    it.
 
     Raises MissingFilesError where it is not to be had.
     """
@@ -44,11 +42,10 @@ def fetch(client: "MlflowClient", home: Home, version: Version, part: str) -> Pa
 
 
 def fetch_weights(model: str, home: Home) -> Path:
-    """The weights of a registered model (`models:/NAME/VERSION`, `models:/NAME@ALIAS`), copied into
-    STUDY_HOME, where a cluster sees them.
+    """The weights of a registered model, copied into STUDY_HOME, where a cluster sees them.
 
-    Of an ensemble, those of its first member. Raises SpecError if there is no such model, or if no study made
-    it.
+    `model` is `models:/NAME/VERSION` or `models:/NAME@ALIAS`. Of an ensemble, those of its first member.
+    Raises SpecError if there is no such model, or if no study registered it.
     """
     try:
         with registry_of(home) as client:
@@ -65,7 +62,7 @@ def fetch_weights(model: str, home: Home) -> Path:
 
 
 def has_files(client: "MlflowClient", home: Home, version: Version) -> bool:
-    """Whether the version's files are at hand; those that are not on this machine's disk are taken to be."""
+    """Whether the version's files are on this machine's disk; files on a server are taken to be there."""
     folder = _local_folder(client.get_model_version_download_uri(version.model, str(version.number)))
     return folder is None or any(place.exists() for place in (folder, *_moved(folder, home)))
 
@@ -79,15 +76,13 @@ def _local_folder(location: str) -> Path | None:
 
 
 def _moved(folder: Path, home: Home) -> tuple[Path, ...]:
-    """Where the folder may be if it was below the `artifacts/` of a STUDY_HOME that was moved here: MLflow
-    keeps absolute addresses.
-    """
+    """Places of a folder whose STUDY_HOME was moved: MLflow keeps absolute addresses."""
     ends = [folder.parts[index + 1 :] for index, part in enumerate(folder.parts) if part == home.artifacts.name]
     return tuple(home.artifacts.joinpath(*end) for end in ends if end)
 
 
 def _downloaded(home: Home, version: Version, part: str) -> Path:
-    """Kept, as the files of a version never change."""
+    """A copy, which is kept: the files of a version never change."""
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 
@@ -109,5 +104,5 @@ def _downloaded(home: Home, version: Version, part: str) -> Path:
 
 
 def _cached(home: Home, version: Version) -> Path:
-    """The last part of the source is a name that no other version has, also where a database was made anew."""
+    """A folder of its own for each version: the last part of its source is unique, also in a new database."""
     return home.fetched_models / f"{version.model}-{version.number}-{version.source.rstrip('/').rpartition('/')[2]}"

@@ -1,4 +1,4 @@
-"""The versions of registered models: which there are, and which one a person means."""
+"""The versions of registered models, and the one that a person names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,15 +38,13 @@ class Version:
         return f"{self.model}/{self.number}"
 
     def check_is_of_a_study(self) -> None:
-        """Raises SpecError for a version that somebody registered by hand: it lacks what a study says of its
-        versions.
-        """
+        """Raises SpecError for a version that somebody registered by hand: it lacks a study's tags."""
         if names.OBJECTIVE not in self.tags:
             raise SpecError(f"{self.name} was not registered by a study; name one that was: study models {self.model}")
 
 
 def list_versions(client: "MlflowClient", model: str | None = None) -> tuple[Version, ...]:
-    """All versions of a model, or of all models that studies registered, the newest first within a model.
+    """All versions of a model, or of all models that studies registered, the newest first.
 
     Raises UnknownModelError for a model that is not there.
     """
@@ -56,7 +54,7 @@ def list_versions(client: "MlflowClient", model: str | None = None) -> tuple[Ver
 
 
 def find_version(client: "MlflowClient", wanted: str) -> Version:
-    """The version that a person means by `fer2013/3`, `fer2013@champion`, `models:/fer2013/3`, or `fer2013`.
+    """The version that a person names: `fer2013/3`, `fer2013@champion`, `models:/fer2013/3`, `fer2013`.
 
     A name alone means the champion, else the newest version. Raises UnknownModelError, listing what there is.
     """

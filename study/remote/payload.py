@@ -1,6 +1,4 @@
-"""What travels to a cluster with a job: our code, the study file, the person's own search space, and a few
-settings. Never data.
-"""
+"""What a job brings to a cluster: our code, the study file, its search space and settings; never data."""
 
 import os
 from pathlib import Path

@@ -21,8 +21,7 @@ START_MLFLOW = (
 
 
 def check_before_start(spec: StudySpec, *, is_new: bool) -> Home:
-    """Checks the study against what the cluster has: its STUDY_HOME, which is returned, its MLflow, its
-    datasets, its GPUs.
+    """Checks the study against the cluster: its STUDY_HOME, which is returned, MLflow, datasets, GPUs.
 
     Raises StudyError, ClusterError, or what `plan_study` raises; changes nothing.
     """
@@ -36,7 +35,7 @@ def check_before_start(spec: StudySpec, *, is_new: bool) -> Home:
 
 
 def check_tracking_is_a_server(tracking_uri: str | None) -> None:
-    """Raises TrackingError unless the address can be reached from other machines, as far as its form shows."""
+    """Raises TrackingError for an address that other machines cannot reach, as far as its form shows."""
     if not tracking_uri or urlsplit(tracking_uri).scheme.split("+")[0] in ("sqlite", "file", ""):
         raise TrackingError(
             f"a cluster needs an MLflow server, as its nodes cannot share a file; MLFLOW_TRACKING_URI is {tracking_uri or 'not set'}: "

@@ -1,6 +1,4 @@
-"""The option `--address`: a command runs on the cluster that it or RAY_API_SERVER_ADDRESS names, else on this
-machine.
-"""
+"""The option `--address`: a command runs on the cluster that it names, else on this machine."""
 
 import functools
 import inspect
@@ -29,9 +27,7 @@ def job_server(address: str | None) -> "JobServer | None":
 
 
 def with_remote_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options `--address` and `--home`; with an address, it runs on that cluster and
-    prints here.
-    """
+    """Gives a command the options `--address` and `--home`, with which it runs on that cluster."""
 
     @functools.wraps(command)
     def run(*, address: str | None, home: str | None, **options: Any) -> None:

@@ -1,6 +1,4 @@
-"""Submitting a study from a laptop to a cluster: checked here as far as it can be, packed, sent as a Ray job,
-accepted or refused there.
-"""
+"""Submitting a study from a laptop to a cluster: checked here, sent as a Ray job, accepted or refused there."""
 
 import shlex
 import sys
@@ -22,9 +20,7 @@ from study.study_file.study_spec import StudySpec
 from study.user import current_user
 
 PATIENCE_SECONDS = 180.0
-"""How long a cluster may take to begin a study; a head that starts many at the same time takes a while for
-each.
-"""
+"""How long a cluster may take to begin a study; a head that starts many takes a while for each."""
 POLL_SECONDS = 0.5
 MIN_RAY = (2, 55)
 MIN_PYTHON = (3, 11)
@@ -63,9 +59,7 @@ def submit_study(
 
 
 def resume_submitted(name: str, server: JobServer, *, home: str | None = None, say: Callable[[str], None] = print) -> Submitted:
-    """Resumes a study that lies in the cluster's STUDY_HOME, as after the death of the head. Raises as
-    `submit_study` does.
-    """
+    """Resumes a study in the cluster's STUDY_HOME, as after the death of the head. Raises as `submit_study`."""
     check_versions(server, say)
     _check_is_not_running(server, name)
     home = home or home_of(server, name)
@@ -89,15 +83,13 @@ def latest_job(server: JobServer, name: str) -> Job | None:
 
 
 def home_of(server: JobServer, name: str | None) -> str | None:
-    """The STUDY_HOME with which a study, or the last of any name, was submitted, if the head knows it."""
+    """The STUDY_HOME with which a study, or for None the last study, was submitted, if the head knows it."""
     homes = [job.metadata.get("home") for job in server.jobs() if name in (None, job.metadata.get(STUDY))]
     return next((home for home in reversed(homes) if home), None)
 
 
 def check_versions(server: JobServer, say: Callable[[str], None]) -> None:
-    """Raises ClusterError if the cluster's Ray or Python is too old for this code; `say` gets a line where
-    Python differs.
-    """
+    """Raises ClusterError if the cluster's Ray or Python is too old; `say` gets a line where Python differs."""
     theirs = server.versions()
     for what, theirs_now, least in (("Ray", theirs.ray, MIN_RAY), ("Python", theirs.python, MIN_PYTHON)):
         if theirs_now and _numbers(theirs_now) < least:
@@ -115,7 +107,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _check_here(spec: StudySpec) -> None:
-    """What needs neither data nor cluster: the space, the start points, and that they fit into the budget."""
+    """Checks that need neither data nor cluster: the space, the start points, and the budget."""
     starts = start_points(spec.start_from, study_space(spec), spec.fix)
     if len(starts) > spec.budget.trials:
         raise SpecError(f"start_from names {len(starts)} points but budget.trials is {spec.budget.trials}; raise it or drop some")
@@ -151,8 +143,9 @@ def _send(server: JobServer, prefix: str, command: str, archive: bytes, settings
 
 
 def _await(server: JobServer, job: str, patience: float) -> Reply | None:
-    """The job's first reply; None where a study had come to its end before. Raises StudyError with the reason
-    of a refusal, ClusterError if the job ends or hangs without a reply.
+    """The job's first reply; None for a study that had ended before.
+
+    Raises StudyError with the reason of a refusal, ClusterError if the job ends or hangs without a reply.
     """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""What a study cost: seconds of training and validating, on GPUs or not, and what of it was saved or wasted."""
+"""The cost of a study: seconds of training and validating, and what of it was saved or wasted."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Item:
     """Of the epochs that it reported."""
     gpu_seconds: float
     saved_seconds: float
-    """What the epochs that it was stopped before would have taken, at its own pace."""
+    """The time of the epochs that early stopping left out, at the training's own pace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Cost:
 
     @property
     def wasted_seconds(self) -> float:
-        """By trainings that failed, or that no memory held."""
+        """By trainings that failed or were infeasible."""
         return sum(item.seconds for item in self.items if item.state in ("failed", "infeasible"))
 
     @property

@@ -1,6 +1,4 @@
-"""A study's recorded curves under another rule of early stopping: what it would have saved, and what it would
-have lost.
-"""
+"""A study's recorded curves under another early-stopping rule: what it saves, and what it loses."""
 
 import math
 from collections.abc import Mapping
@@ -29,7 +27,7 @@ class StoppedTrial:
     value: float | None
     """The objective at its best epoch up to there; None where it was no number."""
     lost: float
-    """What its recorded value is better than that; at least 0."""
+    """By how much its recorded value is better; at least 0."""
     reason: str
 
 
@@ -40,13 +38,14 @@ class Winner:
     trial: int
     value: float
     rank: int
-    """By what was recorded, from 1."""
+    """By recorded value, from 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """A study as it would have gone. A trial that really ended early has no curve after that: its end counts
-    as its end here, too.
+    """A study under another rule.
+
+    A trial that really ended early has no curve after that: its end counts as its end here, too.
     """
 
     study: str
@@ -57,15 +56,13 @@ class Replay:
     num_trials: int
     """Those with at least one recorded epoch."""
     num_cut_short: int
-    """Of them, those that the rule would have let go on where their recorded curves end before they are
-    complete.
-    """
+    """Trials whose recorded curves end before the rule stops them."""
     epochs_recorded: int
     epochs_spent: int
     seconds_recorded: float
     """Of training and validating, all trials together."""
     seconds_spent: float
-    """The same by the rule, where each of a trial's epochs takes as long as its others."""
+    """The same under the rule, where each epoch of a trial takes as long as its others."""
     stopped: tuple[StoppedTrial, ...]
     """By number."""
     recorded_winner: Winner | None
@@ -83,7 +80,7 @@ class Replay:
 
     @property
     def regret(self) -> float | None:
-        """How much better the recorded winner's value is than that of the trial that would have won."""
+        """By how much the recorded winner's value exceeds that of the winner under the rule."""
         if self.recorded_winner is None or self.winner is None:
             return None
         return abs(self.recorded_winner.value - self.winner.value)
@@ -92,7 +89,7 @@ class Replay:
 def replay_named(
     home: Home, name: str, *, rule: str, first_rung: float | None = None, reduction: int | None = None, slots: int = 1
 ) -> Replay:
-    """The study of that name under another rule; what is not given is as in its study file.
+    """The study of that name under another rule; settings that are not given are those of its study file.
 
     Raises UnknownStudyError or SpecError.
     """
@@ -119,7 +116,7 @@ def _check_replayable(result: StudyResult, rule: str) -> None:
 
 
 def replay_study(result: StudyResult, early_stopping: EarlyStopping, *, slots: int = 1) -> Replay:
-    """The trials of a study in the order of their numbers, `slots` at the same time, under `early_stopping`."""
+    """The trials in the order of their numbers, `slots` at a time, under `early_stopping`."""
     objective = result.spec.objective
     curves = {trial.number: _curve(trial, result.spec.budget.epochs) for trial in result.trials if trial.values}
     endings = simulate(list(curves.values()), build_rules(early_stopping, objective.maximise), slots)
@@ -175,7 +172,7 @@ def _stopped(trial: Trial, ending: Ending, objective: Objective) -> StoppedTrial
 
 
 def _winner(trials: list[Trial], endings: Mapping[int, Ending], objective: Objective) -> tuple[int, float] | None:
-    """Number and value of the best, complete trials before those stopped early, as the record chooses it."""
+    """Number and value of the best trial under the rule, complete ones before those stopped early."""
     ranked = []
     for trial in trials:
         value = _best_value(trial, endings[trial.number].epoch, objective)

@@ -35,9 +35,9 @@ class Reproduction:
     epochs: tuple[int, ...]
     """Trained, by seed."""
     scaled_down: tuple[str, ...]
-    """In what the training was less, or other, than the recipe."""
+    """Differences from the recipe, such as fewer images or epochs."""
     not_rebuilt: str | None
-    """What keeps the source's own measurement from being rebuilt."""
+    """Why the source's own measurement cannot be rebuilt."""
     seconds: float
     """Of training and validating, all seeds together."""
 
@@ -48,9 +48,7 @@ class Reproduction:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Ends of the 95 % interval: of the mean over seeds (Student's t), or for one seed of an accuracy
-        (Wilson score).
-        """
+        """Ends of the 95 % interval: of the mean over seeds (Student's t), or of one accuracy (Wilson)."""
         if len(self.values) > 1:
             from scipy.stats import t
 
@@ -93,7 +91,7 @@ class Reproductions:
 
 
 def scaled_down(spec: StudySpec, recipe: NamedRecipe) -> tuple[str, ...]:
-    """In what the study's training is less, or other, than the recipe: one phrase for each."""
+    """Differences of the study's training from the recipe: one phrase each."""
     phrases: dict[str, Callable[[Any], str]] = {
         "train_images": lambda value: f"{value:,} images",
         "image_size": lambda value: f"{value} px",

@@ -1,6 +1,4 @@
-"""The result of a study: what its record and its final measurement say, for a program, a notebook or the
-terminal.
-"""
+"""The result of a study, for a program, a notebook or the terminal."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -26,7 +24,7 @@ _OF_MANY = ("point", "metrics", "measures", "objectives", "lineage")
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """A study as far as it has come."""
+    """A study, running or ended."""
 
     spec: StudySpec
     folder: Path
@@ -35,11 +33,9 @@ class StudyResult:
     leaderboard: tuple[Trial, ...]
     """Those that reported a value, the best first."""
     best: Trial | None
-    """By the first objective on validation, complete trials before those stopped early; none that misses a
-    constraint.
-    """
+    """The best by the first objective on validation, complete trials first; it keeps all constraints."""
     pareto: tuple[Trial, ...]
-    """With several objectives, the complete trials of which no other is better in all; empty with one."""
+    """The Pareto front: with several objectives, the complete trials that no other dominates."""
     confirmation: Mapping[str, Trial]
     """Further trainings of the best configurations, by name; empty where none began."""
     final: FinalResult | None
@@ -90,9 +86,7 @@ class StudyResult:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the test split has been opened for it, and no edit extended it since: nothing is left to
-        do.
-        """
+        """Whether it has its test result, and no edit extended it since."""
         return (self.final is not None or self.reproduction is not None) and not self.is_extended
 
     def to_dict(self) -> dict[str, Any]:

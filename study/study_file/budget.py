@@ -27,8 +27,7 @@ class Budget(Written):
 
 
 class Confirm(Written):
-    """After the search, the best configurations by validation are trained again, and chosen by the mean over
-    these trainings.
+    """After the search, the best configurations are trained again and chosen by the mean over seeds.
 
     The trainings come in addition to the budget: neither `trials` nor `hours` nor `gpu_hours` counts them.
     """
@@ -40,9 +39,7 @@ class Confirm(Written):
 
 
 def check_confirmable(confirm: Confirm, budget: Budget, early_stopping: EarlyStopping) -> None:
-    """Raises SpecError where there are fewer configurations than `confirm.top`, or none that can be trained
-    again.
-    """
+    """Raises SpecError where the search has too few trials, or none that can be trained again."""
     if confirm.top > budget.trials:
         raise SpecError(f"confirm.top is {confirm.top} but budget.trials is {budget.trials}; lower it, or let the search try more")
     if early_stopping.rule == "pbt":

@@ -1,6 +1,4 @@
-"""Edits: what people change about a study whether it runs or not, one line for each edit, never changed
-afterwards.
-"""
+"""Edits: what people change about a study, running or not; one line each, never changed afterwards."""
 
 import json
 import time

@@ -10,7 +10,7 @@ from trainables.metrics.classification import METRICS
 
 
 class Objective(Written):
-    """What the search optimises: a metric, always of the validation split, or a measure of the trial."""
+    """What the search optimises: a metric of the validation split, or a measure of the trial."""
 
     metric: str = "macro_f1"
     """A metric (`accuracy`, `balanced_accuracy`, `macro_f1`, `log_loss`, `kappa`, `worst_class_recall`), or, after the first objective,
@@ -27,9 +27,7 @@ class Objective(Written):
         return METRICS.get(self.metric) == "maximise"
 
     def merit(self, value: float) -> float:
-        """The value where more of it is better, its negative where less is: the better of two has the greater
-        merit.
-        """
+        """The value, or its negative where less of it is better: the better of two has the greater merit."""
         return value if self.maximise else -value
 
 

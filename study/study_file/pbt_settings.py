@@ -1,4 +1,4 @@
-"""What a population can be searched with, and what not."""
+"""Checks of a study that uses population-based training."""
 
 from study.errors import SpecError
 from study.stopping.early_stopping import EarlyStopping
@@ -8,9 +8,7 @@ from study.study_file.sampler import Sampler
 
 
 def check_population(stopping: EarlyStopping, budget: Budget, sampler: Sampler, num_objectives: int) -> None:
-    """Raises SpecError where early stopping is by `pbt` and another setting contradicts it or leaves it
-    nothing to do.
-    """
+    """Raises SpecError where early stopping is by `pbt` and another setting contradicts it."""
     if stopping.rule != "pbt":
         return
     if num_objectives > 1:

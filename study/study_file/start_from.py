@@ -10,7 +10,7 @@ from study.study_file.extra_dimension import Scalar
 from study.written import Written
 
 KEY = "best"
-"""Tells such a mapping from a point: no dimension has this name."""
+"""The key by which such a mapping differs from a point: no dimension has this name."""
 
 
 class EarlierBest(Written):

@@ -92,7 +92,7 @@ class StudySpec(Written):
 
     @property
     def earlier(self) -> tuple[EarlierBest, ...]:
-        """What is looked for in earlier studies."""
+        """The entries of `start_from` that name earlier studies."""
         return tuple(item for item in self.start_from if isinstance(item, EarlierBest))
 
     @field_serializer("objectives")

@@ -14,11 +14,11 @@ MAX_METRICS_IN_A_CALL = 1000
 
 
 class UnopenedError(LookupError):
-    """A log that does not begin with its run: what a lost process appended after all was sent and deleted."""
+    """A log without its run: a lost process appended to it after everything was sent and deleted."""
 
 
 class Delivery:
-    """How far one log is sent, for whoever holds its lock.
+    """The delivery of one log to MLflow, by the process that holds its lock.
 
     A record counts as sent once MLflow has answered. One whose answer was lost is sent again, which changes
     nothing: a run is looked for by its tags before it is made, metrics carry the time at which they were
@@ -38,7 +38,7 @@ class Delivery:
 
     @property
     def is_opening(self) -> bool:
-        """Whether what was taken opens the run, without which the rest would be lost."""
+        """Whether the next records open the run, without which the rest would be lost."""
         return isinstance(next(iter(self._next[0]), None), Opened)
 
     def begin(self) -> None:

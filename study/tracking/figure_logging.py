@@ -1,6 +1,4 @@
-"""A training's pictures in MLflow, drawn when they are sent: by the trial's process beside its next trial, or
-by whoever sends its log.
-"""
+"""A training's pictures in MLflow, drawn by whichever process sends the log."""
 
 import sys
 from collections.abc import Callable

@@ -15,13 +15,13 @@ from study.tracking.run_log import logs_in
 OUTBOX_FOLDER = "outbox"
 """Inside the study's folder: what MLflow does not have yet."""
 PATIENCE_SECONDS = 120.0
-"""How long MLflow may take nothing before the driver gives up; what it has not taken then waits on disk."""
+"""How long MLflow may accept nothing before the driver gives up; the rest then waits on disk."""
 SECONDS_BETWEEN_MESSAGES = 15.0
 SILENT_SECONDS = 3.0
 
 
 def catch_up(outbox: Outbox, tracking_uri: str, study_folder: Path, say: Callable[[str], object], patience_seconds: float) -> None:
-    """Returns once all that the outbox holds is sent; raises TrackingError if MLflow takes nothing for
+    """Returns once the outbox is empty; raises TrackingError if MLflow accepts nothing for
     `patience_seconds`.
     """
     started = time.monotonic()
@@ -42,7 +42,7 @@ def catch_up(outbox: Outbox, tracking_uri: str, study_folder: Path, say: Callabl
 
 
 def send_leftovers(home: Home, study_folder: Path, say: Callable[[str], object]) -> None:
-    """Sends what MLflow does not have of a study that has come to its end. Raises TrackingError."""
+    """Sends what MLflow lacks of a study that has ended. Raises TrackingError."""
     logs = [log for log in logs_in(study_folder / OUTBOX_FOLDER) if log.exists]
     if not logs:
         return
@@ -59,7 +59,7 @@ def send_leftovers(home: Home, study_folder: Path, say: Callable[[str], object])
 
 
 def remove_if_empty(study_folder: Path) -> None:
-    """Removes the folder of what waits, if nothing does."""
+    """Removes the outbox folder if it is empty."""
     try:
         (study_folder / OUTBOX_FOLDER).rmdir()
     except OSError:

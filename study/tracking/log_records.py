@@ -71,9 +71,7 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """Pictures of the training so far, drawn when they are sent: of the log's own epochs and of what lies
-    beside it.
-    """
+    """Pictures of the training so far: they are drawn from the log's epochs when the record is sent."""
 
     kind: Literal["pictures"] = "pictures"
     classes: tuple[str, ...]
@@ -100,9 +98,7 @@ def to_line(record: LogRecord) -> bytes:
 
 
 def from_line(line: bytes) -> LogRecord | None:
-    """The record that `to_line` wrote; None for a line that was torn off, as where a process died while
-    writing it.
-    """
+    """The record that `to_line` wrote; None for a line that a dying process left unfinished."""
     try:
         return _LOG_RECORD.validate_json(line)
     except ValidationError:

@@ -65,9 +65,7 @@ class Outbox:
         return self
 
     def hold(self, log: RunLog) -> Delivery:
-        """Sends what is in the log and, whenever `wake` is called, what was appended; holds its lock, if it
-        is to be had, until `leave`.
-        """
+        """Sends a log's records and, after each `wake`, those appended since; holds its lock until `leave`."""
         with self._changed:
             for entry in self._entries:
                 if entry.delivery.log.name == log.name:
@@ -80,9 +78,7 @@ class Outbox:
         return entry.delivery
 
     def leave(self, delivery: Delivery, on_sent: Callable[[Delivery], bool] | None = None) -> None:
-        """Lets go of a log once all of it is sent and `on_sent`, called by the outbox's thread, had nothing
-        to add.
-        """
+        """Lets go of a log once all of it is sent and `on_sent`, called by the thread, adds nothing."""
         with self._changed:
             for entry in self._entries:
                 if entry.delivery is delivery:
@@ -191,9 +187,7 @@ def _connect(tracking_uri: str) -> Any:
 
 
 def is_worth_retrying(error: Exception) -> bool:
-    """Whether the server or the way to it is at fault, not what was sent: it is away, overloaded, locked, or
-    its key has expired.
-    """
+    """Whether the server or the network is at fault, and not the record: away, overloaded, locked, forbidden."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):

@@ -8,9 +8,7 @@ from study.results.reproduction_table import markdown_table, reproduction_dict
 
 
 def log_table(home: Home, reproductions: Reproductions) -> str:
-    """Writes the table as Markdown and JSON, with each recipe's mean as a metric; returns the run's id.
-    Raises TrackingError.
-    """
+    """Logs the table as Markdown and JSON, each mean as a metric; returns the run's id. Raises TrackingError."""
     client = connect(home.tracking_uri)
     with tracking_errors(client.tracking_uri):
         experiment_id = prepare_experiment(client, home, names.REPRODUCTIONS)

@@ -1,4 +1,4 @@
-"""What a study came to, as tables and numbers of its MLflow run."""
+"""A study's final result as tables and metrics of its MLflow run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 
 def log_final(client: "MlflowClient", run_id: str, final: FinalResult) -> None:
-    """Puts the confirmed configurations and every class of each candidate into tables, and the whole into
-    `final.json`.
-    """
+    """Logs the confirmed configurations and the classes as tables, and the whole result as `final.json`."""
     tables = {f"classes_{candidate.kind}.json": list(map(_class_row, candidate.test.classes)) for candidate in final.candidates}
     if final.confirmed:
         tables["confirmed.json"] = list(map(_confirmed_row, final.confirmed))
@@ -29,9 +27,7 @@ def log_final(client: "MlflowClient", run_id: str, final: FinalResult) -> None:
 
 
 def final_metrics(final: FinalResult) -> dict[str, float]:
-    """Numbers for the run: `test/accuracy`, `test/accuracy_low` and so on for the single network,
-    `ensemble/...` for the ensemble.
-    """
+    """Metrics for the run: `test/…` for the single network, `ensemble/…` for the ensemble."""
     metrics: dict[str, float] = {}
     for candidate in final.candidates:
         metrics |= _of_candidate(candidate.test, ensemble=candidate.kind == "ensemble")
@@ -69,7 +65,5 @@ def _class_row(row: ClassResult) -> dict[str, Any]:
 
 
 def _split(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """A table as MLflow keeps those that it shows; its own `log_table` would add to the one of before the
-    study was extended.
-    """
+    """A table in MLflow's own form; `log_table` would append to the table of before an extension."""
     return {"columns": list(rows[0]) if rows else [], "data": [list(row.values()) for row in rows]}

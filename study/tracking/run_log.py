@@ -1,6 +1,4 @@
-"""What is said to MLflow about one run, on disk: written before it is sent, so that no death of a process or
-server loses it.
-"""
+"""The log of one MLflow run on disk: written before it is sent, so that no death of a process loses it."""
 
 import fcntl
 import json
@@ -29,7 +27,7 @@ class Sent:
 
 
 def logs_in(folder: Path) -> list["RunLog"]:
-    """All logs that were not deleted, and those of which only the id of the run is left."""
+    """All logs in a folder, and those of which only the run's id is left."""
     files = [*folder.glob(f"*{LOG_SUFFIX}"), *folder.glob(f"*{SENT_SUFFIX}")]
     return [RunLog(folder, name) for name in sorted({file.stem for file in files})]
 

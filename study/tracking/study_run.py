@@ -67,8 +67,7 @@ class StudyRun:
         tags: Mapping[str, str],
         say: Callable[[str], object] = lambda _: None,
     ) -> "StudyRun":
-        """The study's run: a new one, or for a resumed study the one that its record names, set to RUNNING
-        again.
+        """The study's run: a new one, or that of the resumed study, set to RUNNING again.
 
         `say` gets a line where a person waits for MLflow.
         """
@@ -105,19 +104,17 @@ class StudyRun:
             self._outbox.wake()
 
     def close_soon(self, trial: Trial, name: str | None = None) -> None:
-        """Gives an ended trial's run its true status, while the search goes on: its process does not know
-        that it was stopped.
+        """Sets the true status of an ended trial's run: its process does not know that it was stopped.
 
         `name` is what the run is called, where that is not the trial's name.
         """
         self._close(RunLog(self._delivery.log.folder, name or names.trial_name(trial.number)), trial)
 
     def close_trials(self, record: StudyRecord, run_tags: Callable[[int], Mapping[str, str]] = names.trial_tags) -> None:
-        """Gives every run of a trial the status that the record holds, also where the trial's process died,
-        and notes its id.
+        """Sets every trial's run to the status in the record, also where its process died, and notes its id.
 
-        `run_tags` gives the tags that identify a trial's run. Returns once MLflow has all of it; raises TrackingError if it
-        takes nothing for two minutes.
+        `run_tags` gives the tags that identify a trial's run. Returns once MLflow has all of it; raises
+        TrackingError if it takes nothing for two minutes.
         """
         trials = {_identity(run_tags(trial.number)): trial for trial in record.trials}
         for log in logs_in(self._delivery.log.folder):
@@ -128,8 +125,8 @@ class StudyRun:
         self._note_runs(record, trials)
 
     def end(self, status: str, leaderboard: list[dict[str, Any]], tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
-        """Adds the leaderboard, the final metrics and what it cost, and closes the run as FINISHED, FAILED or
-        (interrupted) KILLED.
+        """Logs leaderboard, final metrics and cost, and ends the run as FINISHED, FAILED or KILLED
+        (interrupted).
 
         Returns once MLflow has all of it; raises TrackingError if it takes nothing for two minutes. The first
         call counts.
@@ -180,9 +177,7 @@ class StudyRun:
             raise
 
     def _note_runs(self, record: StudyRecord, trials: Mapping[frozenset[tuple[str, str]], Trial]) -> None:
-        """Notes the runs that were opened after the trial's last report, and forgets the logs of which
-        nothing else is left.
-        """
+        """Notes the ids of runs that were opened after the trial's last report, and forgets their logs."""
         late: dict[int, str] = {}
         known = [(log, log.sent) for log in logs_in(self._delivery.log.folder)]
         for _, sent in known:

@@ -22,9 +22,7 @@ from trainables.recipe.tree import Recipe
 from trainables.training.epoch import Epoch
 
 MAX_CLASSES_WITH_METRICS = 50
-"""Beyond this many classes, recalls by class stand in the confusion matrix only: thousands of metric columns
-break MLflow's page.
-"""
+"""Beyond this many classes no metrics by class: thousands of columns break MLflow's page."""
 
 
 MAX_TAG_CHARACTERS = 8000
@@ -32,8 +30,7 @@ MAX_TAG_CHARACTERS = 8000
 
 
 class TrialRun:
-    """The child run of one trial: parameters at its start, one record per epoch, pictures and a true status
-    at its end.
+    """The child run of one trial: parameters first, then epochs, at its end pictures and a true status.
 
     All of it goes to the run's log immediately, and from there to MLflow when MLflow takes it. Nothing here
     waits for MLflow or raises because of it.
@@ -156,9 +153,7 @@ def _now() -> int:
 
 
 def _point_tag(point: Mapping[str, Any]) -> dict[str, str]:
-    """The configuration with the types of its values, which parameters lose; nothing where MLflow would not
-    take it.
-    """
+    """The configuration with the types of its values, which parameters lose; nothing if it is too long."""
     text = json.dumps(point)
     return {names.POINT: text} if len(text) <= MAX_TAG_CHARACTERS else {}
 

@@ -1,4 +1,4 @@
-"""The command line of clusters: submitting studies, and looking at those that anybody submitted."""
+"""Commands on clusters: submitting studies, and looking at those that anybody submitted."""
 
 import json
 import sys
@@ -87,7 +87,7 @@ def logs(
 
 
 def resume_on_cluster(name: str, server: "JobServer", home: str | None) -> None:
-    """Has the cluster go on with a study."""
+    """Resumes a study on a cluster."""
     from study.cli.reports.cluster_jobs import print_submitted
     from study.remote.submission import resume_submitted
 

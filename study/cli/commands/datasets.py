@@ -1,4 +1,4 @@
-"""The command line of datasets: `study data add | list | show`."""
+"""Commands on datasets: `study data add | push | list | show`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -70,8 +70,7 @@ def push(
     name: Name,
     address: Annotated[str, typer.Argument(metavar="s3://BUCKET/FOLDER", help="Where it goes, under its name.")],
 ) -> None:
-    """Publish a dataset in an object store, for clusters: a study file then says `dataset:
-    s3://BUCKET/FOLDER/NAME`.
+    """Publish a dataset in an object store; a study file names it as `dataset: s3://BUCKET/FOLDER/NAME`.
 
     Example: study data push fer2013 s3://my-bucket/datasets
     """

@@ -1,4 +1,4 @@
-"""The command line of registered models: which there are, who is champion, and what they say of images."""
+"""Commands on registered models: versions, champions, predictions."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,8 +36,7 @@ def promote(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version the champion, if it beats the present one on the same test images by the rules of its
-    study file.
+    """Make a version the champion, if it keeps the promotion rules of its study file on the test images.
 
     Example: study promote fer2013 4
     """

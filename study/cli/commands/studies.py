@@ -64,8 +64,7 @@ def run(spec: SpecFile, as_json: AsJson = False) -> None:
 
 @study_commands.command()
 def resume(name: StudyName, as_json: AsJson = False, address: Address = None, home: ClusterHome = None) -> None:
-    """Go on with a study that was interrupted: ended trials stay, those cut off go on from their last
-    checkpoint.
+    """Go on with an interrupted study: ended trials stay, the others go on from their checkpoints.
 
     Example: study resume fer2013-freeze-depth
     """
@@ -117,8 +116,7 @@ def replay(
     slots: Annotated[int, typer.Option(help="Trials that run at the same time.", min=1)] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Say what another rule of early stopping would have saved of a study, and whether it would have lost the
-    winner.
+    """Say what another early-stopping rule would have saved, and whether it would have lost the winner.
 
     Example: study replay fer2013-freeze-depth --early-stopping asha --first-rung 0.3
     """
@@ -193,7 +191,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=6
 
 @contextmanager
 def _resumable(name: str) -> Iterator[None]:
-    """Says how to go on when a study is interrupted."""
+    """Prints how to go on when a study is interrupted."""
     try:
         yield
     except (KeyboardInterrupt, StopRequestedError):

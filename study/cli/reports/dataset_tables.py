@@ -22,8 +22,9 @@ MAX_OPENINGS_SHOWN = 10
 
 @contextmanager
 def adding_progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar on stderr for each step of adding a dataset, by what the step is called, how far it is, and how
-    far it goes.
+    """A progress bar on stderr for each step of adding a dataset.
+
+    The yielded function takes the step's name, how far it is, and how far it goes.
     """
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""A study's final result on the terminal: confirmed configurations, the test split, the registered versions."""
+"""A study's final result on the terminal: confirmed configurations, test results, versions."""
 
 from collections.abc import Mapping
 
@@ -16,9 +16,7 @@ _SHARES = ("accuracy", "balanced_accuracy", "worst_class_recall")
 
 
 def print_final(out: Console, final: FinalResult, metric: str) -> None:
-    """Tables of the confirmed configurations, the candidates on the test split, and the classes of the first;
-    then the versions.
-    """
+    """Tables of the confirmed configurations, the candidates and their classes; then the versions."""
     if final.confirmed:
         out.print()
         out.print(_confirmed(final.confirmed, metric))

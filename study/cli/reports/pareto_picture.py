@@ -14,9 +14,7 @@ _FRONT, _OTHER = "●", "·"
 
 
 def front_picture(trials: Sequence[Trial], front: Sequence[Trial], objectives: Sequence[Objective]) -> Text:
-    """The first objective upwards over the second; complete trials that miss no constraint, those of the
-    front filled.
-    """
+    """The first objective over the second: feasible complete trials, those of the front filled."""
     across, up = objectives[1], objectives[0]
     shown = [trial for trial in trials if trial.state == "complete" and trial.is_feasible]
     points = [(_value(trial, across), _value(trial, up), trial in front) for trial in shown]

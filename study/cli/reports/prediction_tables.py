@@ -21,8 +21,9 @@ NUM_SHOWN = 3
 
 
 def print_predictions(version: Version, predictions: Iterable[Prediction], *, width: int, as_json: bool = False) -> int:
-    """A line for each image as soon as it is known, with `width` characters for its file, and how many could
-    not be read, the number of which is returned.
+    """A line for each image as soon as it is known; returns the number of unreadable files.
+
+    `width` is the number of characters for a file's name.
     """
     if as_json:
         found = list(predictions)

@@ -15,9 +15,7 @@ MAX_ROWS = 30
 
 
 def print_replay(replay: Replay, *, as_json: bool = False) -> None:
-    """What the rule would have saved, which trials it would have stopped, and whether the winner would have
-    been lost.
-    """
+    """What the rule saves, which trials it stops, and whether the winner is lost."""
     if as_json:
         print(json.dumps(replay_dict(replay), indent=2))
         return

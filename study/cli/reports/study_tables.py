@@ -202,9 +202,7 @@ def _number(value: float | None) -> str:
 
 
 def print_lineage(out: Console, trial: Trial) -> None:
-    """The trials that its weights went through, with the values that changed on the way; nothing of a trial
-    that began by itself.
-    """
+    """The trials that trained a trial's weights, with the values that changed; nothing if it began by itself."""
     if trial.continues is None:
         return
     stretches = lineage(trial)
