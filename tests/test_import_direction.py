@@ -170,7 +170,7 @@ def test_modules_do_not_import_each_other_in_circles(package: str) -> None:
     sorter.prepare()  # raises CycleError, which names the circle
 
 
-@pytest.mark.parametrize("package", ["cluster", "search_spaces", "study"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_two_modules_of_a_package_share_a_name(package: str) -> None:
     by_name: dict[str, list[str]] = {}
     for file in _files(package):

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from study.connections.database_url import install_driver, masked
-from study.environment_variables import environment_variables
 from study.errors import TrackingError
 from study.home import Home
 from study.names import EXPERIMENT_KIND, experiment_name
+from study.scoped_environment import scoped_environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -93,7 +93,7 @@ def addressed_to(tracking_uri: str) -> Iterator[None]:
     before = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_REGISTRY_URI")
     # MLflow writes both addresses into the environment, where every later study of this process would read
     # them.
-    with environment_variables({"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_REGISTRY_URI": tracking_uri}):
+    with scoped_environment({"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_REGISTRY_URI": tracking_uri}):
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
         try:

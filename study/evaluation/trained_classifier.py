@@ -26,17 +26,17 @@ def trained_classifier(plan: Plan, trial: Trial) -> Classifier:
 def confirmed_classifier(plan: Plan, confirmation: Confirmation, training: Trial) -> Classifier:
     """The same of a further training of a trial's configuration."""
     seed = confirmation_seed(plan.spec.seed, *confirmation.wanted[training.number])
-    card = ClassifierConfig.of(_recipe(plan, training.point, seed), plan.manifest)
-    return _classifier(plan, card, weights_file(confirmation.folder, training.number))
+    config = ClassifierConfig.of(_recipe(plan, training.point, seed), plan.manifest)
+    return _classifier(plan, config, weights_file(confirmation.folder, training.number))
 
 
 def _recipe(plan: Plan, point: Point, seed: int) -> Recipe:
     return build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=seed)
 
 
-def _classifier(plan: Plan, card: ClassifierConfig, file: Path) -> Classifier:
+def _classifier(plan: Plan, config: ClassifierConfig, file: Path) -> Classifier:
     weights = read_tensors(file)
-    classifier = Classifier(card, weights)
-    if card.recipe.evaluation.calibration == "temperature":
+    classifier = Classifier(config, weights)
+    if config.recipe.evaluation.calibration == "temperature":
         return classifier.calibrated(Dataset.open(plan.dataset_folder).validation)
     return classifier

@@ -17,10 +17,10 @@ from PIL import Image
 import trainables
 from study import names
 from study.connections.mlflow_client import addressed_to, tracking_errors
-from study.environment_variables import environment_variables
 from study.evaluation.test_evidence import TestEvidence
 from study.registry.model_card import description, with_program
 from study.registry.version_layout import CLASSIFIER, EVIDENCE, MODEL_CARD_FILE, PROGRAM_FILE
+from study.scoped_environment import scoped_environment
 from study.study_file.promotion_rules import PromotionRules
 from trainables.inference.classifier import Classifier
 from trainables.inference.ensemble import Ensemble
@@ -126,7 +126,7 @@ def _quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with environment_variables(_SETTINGS):
+        with scoped_environment(_SETTINGS):
             yield
     finally:
         logger.setLevel(level)

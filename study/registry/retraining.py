@@ -100,12 +100,12 @@ def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, wat
     )
 
 
-def _dataset(home: Home, version: Version, card: ClassifierConfig) -> Dataset:
-    folder = find_dataset(home.datasets, card.dataset)
+def _dataset(home: Home, version: Version, config: ClassifierConfig) -> Dataset:
+    folder = find_dataset(home.datasets, config.dataset)
     manifest = read_manifest(folder)
-    if manifest.digest != card.dataset_digest:
+    if manifest.digest != config.dataset_digest:
         raise SpecError(
-            f"{version.name} was trained on {card.dataset} with digest {card.dataset_digest[:12]}, and the dataset here has "
+            f"{version.name} was trained on {config.dataset} with digest {config.dataset_digest[:12]}, and the dataset here has "
             f"{manifest.digest[:12]}; add the same images with the same options in a STUDY_HOME that has the model's MLflow "
             "(MLFLOW_TRACKING_URI), then try again there"
         )
@@ -130,7 +130,7 @@ def _conditions(home: Home, version: Version) -> _Conditions:
 
 def _trained(
     home: Home,
-    card: ClassifierConfig,
+    config: ClassifierConfig,
     dataset: Dataset,
     metric: str,
     micro_batch: int | None,
@@ -143,21 +143,21 @@ def _trained(
     best, weights = -math.inf, None
     with tempfile.TemporaryDirectory() as scratch:
         state = Path(scratch)
-        for last_epoch, recipe in (*card.earlier, (card.recipe.num_epochs, card.recipe)):
+        for last_epoch, recipe in (*config.earlier, (config.recipe.num_epochs, config.recipe)):
             training = Training(_with_weights(home, recipe), dataset, device=find_device(), micro_batch=micro_batch)
             if any(state.iterdir()):
                 training.load(state, with_other_values=True)
             for epoch in training:
                 value = getattr(epoch.metrics, metric)
-                on_epoch(epoch, card.recipe.num_epochs, value)
-                if recipe is card.recipe and merit(value) > best:
+                on_epoch(epoch, config.recipe.num_epochs, value)
+                if recipe is config.recipe and merit(value) > best:
                     best, weights = merit(value), training.weights()
                 if epoch.number == last_epoch:
                     break
             training.save(state)
     assert weights is not None, "a recipe has epochs"
-    classifier = Classifier(card, weights)
-    if card.recipe.evaluation.calibration == "temperature":
+    classifier = Classifier(config, weights)
+    if config.recipe.evaluation.calibration == "temperature":
         classifier = classifier.calibrated(dataset.validation)
     return classifier, merit(best)
 

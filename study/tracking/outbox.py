@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.environment_variables import environment_variables
+from study.scoped_environment import scoped_environment
 from study.tracking.delivery import Delivery
 from study.tracking.run_log import RunLog
 
@@ -168,7 +168,7 @@ class Outbox:
     def _send(self, delivery: Delivery, client: "MlflowClient") -> None:
         while not self._is_closed and delivery.take():
             try:
-                with environment_variables(_ONE_TRY):
+                with scoped_environment(_ONE_TRY):
                     delivery.send(client)
             except Exception as error:
                 if is_worth_retrying(error) or delivery.is_opening:

@@ -32,10 +32,10 @@ from sqlalchemy.orm import sessionmaker
 
 from study import names
 from study.connections.mlflow_client import addressed_to
-from study.environment_variables import environment_variables
 from study.registry.decision_log import PARAMS_PER_BATCH, PART_LENGTH
 from study.registry.model_card import MAX_DESCRIPTION
 from study.registry.registration import _SETTINGS
+from study.scoped_environment import scoped_environment
 from study.tracking.dataset_input import DIGEST_LENGTH
 from study.tracking.delivery import MAX_METRICS_IN_A_CALL
 from study.tracking.outbox import _ONE_TRY, _STORE_LIBRARIES, is_worth_retrying
@@ -112,7 +112,7 @@ def mlflow_pyfunc() -> Any:
 
 def test_retries_are_read_at_each_call() -> None:
     client, start = MlflowClient(f"http://127.0.0.1:{free_port()}"), time.monotonic()
-    with environment_variables(_ONE_TRY), pytest.raises(MlflowException) as failed:
+    with scoped_environment(_ONE_TRY), pytest.raises(MlflowException) as failed:
         client.get_run("0" * 32)
     assert time.monotonic() - start < 20, "left to itself it tries for minutes"
     assert is_worth_retrying(failed.value)

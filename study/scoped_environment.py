@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def environment_variables(values: Mapping[str, str]) -> Iterator[None]:
+def scoped_environment(values: Mapping[str, str]) -> Iterator[None]:
     """Inside, the variables have these values; afterwards each is as it was, or absent. The whole process
     sees them.
     """
