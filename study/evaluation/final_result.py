@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from study.atomic_file import write_whole
 from study.evaluation.test_result import TestResult
+from trainables.atomic import atomic_file
 
 RESULT_FILE = "result.json"
 
@@ -80,7 +80,8 @@ class FinalResult:
 
     def write(self, folder: Path) -> None:
         """Puts the result into the study's folder, whole or not at all."""
-        write_whole(folder / RESULT_FILE, json.dumps(asdict(self), indent=2) + "\n")
+        with atomic_file(folder / RESULT_FILE) as unfinished:
+            unfinished.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "FinalResult | None":

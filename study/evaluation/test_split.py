@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from study.atomic_file import replacing
 from study.evaluation.candidate_models import CandidateModel
 from study.evaluation.scoring import calibration_of, test_result
 from study.evaluation.test_evidence import TestEvidence, latency_ms
 from study.evaluation.test_result import TestResult
 from study.planning.plan import Plan
+from trainables.atomic import atomic_folder
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.sealed_test import open_test_split, openings
 from trainables.datasets.split import Split
@@ -79,7 +79,7 @@ def _measured(
 
 def _write(folder: Path, measurements: dict[str, Measurement]) -> None:
     """Writes all measurements or none."""
-    with replacing(folder) as unfinished:
+    with atomic_folder(folder) as unfinished:
         for kind, measurement in measurements.items():
             (unfinished / kind).mkdir(parents=True)
             measurement.evidence.write(unfinished / kind)

@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from search_spaces.dimensions import Value
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
-from study.atomic_file import write_whole
 from study.connections.mlflow_client import check_reachable
 from study.home import Home
 from study.number_text import number_text
@@ -24,6 +23,7 @@ from study.search.sampling.enumeration import identity
 from study.search.sampling.start_points import StartPoint, fit
 from study.study_file.start_from import EarlierBest
 from study.study_file.study_spec import StudySpec
+from trainables.atomic import atomic_file
 from trainables.datasets.manifest import Manifest
 from trainables.errors import RecipeError, WeightsError
 from trainables.models.pretrained_files import ensure_weights
@@ -61,7 +61,8 @@ class EarlierStarts:
 
     def write(self, folder: Path) -> None:
         """Keeps it in the study's folder."""
-        write_whole(folder / STARTS_FILE, self.to_json())
+        with atomic_file(folder / STARTS_FILE) as unfinished:
+            unfinished.write_text(self.to_json(), encoding="utf-8")
 
     def to_json(self) -> str:
         """As the study's folder and MLflow keep it."""

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from search_spaces.named_recipe import NamedRecipe
-from study.atomic_file import write_whole
 from study.evaluation.wilson import CONFIDENCE, share_interval
 from study.study_file.study_spec import StudySpec
+from trainables.atomic import atomic_file
 
 REPRODUCTION_FILE = "reproduction.json"
 
@@ -70,7 +70,8 @@ class Reproduction:
 
     def write(self, folder: Path) -> None:
         """Puts the reproduction into its study's folder."""
-        write_whole(folder / REPRODUCTION_FILE, json.dumps(asdict(self), indent=2) + "\n")
+        with atomic_file(folder / REPRODUCTION_FILE) as unfinished:
+            unfinished.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "Reproduction | None":

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from study.atomic_file import write_whole
 from study.tracking.log_records import LogRecord, from_line, to_line
+from trainables.atomic import atomic_file
 
 LOG_SUFFIX, SENT_SUFFIX, INSPECTION_SUFFIX = ".jsonl", ".sent", ".npz"
 
@@ -90,7 +90,8 @@ class RunLog:
 
     def mark(self, sent: Sent) -> None:
         """Notes how far it has been sent, whole or not at all."""
-        write_whole(self._path.with_suffix(SENT_SUFFIX), json.dumps(asdict(sent)))
+        with atomic_file(self._path.with_suffix(SENT_SUFFIX)) as unfinished:
+            unfinished.write_text(json.dumps(asdict(sent)), encoding="utf-8")
 
     @property
     def num_waiting(self) -> int:

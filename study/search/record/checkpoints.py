@@ -1,7 +1,6 @@
 """Checkpoints: a trial's latest state, from which it goes on after any death of its process; deleted once the trial has ended."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.names import trial_name
+from trainables.atomic import atomic_file, atomic_folder
 
 if TYPE_CHECKING:  # the driver deletes checkpoints without importing torch
     from trainables.training.loop import Training
@@ -38,11 +38,8 @@ def read_notes(study_folder: Path, number: int) -> CheckpointNotes:
 
 def write_notes(study_folder: Path, number: int, notes: CheckpointNotes) -> None:
     """Writes the notes, whole or not at all."""
-    file = _folder(study_folder, number) / PROGRESS_FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(json.dumps(asdict(notes)), encoding="utf-8")
-    unfinished.replace(file)
+    with atomic_file(_folder(study_folder, number) / PROGRESS_FILE) as unfinished:
+        unfinished.write_text(json.dumps(asdict(notes)), encoding="utf-8")
 
 
 def save_checkpoint(study_folder: Path, number: int, training: "Training", notes: CheckpointNotes) -> None:
@@ -73,13 +70,11 @@ def branch_checkpoint(study_folder: Path, parent: int, child: int) -> None:
     source, target = _folder(study_folder, parent), _folder(study_folder, child)
     if target.exists() or not source.exists():
         return
-    unfinished = target.with_suffix(f".{os.getpid()}")
-    unfinished.mkdir(parents=True, exist_ok=True)
-    for state in source.glob("*.pt"):
-        shutil.copyfile(state, unfinished / state.name)
     notes = CheckpointNotes(micro_batch=read_notes(study_folder, parent).micro_batch)
-    (unfinished / PROGRESS_FILE).write_text(json.dumps(asdict(notes)), encoding="utf-8")
-    unfinished.replace(target)
+    with atomic_folder(target) as unfinished:
+        for state in source.glob("*.pt"):
+            shutil.copyfile(state, unfinished / state.name)
+        (unfinished / PROGRESS_FILE).write_text(json.dumps(asdict(notes)), encoding="utf-8")
 
 
 def delete_checkpoints(study_folder: Path, numbers: Iterable[int]) -> None:

@@ -1,11 +1,11 @@
 """The weights of a study's best trials, one file a trial; the rest are deleted as better ones come."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.names import trial_name
+from trainables.atomic import atomic_file
 
 if TYPE_CHECKING:  # the driver deletes weights without importing torch
     from trainables.training.loop import Training
@@ -23,11 +23,8 @@ def save_weights(study_folder: Path, number: int, training: "Training") -> None:
     """Writes the weights of now as the trial's best, whole or not at all."""
     import torch
 
-    file = weights_file(study_folder, number)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}")
-    torch.save(training.weights(), unfinished)
-    unfinished.replace(file)
+    with atomic_file(weights_file(study_folder, number)) as unfinished:
+        torch.save(training.weights(), unfinished)
 
 
 def delete_weights(study_folder: Path, numbers: Iterable[int]) -> None:
