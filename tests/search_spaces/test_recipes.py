@@ -1,5 +1,7 @@
 """The named recipes: complete, told apart from what we chose, and of use as the start of a study."""
 
+from collections import Counter
+
 import pytest
 
 from search_spaces.named import find_space, named_recipes
@@ -38,6 +40,13 @@ def test_a_recipe_says_of_each_value_whether_it_is_stated(recipe: NamedRecipe) -
     check_names(recipe.point)
     assert recipe.result is None or recipe.result.metric in METRICS
     assert recipe.dataset.add.startswith(f"study data add {recipe.dataset.name} --from FOLDER")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_each_value_has_a_reason_of_its_own(recipe: NamedRecipe) -> None:
+    """One that stands for half a recipe says of no value why it is what it is."""
+    counts = Counter(chosen.why for chosen in recipe.chosen.values())
+    assert counts.most_common(1)[0][1] <= 4, counts.most_common(1)[0][0]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
