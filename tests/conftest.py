@@ -1,16 +1,47 @@
-"""What all tests share: nothing of this machine reaches them, and a slow one does not fail them."""
+"""What all tests share: nothing of this machine reaches them, real servers are started once, and a slow machine fails none."""
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from command_line import Done, Study
+from distribution import ByWhatTheyShare, longest_first, num_processes
+from fresh_homes import FreshHomes
 from hypothesis import HealthCheck, settings
 from postgres_server import NoPostgresError, PostgresServer, running_postgres
 from s3_server import S3, running_s3
+from xdist.remote import Producer
+
+from study.cli.main import main
+from study.connections.mlflow_client import connect
+from study.home import Home
 
 # Two busy cores make single examples slow without anything being wrong.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
+
+SLOW_SECONDS = 3600
+"""How long a slow test may take; pyproject.toml says it for the others."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For `-n auto`, which pyproject.toml says."""
+    return num_processes(config)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByWhatTheyShare:
+    """In place of the schedulers of xdist."""
+    return ByWhatTheyShare(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests get more time before they are ended."""
+    longest_first(items)
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +49,40 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person's addresses and homes are not used by tests."""
     for name in [name for name in os.environ if name in ("STUDY_HOME", "RAY_ADDRESS") or name.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of the tests share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def fresh_homes(run_folder: Path) -> FreshHomes:
+    """Makes homes whose MLflow is ready."""
+    return FreshHomes(run_folder)
+
+
+@pytest.fixture(scope="session")
+def digits_home(fresh_homes: FreshHomes) -> Home:
+    """A STUDY_HOME that holds the dataset digits, and nothing else; it is not written to."""
+    return fresh_homes.digits
+
+
+@pytest.fixture
+def study(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Study:
+    """The command line, in this process: an exception that would be a traceback fails the test."""
+
+    def run(home: Home, *arguments: str | Path) -> Done:
+        monkeypatch.setenv("STUDY_HOME", str(home.folder))
+        monkeypatch.setattr(sys, "argv", ["study", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return Done(int(ended.value.code or 0), out, err)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +100,21 @@ def postgres() -> Iterator[PostgresServer]:
 def postgres_url(postgres: PostgresServer) -> str:
     """The address, with a password, of an empty PostgreSQL database of the test's own."""
     return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def postgres_tables(postgres: PostgresServer) -> str:
+    """The name of a database with MLflow's tables and nothing in them, to copy from: making them takes MLflow many seconds."""
+    name = "mlflow_tables"
+    postgres.execute(f"CREATE DATABASE {name}")
+    connect(postgres.url(name)).search_experiments()
+    return name
+
+
+@pytest.fixture
+def mlflow_postgres_url(postgres: PostgresServer, postgres_tables: str) -> str:
+    """The same, with MLflow's tables in it."""
+    return postgres.new_database(copy_of=postgres_tables)
 
 
 @pytest.fixture(scope="session")

@@ -45,10 +45,11 @@ class PostgresServer:
         self.port = port
         self._numbers = itertools.count(1)
 
-    def new_database(self) -> str:
-        """The address of a new, empty database."""
+    def new_database(self, copy_of: str = "template1") -> str:
+        """The address of a new database: an empty one, or with the tables of another, whose clients are thrown out."""
         name = f"study_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{copy_of}'")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {copy_of}")
         return self.url(name)
 
     def url(self, database: str) -> str:

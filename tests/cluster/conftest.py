@@ -10,29 +10,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fresh_homes import FreshHomes
 from laptop import PATIENCE_SECONDS, Laptop
 from ports import free_port
 from real_cluster import RealCluster
 from s3_server import S3
 
-from study.home import Home
-from trainables.datasets.adding import add_dataset
-from trainables.datasets.options import AddOptions
-
 NUM_TRIES = 5
 
 
 @pytest.fixture(scope="session")
-def laptop(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: S3) -> Iterator[Laptop]:
+def laptop(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory, s3_endpoint: S3) -> Iterator[Laptop]:
     """A cluster of a head and a node, three logical CPUs together, which has the dataset digits."""
     folder = tmp_path_factory.mktemp("cluster")
-    add_dataset(folder / "shared" / "datasets", "digits", None, AddOptions())
+    home = fresh_homes.make(folder / "shared", with_digits=True)
+    (home.folder / "mlflow.db").rename(folder / "mlflow.db")
     server, address = _start_mlflow(folder)
     cluster = RealCluster.with_token(STUDY_HOME=str(folder / "shared"), STUDY_CACHE=str(folder / "cache"), **s3_endpoint.environment)
     try:
         cluster.start_head(cpus=1)
         cluster.add_node(cpus=2)
-        yield Laptop(cluster=cluster, home=Home(folder / "shared"), mlflow=address, folder=folder)
+        yield Laptop(cluster=cluster, home=home, mlflow=address, folder=folder)
     finally:
         cluster.close()
         os.killpg(server.pid, signal.SIGKILL)

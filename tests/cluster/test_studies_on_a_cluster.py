@@ -106,6 +106,11 @@ def check_trials(result: StudyResult, num_trials: int) -> None:
         assert len(trial.values) >= result.spec.budget.epochs - (trial.state == "pruned")
 
 
+def check_that_nothing_changed(before: StudyResult, result: StudyResult) -> None:
+    for trial in before.trials:
+        assert dict(trial.values).items() <= dict(result.trials[trial.number].values).items(), "a measured epoch changed"
+
+
 def check_runs(laptop: Laptop, result: StudyResult, user: str) -> None:
     """Every trial has one run of its own study, each epoch at most once.
 
@@ -146,6 +151,7 @@ def test_what_the_cluster_has_against_a_study_is_one_message(laptop: Laptop) -> 
     assert "knows no job of a study 'on-gpus'" in laptop.study("logs", "on-gpus").stderr
 
 
+@pytest.mark.slow
 def test_four_studies_of_two_people_while_a_node_comes_and_dies(laptop: Laptop, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in s3_endpoint.environment.items():
         monkeypatch.setenv(name, value)
@@ -191,6 +197,7 @@ def test_four_studies_of_two_people_while_a_node_comes_and_dies(laptop: Laptop, 
     assert len(list((laptop.folder / "cache").glob("*/others/train.arrow"))) == 1
 
 
+@pytest.mark.slow
 def test_four_tenants_have_equal_shares(laptop: Laptop) -> None:
     """Three slots for sleeping tasks, so that one is always left over.
 
@@ -206,36 +213,46 @@ def test_four_tenants_have_equal_shares(laptop: Laptop) -> None:
     assert all(share == pytest.approx(0.25, rel=0.1) for share in shares.values()), shares
 
 
-def test_stopped_and_resumed_from_the_laptop_then_the_head_dies(laptop: Laptop) -> None:
-    file = write_study(laptop, "phoenix", budget={"trials": 2, "epochs": 40}, early_stopping=EVERY_EPOCH_KEPT, seed=5)
+def test_stopped_and_resumed_from_the_laptop(laptop: Laptop) -> None:
+    file = write_study(laptop, "phoenix", budget={"trials": 2, "epochs": 20}, early_stopping=EVERY_EPOCH_KEPT, seed=5)
     assert laptop.study("submit", file, "--priority", "3").returncode == 0
     wait_until(lambda: num_epochs(laptop, "phoenix") > 3, "nothing trains")
     stopped = laptop.study("stop", "phoenix", user="ben")
     assert (stopped.returncode, "go on with: study resume phoenix" in stopped.stdout) == (0, True), stopped.stderr
-    assert not wait_for_end(laptop, "phoenix").has_ended
+    before = wait_for_end(laptop, "phoenix")
+    assert not before.has_ended
     (job,) = json.loads(laptop.study("status", "phoenix", "--json").stdout)
     assert (job["user"], job["says"]) == ("ada", "stopped; nothing measured is lost")
 
     resumed = laptop.study("resume", "phoenix")
     assert resumed.returncode == 0, resumed.stderr
-    before = num_epochs(laptop, "phoenix")
-    wait_until(lambda: num_epochs(laptop, "phoenix") > before + 3, "nothing goes on")
-    laptop.cluster.kill_all()
-    dead = laptop.study("status", "phoenix")
-    assert (dead.returncode, "no Ray cluster answers at" in dead.stderr) == (2, True)
-
-    measured = {trial.number: dict(trial.values) for trial in StudyResult.read(laptop.home.studies / "phoenix").trials}
-    laptop.cluster.start_head(cpus=1)
-    laptop.cluster.add_node(cpus=2)
-    assert "knows no job of a study 'phoenix' since its head was started" in laptop.study("status", "phoenix").stderr
-    assert "of 2 trials ended" in laptop.study("list").stdout
-    resumed = laptop.study("resume", "phoenix")
-    assert resumed.returncode == 0, resumed.stderr
     result = wait_for_end(laptop, "phoenix")
     assert result.has_ended
     check_trials(result, num_trials=2)
-    for number, values in measured.items():
-        assert values.items() <= dict(result.trials[number].values).items(), "a measured epoch changed"
+    check_runs(laptop, result, "ada")
+    check_that_nothing_changed(before, result)
+
+
+@pytest.mark.slow
+def test_a_study_outlives_the_head(laptop: Laptop) -> None:
+    file = write_study(laptop, "ashes", budget={"trials": 2, "epochs": 40}, early_stopping=EVERY_EPOCH_KEPT, seed=5)
+    assert laptop.study("submit", file).returncode == 0
+    wait_until(lambda: num_epochs(laptop, "ashes") > 3, "nothing trains")
+    laptop.cluster.kill_all()
+    dead = laptop.study("status", "ashes")
+    assert (dead.returncode, "no Ray cluster answers at" in dead.stderr) == (2, True)
+
+    before = StudyResult.read(laptop.home.studies / "ashes")
+    laptop.cluster.start_head(cpus=1)
+    laptop.cluster.add_node(cpus=2)
+    assert "knows no job of a study 'ashes' since its head was started" in laptop.study("status", "ashes").stderr
+    assert "of 2 trials ended" in laptop.study("list").stdout
+    resumed = laptop.study("resume", "ashes")
+    assert resumed.returncode == 0, resumed.stderr
+    result = wait_for_end(laptop, "ashes")
+    assert result.has_ended
+    check_trials(result, num_trials=2)
+    check_that_nothing_changed(before, result)
 
 
 def _trains_on(node: subprocess.Popen[bytes]) -> bool:

@@ -1,11 +1,14 @@
 """One real study on real digits, run once with real Ray and real MLflow, that many tests look at."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from finished_study import Finished
+from fresh_homes import FreshHomes
 
+from cluster.connection import connected
 from study.connections.mlflow_client import connect
 from study.driver.running import run_study
 from study.home import Home
@@ -25,9 +28,16 @@ SPEC = {
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def local_ray() -> Iterator[None]:
+    """A local Ray cluster that all studies of this process run on, one after the other, as in a notebook that stays connected."""
+    with connected():
+        yield
+
+
+@pytest.fixture(scope="session")
+def finished(local_ray: None, fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The study `digits-e2e`, finished."""
-    home = Home(tmp_path_factory.mktemp("finished"))
+    home = fresh_homes.make(tmp_path_factory.mktemp("finished"))
     for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
         os.environ.pop(name, None)
     add_dataset(home.datasets, "digits", None, AddOptions(licence="CC BY 4.0"))
@@ -36,8 +46,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 @pytest.fixture
-def home_with_digits(tmp_path: Path) -> Home:
+def home_with_digits(fresh_homes: FreshHomes, tmp_path: Path) -> Home:
     """A home of the test's own that holds the digits."""
-    home = Home(tmp_path)
-    add_dataset(home.datasets, "digits", None, AddOptions())
-    return home
+    return fresh_homes.make(tmp_path / "home", with_digits=True)

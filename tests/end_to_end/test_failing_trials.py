@@ -1,10 +1,13 @@
 """Trials that fail are counted and explained; a study of nothing else registers nothing."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
-from study_process import PATIENCE_SECONDS, start, wait_for_processes, wait_until_running
+from command_line import Study
+from study_process import wait_for_processes, wait_until_running
 
 from study.connections.mlflow_client import connect
 from study.home import Home
@@ -31,14 +34,12 @@ def run_statuses(home: Home, result: StudyResult) -> list[str]:
     return [client.get_run(trial.run_id).info.status for trial in result.trials]
 
 
-def test_where_every_trial_fails_nothing_is_registered(home_with_digits: Home, tmp_path: Path) -> None:
+def test_where_every_trial_fails_nothing_is_registered(local_ray: None, study: Study, home_with_digits: Home, tmp_path: Path) -> None:
     home = home_with_digits
-    process = start(home, "run", write(tmp_path, {**SPEC, "fix": {"learning_rate": 1e30}}))
-    _, said = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 2
-    assert "none of the 2 trials has a result" in said
-    assert "loss became nan in epoch 1" in said
-    assert "Traceback" not in said
+    done = study(home, "run", write(tmp_path, {**SPEC, "fix": {"learning_rate": 1e30}}))
+    assert done.returncode == 2
+    assert "none of the 2 trials has a result" in done.stderr
+    assert "loss became nan in epoch 1" in done.stderr
     result = find_study(home, "failing")
     assert [trial.state for trial in result.trials] == ["failed"] * 2
     assert run_statuses(home, result) == ["FAILED"] * 2
@@ -47,15 +48,24 @@ def test_where_every_trial_fails_nothing_is_registered(home_with_digits: Home, t
     assert client.search_registered_models() == []
 
 
-@pytest.mark.parametrize("retries", [0, 1])
-def test_a_trial_whose_process_dies_is_retried_as_often_as_the_study_says(home_with_digits: Home, tmp_path: Path, retries: int) -> None:
-    home = home_with_digits
-    process = start(home, "run", write(tmp_path, {**SPEC, "resources": {"max_concurrent": 1, "retries": retries}}))
-    wait_until_running(home, "failing", process, num_ended=0)
-    for trial in wait_for_processes(process.pid, "trial"):
+def kill_the_first_trial(home: Home) -> None:
+    """In the middle of its training, in a study of this process."""
+    wait_until_running(home, "failing", None, num_ended=0)
+    for trial in wait_for_processes(os.getpid(), "trial"):
         trial.kill()
-    shown, said = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 0, said
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_trial_whose_process_dies_is_retried_as_often_as_the_study_says(
+    local_ray: None, study: Study, home_with_digits: Home, tmp_path: Path, retries: int
+) -> None:
+    home = home_with_digits
+    file = write(tmp_path, {**SPEC, "resources": {"max_concurrent": 1, "retries": retries}})
+    with ThreadPoolExecutor(1) as beside:
+        killing = beside.submit(kill_the_first_trial, home)
+        done = study(home, "run", file)
+        killing.result()
+    assert done.returncode == 0, done.stderr
     result = find_study(home, "failing")
     first = result.trials[0]
     assert len(first.retries) == 1
@@ -65,5 +75,5 @@ def test_a_trial_whose_process_dies_is_retried_as_often_as_the_study_says(home_w
         assert run_statuses(home, result) == ["FINISHED", "FINISHED"]
     else:
         assert [trial.state for trial in result.trials] == ["failed", "complete"]
-        assert "trial-0000 failed: its process died" in shown
+        assert "trial-0000 failed: its process died" in done.stdout
         assert run_statuses(home, result) == ["FAILED", "FINISHED"]

@@ -4,8 +4,6 @@ import base64
 import json
 import os
 import re
-import subprocess
-import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import Study
 from finished_study import Finished
 from PIL import Image
 
@@ -206,19 +205,7 @@ def test_the_result_is_a_table_for_a_notebook(finished: Finished) -> None:
     assert {"learning_rate", "accuracy", "value"} <= set(frame.columns)
 
 
-def test_show_and_list_for_a_program(finished: Finished) -> None:
-    for arguments in (
-        ["show", "digits-e2e", "--json"],
-        ["list", "--json"],
-        ["data", "list", "--json"],
-        ["data", "show", "digits", "--json"],
-    ):
-        code = "from study.cli.main import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"STUDY_HOME": str(finished.home.folder)},
-        )
-        assert json.loads(done.stdout)
+@pytest.mark.parametrize("command", ["show digits-e2e", "list", "data list", "data show digits"])
+def test_commands_for_a_program(study: Study, finished: Finished, command: str) -> None:
+    done = study(finished.home, *command.split(), "--json")
+    assert (done.returncode, bool(json.loads(done.stdout))) == (0, True)

@@ -48,7 +48,7 @@ def test_two_interruptions_leave_at_once_and_lose_nothing(home_with_digits: Home
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
     _, said = process.communicate(timeout=PATIENCE_SECONDS)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
     assert process.returncode == 130
     assert "Traceback" not in said
     before = StudyResult.read(home.studies / "cut")

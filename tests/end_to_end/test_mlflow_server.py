@@ -18,20 +18,18 @@ import numpy as np
 import pytest
 import sqlalchemy
 from failing_proxy import FailingProxy
+from fresh_homes import FreshHomes
 from mlflow_server import running_mlflow, running_server
 from PIL import Image
 from postgres_server import PostgresServer
 from s3_server import S3
 
-from cluster.connection import connected
 from study.connections.mlflow_client import connect
 from study.driver.running import resume_study, run_study
 from study.errors import TrackingError
 from study.home import Home
 from study.results.study_result import StudyResult
 from study.tracking import study_run
-from trainables.datasets.adding import add_dataset
-from trainables.datasets.options import AddOptions
 
 OUTAGE_SECONDS = float(os.environ.get("STUDY_OUTAGE_SECONDS", "2"))
 SPEC: dict[str, Any] = {
@@ -49,22 +47,13 @@ PICTURES = {"learning_curves.png", "confusion_matrix.png", "reliability.png", "m
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    home = Home(tmp_path_factory.mktemp("home"))
-    add_dataset(home.datasets, "digits", None, AddOptions())
-    return home
+def home(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return fresh_homes.make(tmp_path_factory.mktemp("home"), with_digits=True)
 
 
 @pytest.fixture(scope="module")
-def ray() -> Iterator[None]:
-    """One local cluster for all studies of this file."""
-    with connected():
-        yield
-
-
-@pytest.fixture(scope="module")
-def database(postgres: PostgresServer) -> str:
-    return postgres.new_database()
+def database(postgres: PostgresServer, postgres_tables: str) -> str:
+    return postgres.new_database(copy_of=postgres_tables)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +85,9 @@ def _trials(home: Home) -> list[Any]:
         return []  # not there yet
 
 
+@pytest.mark.slow
 def test_no_trouble_of_the_server_fails_a_trial_or_loses_a_word(
-    ray: None, home: Home, proxy: FailingProxy, database: str, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch
+    local_ray: None, home: Home, proxy: FailingProxy, database: str, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.address)
     monkeypatch.setattr(study_run, "PATIENCE_SECONDS", 4.0)
@@ -161,7 +151,7 @@ def metrics_of_runs(database: str) -> dict[tuple[str, str], Counter[int]]:
 
 
 def test_a_study_logs_straight_to_postgresql_and_s3(
-    ray: None, home: Home, postgres_url: str, s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    local_ray: None, home: Home, postgres_url: str, s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", postgres_url)
     monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", f"{s3.address}/straight")
@@ -180,10 +170,10 @@ def test_a_study_logs_straight_to_postgresql_and_s3(
     assert "not-to-be-printed" not in everything, "no file of a study holds the password"
 
 
-def test_the_pages_show_what_a_postgresql_database_holds(postgres_url: str, tmp_path: Path) -> None:
-    connect(postgres_url).create_experiment("digits")
+def test_the_pages_show_what_a_postgresql_database_holds(mlflow_postgres_url: str, tmp_path: Path) -> None:
+    connect(mlflow_postgres_url).create_experiment("digits")
     command = [sys.executable, "-c", "from study.cli.main import main; main()", "ui"]
-    with running_server(command, {**os.environ, "STUDY_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": postgres_url}) as port:
+    with running_server(command, {**os.environ, "STUDY_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": mlflow_postgres_url}) as port:
         assert connect(f"http://127.0.0.1:{port}").get_experiment_by_name("digits") is not None
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
             assert b"MLflow" in page.read()

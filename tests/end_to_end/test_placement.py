@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from fresh_homes import FreshHomes
 
 from cluster.nodes import Node
 from study.errors import SpecError
 from study.execution.capacity import check_fits
-from study.home import Home
 from study.study_file.resources import Resources
 
 SCRIPT = """
@@ -69,19 +69,16 @@ told["state"] = ray.get(actor.step.remote())["state"]
 told["threads"] = ray.get(actor.threads.remote())
 print(json.dumps(told))
 """
+PATIENCE_SECONDS = 600
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+def told(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """What happened on a Ray of two cores and two GPUs that it only counts, where the environment wants seven threads."""
-    from trainables.datasets.adding import add_dataset
-    from trainables.datasets.options import AddOptions
-
-    home = Home(tmp_path_factory.mktemp("placed"))
-    add_dataset(home.datasets, "digits", None, AddOptions())
+    home = fresh_homes.make(tmp_path_factory.mktemp("placed"), with_digits=True)
     environment = {**os.environ, "OMP_NUM_THREADS": "7", "MKL_NUM_THREADS": "7", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
     command = [sys.executable, "-c", SCRIPT, str(home.folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -46,7 +46,9 @@ def training(finished: Finished, trial: Trial) -> Training:
     return Training(build_recipe(trial.point, dataset=dataset.manifest, epochs=EPOCHS, seed=seed), dataset, device=torch.device("cpu"))
 
 
-def test_a_population(home_with_digits: Home, tmp_path: Path, one_thread: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_population(
+    local_ray: None, home_with_digits: Home, tmp_path: Path, one_thread: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     result = run_study(SPEC, home=home_with_digits)
     finished = Finished(home_with_digits, result, connect(home_with_digits.tracking_uri))
     *members, child = result.trials

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import Study
+from fresh_homes import FreshHomes
 from PIL import Image
 from sklearn.datasets import load_digits
-from study_process import start
 
 from study.connections.mlflow_client import connect
 from study.home import Home
@@ -18,26 +19,27 @@ COMMAND = ("reproduce", "notmnist-cnn*", "--images", "300", "--epochs", "2", "--
 
 
 @pytest.fixture
-def home_with_letters(tmp_path: Path) -> Home:
+def home_with_letters(fresh_homes: FreshHomes, tmp_path: Path) -> Home:
     """Digits enlarged to the size of letters, under the dataset name that the recipe has."""
     digits = load_digits()
     for number, (pixels, label) in enumerate(zip(digits.images[:900], digits.target, strict=False)):
         folder = tmp_path / "letters" / "ABCDEFGHIJ"[label]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray((pixels * 15.9).astype("uint8")).resize((28, 28)).save(folder / f"{number}.png")
-    home = Home(tmp_path / "home")
+    home = fresh_homes.make(tmp_path / "home")
     add_dataset(home.datasets, "notmnist", tmp_path / "letters", AddOptions(test_fraction=0.2))
     return home
 
 
-def test_a_recipe_is_reproduced_once_and_what_cannot_run_is_told(home_with_letters: Home, tmp_path: Path) -> None:
+def test_a_recipe_is_reproduced_once_and_what_cannot_run_is_told(
+    local_ray: None, study: Study, home_with_letters: Home, tmp_path: Path
+) -> None:
     home = home_with_letters
-    process = start(home, *COMMAND, "--markdown", str(tmp_path / "table.md"))
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err
-    assert "300 images, 2 of 10 epochs" in out
-    assert "not run" in out
-    assert "study data add notmnist-permuted --from FOLDER" in out
+    done = study(home, *COMMAND, "--markdown", tmp_path / "table.md")
+    assert done.returncode == 0, done.stderr
+    assert "300 images, 2 of 10 epochs" in done.stdout
+    assert "not run" in done.stdout
+    assert "study data add notmnist-permuted --from FOLDER" in done.stdout
     table = (tmp_path / "table.md").read_text()
     assert "| notmnist-cnn | accuracy | 93.00% |" in table
 
@@ -56,8 +58,7 @@ def test_a_recipe_is_reproduced_once_and_what_cannot_run_is_told(home_with_lette
     assert [file.path for file in client.list_artifacts(table_run.info.run_id)] == ["reproductions.json", "reproductions.md"]
     assert client.search_registered_models() == [], "a reproduction selects nothing, so it registers nothing"
 
-    again = start(home, *COMMAND, "--json")
-    out, err = again.communicate(timeout=120)
-    assert json.loads(out)[0]["values"] == tree["values"]
-    assert "was reproduced before" in err
+    again = study(home, *COMMAND, "--json")
+    assert json.loads(again.stdout)[0]["values"] == tree["values"]
+    assert "was reproduced before" in again.stderr
     assert len(openings(home.datasets / "notmnist")) == 1

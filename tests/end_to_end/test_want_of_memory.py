@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+
+import ray
 
 from study.home import Home
 
@@ -18,8 +19,8 @@ from study.search.record.trial_protocol import TrialConfig
 from study.connections.mlflow_client import connect
 
 home, dataset, image_size, megabytes = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-uri = f"sqlite:///{home / 'memory.db'}"
+ray.init(address=sys.argv[5], log_to_driver=False)
+uri = f"sqlite:///{home / 'mlflow.db'}"
 client = connect(uri)
 experiment = client.create_experiment("memory", artifact_location=(home / "artifacts").as_uri())
 parent = client.create_run(experiment).info.run_id
@@ -44,19 +45,21 @@ run = client.get_run(actor._run.run_id)
 told = [{key: result.get(key) for key in ("state", "epoch", "micro_batch", "reason", "measures/latency_ms")} for result in results]
 print(json.dumps({"results": told, "status": run.info.status, "tags": {k: v for k, v in run.data.tags.items() if "mlflow" not in k}}))
 """
+PATIENCE_SECONDS = 600
 
 
-def run(home: Home, folder: Path, image_size: int, megabytes: int) -> dict[str, object]:
+def run(home: Home, image_size: int, megabytes: int) -> dict[str, object]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-    command = [sys.executable, "-c", SCRIPT, str(folder), str(home.datasets / "digits"), str(image_size), str(megabytes)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    words = (home.folder, home.datasets / "digits", image_size, megabytes, ray.get_runtime_context().gcs_address)
+    command = [sys.executable, "-c", SCRIPT, *map(str, words)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return told
 
 
-def test_a_batch_that_does_not_fit_goes_through_in_parts(home_with_digits: Home, tmp_path: Path) -> None:
-    told = run(home_with_digits, tmp_path, 256, 1800)
+def test_a_batch_that_does_not_fit_goes_through_in_parts(local_ray: None, home_with_digits: Home) -> None:
+    told = run(home_with_digits, 256, 1800)
     assert len(told["results"]) == 2, told  # type: ignore[arg-type]
     first, last = told["results"]  # type: ignore[misc]
     assert [first["state"], last["state"]] == ["running", "complete"]
@@ -66,8 +69,8 @@ def test_a_batch_that_does_not_fit_goes_through_in_parts(home_with_digits: Home,
     assert told["status"] == "FINISHED"
 
 
-def test_a_trial_that_fits_in_no_parts_is_infeasible(home_with_digits: Home, tmp_path: Path) -> None:
-    told = run(home_with_digits, tmp_path, 1024, 300)
+def test_a_trial_that_fits_in_no_parts_is_infeasible(local_ray: None, home_with_digits: Home) -> None:
+    told = run(home_with_digits, 1024, 300)
     (only,) = told["results"]  # type: ignore[misc]
     assert only["state"] == "infeasible"
     assert "too little memory" in only["reason"]

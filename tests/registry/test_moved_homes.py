@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_homes import FreshHomes
 from mlflow_server import running_mlflow
 from PIL import Image
 from registering_tiny import Registry, add
@@ -62,11 +63,13 @@ def test_a_database_alone_tells_the_history_and_what_is_missing(decided: Registr
     assert promote(home, "digits", 2).decision.kind == "refused", "nothing can be measured, and nothing breaks"
 
 
-def test_versions_that_a_server_keeps(digits_home: Home, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running_mlflow(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "kept")) as port:
+def test_versions_that_a_server_keeps(
+    fresh_homes: FreshHomes, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = shutil.copy(fresh_homes.mlflow_tables, tmp_path)
+    with running_mlflow(f"sqlite:///{database}", str(tmp_path / "kept")) as port:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        home = Home(tmp_path / "home")
-        shutil.copytree(digits_home.datasets, home.datasets)
+        home = fresh_homes.make(tmp_path / "home", with_digits=True)
         registry = Registry(home, connect(home.tracking_uri))
         add(registry, classifier, 0.8)
         promote(home, "digits")

@@ -1,24 +1,22 @@
-"""A home with the digits in it, made once for all tests of a process and never written to afterwards."""
+"""Homes for the tests of `study`."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from fresh_homes import FreshHomes
 
 from study.home import Home
-from trainables.datasets.adding import add_dataset
-from trainables.datasets.options import AddOptions
-
-
-@pytest.fixture(scope="session")
-def digits_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A STUDY_HOME that holds the dataset digits."""
-    home = Home(tmp_path_factory.mktemp("home"))
-    add_dataset(home.datasets, "digits", None, AddOptions())
-    return home
 
 
 @pytest.fixture
 def home(digits_home: Home, tmp_path: Path) -> Home:
-    """A STUDY_HOME of the test's own; its datasets are those of `digits_home`."""
-    (tmp_path / "datasets").symlink_to(digits_home.datasets)
+    """A STUDY_HOME of the test's own, which holds the dataset digits and nothing else: MLflow has written nothing yet."""
+    shutil.copytree(digits_home.datasets, tmp_path / "datasets")
     return Home(tmp_path)
+
+
+@pytest.fixture
+def mlflow_home(home: Home, fresh_homes: FreshHomes) -> Home:
+    """The same, where MLflow has its tables."""
+    return fresh_homes.make(home.folder)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from earlier_studies import POINT, earlier_study, traits_of
+from fresh_homes import FreshHomes
 
 from study.driver.running import _start
 from study.errors import SpecError
@@ -18,11 +19,9 @@ from study.study_file.study_spec import StudySpec
 
 
 @pytest.fixture(scope="module")
-def server(digits_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def server(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home whose MLflow holds studies on digits, on a dataset like it, and on one that is not."""
-    folder = tmp_path_factory.mktemp("earlier")
-    (folder / "datasets").symlink_to(digits_home.datasets)
-    home = Home(folder)
+    home = fresh_homes.make(tmp_path_factory.mktemp("earlier"), with_digits=True)
     letters = traits_of(home, "letters", digest="l" * 64, num_classes=26)
     faces = traits_of(home, "faces", digest="f" * 64, num_images=28_709, side_pixels=48.0, num_classes=7, balance=0.93)
     earlier_study(home, "faces-a", [(0.6, {"learning_rate": 2e-3})], traits=faces)
@@ -121,17 +120,17 @@ def test_a_study_that_has_begun_keeps_what_it_found(server: Home, tmp_path: Path
     assert [trial.origin for trial in waiting] == ["trial-0001 of digits-a on digits", "trial-0000 of digits-a on digits"]
 
 
-def test_an_mlflow_without_studies_says_so(home: Home) -> None:
-    made = plan(home, {"best": 2})
+def test_an_mlflow_without_studies_says_so(mlflow_home: Home) -> None:
+    made = plan(mlflow_home, {"best": 2})
     assert made.starts == ()
     assert earlier_sentences(made.earlier) == ("of the best 2 of earlier studies, MLflow holds 0 to try",)
 
 
-def test_runs_that_do_not_say_enough_are_listed(home: Home) -> None:
-    earlier_study(home, "copies", [(0.9, {})], tags={"study.continues": "3"})
-    earlier_study(home, "strange", [(0.8, {"dropout": [0.1]})])
-    earlier_study(home, "newer", [(0.7, {"sharpness": 0.1})])
-    made = plan(home, {"best": 3})
+def test_runs_that_do_not_say_enough_are_listed(mlflow_home: Home) -> None:
+    earlier_study(mlflow_home, "copies", [(0.9, {})], tags={"study.continues": "3"})
+    earlier_study(mlflow_home, "strange", [(0.8, {"dropout": [0.1]})])
+    earlier_study(mlflow_home, "newer", [(0.7, {"sharpness": 0.1})])
+    made = plan(mlflow_home, {"best": 3})
     assert [one.reason.split(";")[0] for one in made.earlier.unused] == [
         "it went on from trial 3, so its configuration alone does not explain its score",
         "its run does not say its configuration",

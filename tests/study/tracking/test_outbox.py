@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fresh_homes import FreshHomes
 from mlflow.exceptions import MlflowException, RestException
 from run_records import ended, measured, opened, whole_run
 
@@ -20,18 +21,9 @@ from study.tracking.outbox import Outbox, is_worth_retrying
 from study.tracking.run_log import RunLog, Sent
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its tables take MLflow seconds to make."""
-    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    connect(f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture
-def uri(empty_database: Path, tmp_path: Path) -> str:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path}/mlflow.db"
+def uri(fresh_homes: FreshHomes, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(fresh_homes.mlflow_tables, tmp_path)}"
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ def read(home: Home, run_id: str, file: str) -> str:
     return Path(connect(home.tracking_uri).download_artifacts(run_id, file)).read_text()
 
 
-def test_edits_and_starts_stand_on_the_run(home: Home) -> None:
+def test_edits_and_starts_stand_on_the_run(mlflow_home: Home) -> None:
+    home = mlflow_home
     earlier_study(home, "before", [(0.9, {})])
     tree: dict[str, Any] = {"study": "steered", "dataset": "digits", "search_space": "digits", "start_from": [{"best": 1}]}
     plan = plan_study(StudySpec.parse(tree), home)
@@ -52,7 +53,8 @@ def test_edits_and_starts_stand_on_the_run(home: Home) -> None:
     assert read(home, run.run_id, "edits.jsonl").count("\n") == 3
 
 
-def test_a_study_that_nobody_asked_anything_of_has_no_such_file(home: Home) -> None:
+def test_a_study_that_nobody_asked_anything_of_has_no_such_file(mlflow_home: Home) -> None:
+    home = mlflow_home
     plan = plan_study(StudySpec.parse({"study": "alone", "dataset": "digits", "search_space": "digits"}), home)
     run = _open_run(plan, _start(plan, 0), Quiet())  # type: ignore[arg-type]
     run.end("FINISHED", [], {}, {})
