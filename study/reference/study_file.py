@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import annotated_types
 from pydantic import BaseModel, PlainSerializer
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from study.reference.markdown import code, one_line, table, written
 from study.study_file.study_spec import StudySpec
@@ -115,8 +114,8 @@ def _default(field: FieldInfo) -> str:
 def _example(field: FieldInfo) -> Any:
     if field.examples:
         return field.examples[0]
-    assert field.default is not PydanticUndefined, f"{field} has neither a default nor an example"
-    return _plain(field.default)
+    assert not field.is_required(), f"{field} has neither a default nor an example"
+    return _plain(field.get_default(call_default_factory=True))
 
 
 def _plain(value: Any) -> Any:

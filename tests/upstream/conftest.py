@@ -15,7 +15,7 @@ from study.home import Home
 
 PROJECT = Path(__file__).parents[2]
 NUM_TRIES = 5
-"""Ray gives its own processes 30 s to start, which is not always enough on a busy machine and cannot be set."""
+"""Ray gives its own processes 30 s to start, which a busy machine may exceed and nobody can set."""
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +33,23 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> FreshMlflow:
 
 
 def _tuned(tmp_path_factory: pytest.TempPathFactory) -> TuneRun:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))
+    }
     environment["PYTHONPATH"] = str(PROJECT)
     for _ in range(NUM_TRIES):
         folder = tmp_path_factory.mktemp("tune")
         command = [sys.executable, str(Path(__file__).with_name("tune_run.py")), str(folder)]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
         if done.returncode == 0:
             *printed, noted = done.stdout.splitlines()
             tree = json.loads(noted)
-            return TuneRun(trials=tree, files=tree.pop("files"), printed="\n".join(printed) + done.stderr, working_folder=str(folder))
+            return TuneRun(
+                trials=tree,
+                files=tree.pop("files"),
+                printed="\n".join(printed) + done.stderr,
+                working_folder=str(folder),
+            )
     raise AssertionError(f"Ray Tune does not run: {done.stderr[-3000:]}")

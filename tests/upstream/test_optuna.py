@@ -46,7 +46,15 @@ def past(num: int) -> list[FrozenTrial]:
         params, distributions = translate(SPACE, sample(SPACE, study.ask()))
         state = TrialState.PRUNED if number % 3 == 2 else TrialState.COMPLETE
         value = None if state == TrialState.PRUNED else number % 7 / 7
-        made.append(create_trial(state=state, value=value, params=params, distributions=distributions, intermediate_values={1: number % 5}))
+        made.append(
+            create_trial(
+                state=state,
+                value=value,
+                params=params,
+                distributions=distributions,
+                intermediate_values={1: number % 5},
+            )
+        )
         made[-1].number = number
     return made
 
@@ -78,8 +86,12 @@ def test_tpe_has_the_inner_members_that_the_quick_one_uses(owner: Any, name: str
     assert hasattr(owner, name)
 
 
-@pytest.mark.parametrize("directions", [["maximize"], ["maximize", "minimize"]], ids=["one objective", "two objectives"])
-def test_the_quick_tpe_draws_what_optunas_own_draws(directions: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "directions", [["maximize"], ["maximize", "minimize"]], ids=["one objective", "two objectives"]
+)
+def test_the_quick_tpe_draws_what_optunas_own_draws(
+    directions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn: dict[type[TPESampler], list[Any]] = {}
     for kind in (TPESampler, QuickTPESampler):
         study = optuna.create_study(directions=directions)
@@ -91,7 +103,9 @@ def test_the_quick_tpe_draws_what_optunas_own_draws(directions: list[str], monke
             study.add_trial(trial)
         drawn[kind] = []
         for seed in range(4):  # the quick one is for a single draw, with others running
-            study.sampler = kind(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=5)
+            study.sampler = kind(
+                seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=5
+            )
             drawn[kind].append(sample(SPACE, study.ask()))
     assert drawn[QuickTPESampler] == drawn[TPESampler]
 
@@ -125,7 +139,9 @@ def test_samplers_keep_their_state_in_system_attributes() -> None:
 def test_a_storage_can_be_used_without_a_study(tmp_path: Path) -> None:
     storage = JournalStorage(JournalFile.create(tmp_path / "ours"))
     study_id = storage.create_new_study([StudyDirection.MAXIMIZE], "s")
-    made = create_trial(state=TrialState.WAITING, params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)})
+    made = create_trial(
+        state=TrialState.WAITING, params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)}
+    )
     trial_id = storage.create_new_trial(study_id, made)
     storage.set_study_user_attr(study_id, "fact", [1])
     storage.set_trial_state_values(trial_id, TrialState.RUNNING)
@@ -142,7 +158,11 @@ def test_a_storage_can_be_used_without_a_study(tmp_path: Path) -> None:
         assert one.get_study_user_attrs(one.get_study_id_from_name("s")) == {"fact": [1]}
         trial = one.get_trial(trial_id)
         assert (trial.state, trial.values, trial.params) == (TrialState.COMPLETE, [0.25], {"x": 0.5})
-        assert (trial.intermediate_values, trial.user_attrs, trial.system_attrs) == ({3: 0.25}, {"note": {"a": 1}}, {"key": 1.5})
+        assert (trial.intermediate_values, trial.user_attrs, trial.system_attrs) == (
+            {3: 0.25},
+            {"note": {"a": 1}},
+            {"key": 1.5},
+        )
 
 
 def test_a_journal_hands_out_its_own_trials_and_they_may_be_changed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from scipy.stats import qmc
+from typer.models import ArgumentInfo, OptionInfo
 from typer.testing import CliRunner
 
 from study.errors import SpecError
@@ -67,9 +68,41 @@ def test_typer_reads_a_signature_that_was_put_on_a_command() -> None:
     assert CliRunner().invoke(app, ["x", "--address", "there"]).output.split() == ["there", "x"]
 
 
+def test_typer_tells_commands_and_options() -> None:
+    app, below = typer.Typer(), typer.Typer()
+    port = typer.Option("--port", "-p", help="Where.", min=1, max=9)
+    place = typer.Argument(metavar="PLACE")
+
+    @below.command("serve", hidden=True)
+    def serve() -> None:
+        pass
+
+    app.add_typer(below, name="model")
+    (group,) = app.registered_groups
+    assert group.typer_instance is below
+    assert group.name == "model"
+    (command,) = below.registered_commands
+    assert (command.name, command.callback, command.hidden) == ("serve", serve, True)
+    assert isinstance(port, OptionInfo)
+    assert (port.default, port.param_decls, port.help, port.min, port.max) == (
+        "--port",
+        ("-p",),
+        "Where.",
+        1,
+        9,
+    )
+    assert isinstance(place, ArgumentInfo)
+    assert place.metavar == "PLACE"
+
+
 def test_yaml_reads_words_by_the_resolvers_of_the_class() -> None:
     assert set(_Loader.yaml_implicit_resolvers) >= set("-+.0123456789tTfF")
-    assert [read_value(text) for text in ("1e-4", "no", "true", "2026-11-21")] == [1e-4, "no", True, "2026-11-21"]
+    assert [read_value(text) for text in ("1e-4", "no", "true", "2026-11-21")] == [
+        1e-4,
+        "no",
+        True,
+        "2026-11-21",
+    ]
     assert yaml.safe_load("1e-4") == "1e-4", "YAML 1.1, as PyYAML has it"
     assert yaml.dump({"a": "1e-4"}, Dumper=_Dumper) == "a: '1e-4'\n"
 

@@ -18,30 +18,38 @@ from torchvision.models.convnext import CNBlock
 from torchvision.models.efficientnet import MBConv
 from torchvision.models.mobilenetv3 import InvertedResidual
 from torchvision.transforms import v2
-from trainables.memory import _PHRASES
-from trainables.models.checkpoints import _TORCHVISION_FILES, _TORCHVISION_URL, checkpoint_folder
-from trainables.preprocessing import _without_copy
-from trainables.randomness import seeded
-from trainables.stored import load_plain
 
+from trainables.devices.memory import _PHRASES
+from trainables.devices.randomness import seeded
+from trainables.devices.tensor_files import load_plain
 from trainables.errors import WeightsError
-from trainables.models.catalogue import PYRAMID_SHAPES
+from trainables.models.architectures.architecture import Architecture
+from trainables.models.architectures.pyramid_family import ARCHITECTURES as PYRAMIDS
+from trainables.models.architectures.pyramid_family import PyramidShape
+from trainables.models.architectures.resnet_family import ARCHITECTURES as RESNETS
 from trainables.models.network import _BATCH_NORMS
-from trainables.models.pyramids import _STAGE_STARTS
+from trainables.models.pretrained_files import TORCHVISION_URL, checkpoint_folder
 from trainables.models.timm_names import timm_names
+from trainables.transforms.preprocessing import _without_copy
 
-_SIDES = {"efficientnet_b3": [16, 8, 4, 2], "mobilenet_v3_small": [16, 8, 4, 2], "convnext_tiny": [16, 8, 4, 2]}
-"""Of the maps at the end of each stage, of an image of 64 pixels."""
+FILES = [(one.name, one.imagenet_file) for one in (*PYRAMIDS, *RESNETS) if one.imagenet_file]
 
 
 def test_gamma_is_drawn_from_a_generator() -> None:
-    first, again = (torch._standard_gamma(torch.full((2, 500), 1.4), generator=torch.Generator().manual_seed(3)) for _ in range(2))
+    first, again = (
+        torch._standard_gamma(torch.full((2, 500), 1.4), generator=torch.Generator().manual_seed(3))
+        for _ in range(2)
+    )
     assert torch.equal(first, again)
     assert first.mean().item() == pytest.approx(1.4, abs=0.2)
 
 
 def test_every_batch_norm_is_of_a_public_class() -> None:
-    theirs = [kind for kind in _descendants(_BatchNorm) if "quantized" not in kind.__module__ and "Lazy" not in kind.__name__]
+    theirs = [
+        kind
+        for kind in _descendants(_BatchNorm)
+        if "quantized" not in kind.__module__ and "Lazy" not in kind.__name__
+    ]
     assert {kind.__module__.partition(".")[0] for kind in theirs} >= {"torch", "timm"}
     assert all(issubclass(kind, _BATCH_NORMS) for kind in theirs)
 
@@ -73,7 +81,9 @@ def test_timm_says_drop_path_rate_where_it_has_none() -> None:
 def test_timm_takes_weights_from_a_state_dict() -> None:
     donor = timm.create_model("resnet10t", num_classes=1000)
     overlay = {"state_dict": donor.state_dict(), "custom_load": False}
-    network = timm.create_model("resnet10t", num_classes=3, in_chans=1, pretrained=True, pretrained_cfg_overlay=overlay)
+    network = timm.create_model(
+        "resnet10t", num_classes=3, in_chans=1, pretrained=True, pretrained_cfg_overlay=overlay
+    )
     assert torch.equal(network.layer4[0].conv1.weight, donor.layer4[0].conv1.weight)
     assert "state_dict" in network.pretrained_cfg, "which is taken out, so that it is not kept twice"
 
@@ -85,7 +95,9 @@ def test_timm_groups_parameters_from_the_stem_to_the_classifier(is_coarse: bool)
     first, *_, last = (groups[ordinal] for ordinal in sorted(groups))
     assert first[0] == "conv1.0.weight"
     assert last == ["fc.weight", "fc.bias"]
-    assert sorted(key for keys in groups.values() for key in keys) == sorted(key for key, _ in network.named_parameters())
+    assert sorted(key for keys in groups.values() for key in keys) == sorted(
+        key for key, _ in network.named_parameters()
+    )
 
 
 def test_a_network_of_timm_ends_with_maps_once_its_classifier_is_reset() -> None:
@@ -106,9 +118,9 @@ def test_timms_cbam_takes_the_width_of_its_bottleneck() -> None:
     assert CbamModule(32, rd_channels=4).channel.fc1.out_channels == 4
 
 
-@pytest.mark.parametrize("name", _TORCHVISION_FILES)
-def test_torchvisions_weights_lie_where_they_lay(name: str) -> None:
-    assert torchvision.models.get_model_weights(name).IMAGENET1K_V1.url == _TORCHVISION_URL + _TORCHVISION_FILES[name]
+@pytest.mark.parametrize(("name", "file"), FILES)
+def test_torchvisions_weights_lie_where_they_lay(name: str, file: str) -> None:
+    assert torchvision.models.get_model_weights(name).IMAGENET1K_V1.url == TORCHVISION_URL + file
 
 
 def test_torch_keeps_weights_where_it_kept_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -118,17 +130,18 @@ def test_torch_keeps_weights_where_it_kept_them(monkeypatch: pytest.MonkeyPatch,
     assert checkpoint_folder() == Path(torch.hub.get_dir()) / "checkpoints"
 
 
-@pytest.mark.parametrize("name", PYRAMID_SHAPES)
-def test_the_stages_of_torchvisions_networks_begin_where_the_side_is_halved(name: str) -> None:
-    module = getattr(torchvision.models, name)(weights=None, num_classes=3).eval()
+@pytest.mark.parametrize("pyramid", PYRAMIDS, ids=lambda pyramid: pyramid.name)
+def test_the_stages_of_torchvisions_networks_begin_where_the_side_is_halved(pyramid: Architecture) -> None:
+    module = getattr(torchvision.models, pyramid.name)(weights=None, num_classes=3).eval()
     blocks = {layer for layer in module.modules() if isinstance(layer, CNBlock | MBConv | InvertedResidual)}
     sides, maps = [], torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         for stage in module.features:
             maps = stage(maps)
             sides.append(maps.shape[2])
-    ends = [*(start - 1 for start in _STAGE_STARTS[name][1:]), len(sides) - 1]
-    assert [sides[end] for end in ends] == _SIDES[name]
+    assert isinstance(pyramid.shape, PyramidShape)
+    ends = [*(start - 1 for start in pyramid.shape.stage_starts[1:]), len(sides) - 1]
+    assert [sides[end] for end in ends] == [16, 8, 4, 2], "of 64 pixels"
     assert isinstance(module.features[0][0], nn.Conv2d)
     assert isinstance(module.classifier[-1], nn.Linear)
     assert len(blocks) > 3
@@ -139,9 +152,12 @@ def test_a_residual_block_of_torchvision_has_the_parts_that_ours_uses(kind: type
     depth = 3 if kind is resnet.Bottleneck else 2
     network = torchvision.models.ResNet(kind, [1, 1, 1, 1])
     block = network.layer2[0]
-    assert {"relu", "downsample", *(f"conv{i + 1}" for i in range(depth)), *(f"bn{i + 1}" for i in range(depth))} == set(
-        dict(block.named_children())
-    )
+    assert {
+        "relu",
+        "downsample",
+        *(f"conv{i + 1}" for i in range(depth)),
+        *(f"bn{i + 1}" for i in range(depth)),
+    } == set(dict(block.named_children()))
     parts = ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"]
     assert [name for name, _ in network.named_children()] == parts
 

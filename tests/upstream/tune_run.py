@@ -1,8 +1,8 @@
-"""A small run of Ray Tune, as a study starts one, that notes what Ray Tune does to it. Its last line of output is JSON.
+"""A small run of Ray Tune, as a study starts one, that notes what Ray Tune does to it. Its last line is JSON.
 
 python tests/upstream/tune_run.py FOLDER
 
-Six trials take the only slot in turn. Each reports one epoch and is stopped there, except where its name says otherwise.
+Six trials take the only slot in turn. Each reports one epoch and is stopped, unless its name says otherwise.
 """
 
 import json
@@ -58,7 +58,13 @@ def _tuned(folder: Path) -> dict[str, Any]:
         def step(self) -> dict[str, Any]:
             if self.config["name"] == "dies":
                 os.kill(os.getpid(), signal.SIGKILL)
-            return {"outcome": "going_on", "metrics": {"accuracy": 0.5}, "measures": {}, "process": os.getpid(), "folder": os.getcwd()}
+            return {
+                "outcome": "going_on",
+                "metrics": {"accuracy": 0.5},
+                "measures": {},
+                "process": os.getpid(),
+                "folder": os.getcwd(),
+            }
 
     class Suggestions(Searcher):
         def __init__(self) -> None:
@@ -75,7 +81,9 @@ def _tuned(folder: Path) -> dict[str, Any]:
             self._running.add(trial_id)
             return {"name": self._left.pop(0)}
 
-        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        def on_trial_complete(
+            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+        ) -> None:
             self._running.discard(trial_id)
 
         def save(self, checkpoint_path: str) -> None:
@@ -94,7 +102,9 @@ def _tuned(folder: Path) -> dict[str, Any]:
 
         def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
             name = trial.config["name"]
-            noted[name] = {"result": {key: result[key] for key in result if key.startswith(("metrics", "measures"))}}
+            noted[name] = {
+                "result": {key: result[key] for key in result if key.startswith(("metrics", "measures"))}
+            }
             noted[name] |= {key: result[key] for key in ("process", "folder", "outcome")}
             noted[name]["answers"] = ray.get(trial.temporary_state.ray_actor.answers.remote())
             tune_controller._tune_controller._reuse_actors = name != "kept_free"
@@ -127,7 +137,10 @@ def _tuned(folder: Path) -> dict[str, Any]:
             trial_dirname_creator=lambda trial: trial.config["name"],
         ),
         run_config=tune.RunConfig(
-            name="ray", storage_path=str(folder), verbose=0, checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False)
+            name="ray",
+            storage_path=str(folder),
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     ).fit()
     noted["files"] = sorted(file.name for file in (folder / "ray" / "first").iterdir())
