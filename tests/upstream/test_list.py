@@ -1,4 +1,4 @@
-"""README.md, this folder and pyproject.toml agree: rows name tests and code that exist, every test has a row."""
+"""The page, this folder and pyproject.toml agree: rows name tests and code that exist, every test has a row."""
 
 import ast
 import re
