@@ -18,7 +18,7 @@ import pytest
 import typer
 import yaml
 from pages import LONGEST_README, ROOT, Command, Page, commands, pages
-from test_import_direction import LAYERS
+from test_import_direction import LAYERS, LAYERS_OF_TRAINABLES
 from typer.testing import CliRunner
 
 from search_spaces.dimensions import Choice
@@ -161,11 +161,12 @@ def test_the_search_space_of_a_page_is_one() -> None:
         assert build_phases(point, epochs=10, num_stages=4)
 
 
-def test_the_table_of_layers_has_the_order_that_a_test_holds() -> None:
-    page = (ROOT / "study" / "README.md").read_text(encoding="utf-8")
-    table = page[page.index("### Layers") : page.index("### The way of one configuration")]
+@pytest.mark.parametrize(("package", "layers"), [("study", LAYERS), ("trainables", LAYERS_OF_TRAINABLES)])
+def test_the_table_of_layers_has_the_order_that_a_test_holds(package: str, layers: tuple[str, ...]) -> None:
+    page = (ROOT / package / "README.md").read_text(encoding="utf-8")
+    table = page[page.index(f"| folder of `{package}/` |") :].partition("\n\n")[0]
     named = re.findall(r"^\| (?:`([\w/]+)/`|its loose files) \|", table, re.MULTILINE)
-    assert [f"study.{name.replace('/', '.')}" if name else "study" for name in named] == list(LAYERS)
+    assert [f"{package}.{name.replace('/', '.')}" if name else package for name in named] == list(layers)
 
 
 def test_the_keys_of_json_are_those_that_programs_get() -> None:
