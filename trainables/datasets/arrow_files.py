@@ -73,7 +73,8 @@ def map_split(path: Path, height: int, width: int, channels: int) -> Split:
 
 def read_clean_mask(path: Path) -> NDArray[np.bool_]:
     """The `clean` column of a test split, (N,) bool. Raises DatasetError if the file is damaged."""
-    return _map_batch(path).column("clean").to_numpy(zero_copy_only=False)
+    is_clean_N: NDArray[np.bool_] = _map_batch(path).column("clean").to_numpy(zero_copy_only=False)
+    return is_clean_N
 
 
 def _fixed_size_binary(buffer: Any, *, num_rows: int) -> Any:

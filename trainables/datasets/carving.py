@@ -70,7 +70,8 @@ def connected_groups(connections: Sequence[NDArray[np.int64]]) -> NDArray[np.int
 def _shuffled(num_groups: int, *, without: NDArray[np.int64], seed: int) -> list[int]:
     # RandomState's stream is frozen for ever (NEP 19): the same seed carves the same splits under any numpy.
     order = np.random.RandomState(seed).permutation(num_groups)
-    return order[~np.isin(order, without)].tolist()
+    left: list[int] = order[~np.isin(order, without)].tolist()
+    return left
 
 
 def _members(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> Sequence[Members]:

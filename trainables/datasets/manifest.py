@@ -67,7 +67,8 @@ class Manifest:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` turns them back."""
-        return json.loads(json.dumps(asdict(self)))
+        tree: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return tree
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Manifest":

@@ -67,7 +67,9 @@ class AddOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """What shaped the images, as plain JSON values for the manifest; the licence has its own field there."""
-        return json.loads(json.dumps({key: value for key, value in asdict(self).items() if key not in ("licence", "replace")}))
+        shaping = {key: value for key, value in asdict(self).items() if key not in ("licence", "replace")}
+        tree: dict[str, Any] = json.loads(json.dumps(shaping))
+        return tree
 
 
 def _require(condition: bool, rule: str) -> None:

@@ -38,7 +38,8 @@ class Ensemble:
             member.save(folder / f"member-{number:02d}")
 
     def _mean(self, probabilities: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        return np.stack(probabilities).mean(0, dtype=np.float64).astype(np.float32)
+        mean_NK: NDArray[np.float32] = np.stack(probabilities).mean(0, dtype=np.float64).astype(np.float32)
+        return mean_NK
 
 
 def load_classifier(folder: Path) -> Classifier | Ensemble:

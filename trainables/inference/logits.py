@@ -50,7 +50,7 @@ def logits_of_batch(module: nn.Module, preprocessing: Preprocessing, images_BCLL
     """
     num_samples = max(evaluation.dropout_samples, 1)
     crops_BCSS, mirrors = _views(preprocessing, images_BCLL, evaluation)
-    passes_BK = (
+    passes_BK: Iterator[Tensor] = (
         module(preprocessing.normalised(crop_BCSS.flip(3) if is_mirrored else crop_BCSS)).float()
         for crop_BCSS in crops_BCSS
         for is_mirrored in mirrors
@@ -59,7 +59,8 @@ def logits_of_batch(module: nn.Module, preprocessing: Preprocessing, images_BCLL
     num_passes = len(crops_BCSS) * len(mirrors) * num_samples
     if num_passes == 1:
         return next(passes_BK)
-    return reduce(torch.logaddexp, (logits_BK.log_softmax(1) for logits_BK in passes_BK)) - math.log(num_passes)
+    summed_BK: Tensor = reduce(torch.logaddexp, (logits_BK.log_softmax(1) for logits_BK in passes_BK))
+    return summed_BK - math.log(num_passes)
 
 
 def _views(preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> tuple[list[Tensor], tuple[bool, ...]]:

@@ -3,8 +3,8 @@
 from typing import Literal, assert_never
 
 import torch
-from timm.layers import SEModule
 from timm.layers.cbam import CbamModule
+from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 # B batch, C channels, H height, W width
@@ -39,4 +39,5 @@ class SpatialAttention(nn.Module):
     def forward(self, maps_BCHW: Tensor) -> Tensor:
         """Maps (B, C, H, W)."""
         summary_B2HW = torch.cat([maps_BCHW.mean(1, keepdim=True), maps_BCHW.amax(1, keepdim=True)], dim=1)
-        return maps_BCHW * self.convolution(summary_B2HW).sigmoid()
+        weighted_BCHW: Tensor = maps_BCHW * self.convolution(summary_B2HW).sigmoid()
+        return weighted_BCHW

@@ -43,7 +43,8 @@ class Cnn(nn.Module):
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Logits (B, K)."""
         features_BF = self.blocks(images_BCHW).flatten(1)
-        return self.head(features_BF)
+        logits_BK: Tensor = self.head(features_BF)
+        return logits_BK
 
 
 def _block(shape: CnnShape, index: int, before: int, after: int, dropout: float) -> nn.Sequential:

@@ -29,7 +29,8 @@ class Composed(nn.Module):
         """Logits (B, K)."""
         if self.gray_adapter is not None:
             images_BCSS = self.gray_adapter(images_BCSS)
-        return self.backbone(images_BCSS) if self.hybrid is None else self.hybrid(self._maps(self.backbone, images_BCSS))
+        logits_BK: Tensor = self.backbone(images_BCSS) if self.hybrid is None else self.hybrid(self._maps(self.backbone, images_BCSS))
+        return logits_BK
 
 
 def compose(network: Network, *, maps: Maps, gray_adapter: nn.Module | None, hybrid: nn.Module | None) -> Network:

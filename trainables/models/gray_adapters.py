@@ -52,7 +52,8 @@ class ResidualConvolution(nn.Module):
 
     def forward(self, images_B1HW: Tensor) -> Tensor:
         """Images (B, 3, H, W)."""
-        return self.fixed(images_B1HW) + self.output(self.hidden(images_B1HW).relu())
+        images_B3HW: Tensor = self.fixed(images_B1HW) + self.output(self.hidden(images_B1HW).relu())
+        return images_B3HW
 
 
 def _learned(scale: Sequence[float], offset: Sequence[float]) -> nn.Conv2d:

@@ -52,4 +52,5 @@ class MlpHead(nn.Module):
     def forward(self, features_BF: Tensor) -> Tensor:
         """Logits (B, K)."""
         hidden_BU = self.hidden(features_BF).relu()
-        return self.output(hidden_BU)
+        logits_BK: Tensor = self.output(hidden_BU)
+        return logits_BK

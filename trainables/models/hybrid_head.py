@@ -57,4 +57,5 @@ class HybridHead(nn.Module):
         if self.is_multi_scale:
             features.append(maps[1].mean((2, 3)))
         fused_BF = self.fusion(torch.cat(features, dim=1)).relu()
-        return self.output(fused_BF)
+        logits_BK: Tensor = self.output(fused_BF)
+        return logits_BK

@@ -107,7 +107,7 @@ def _timm_file(name: str) -> Path:
     if config is None or not (config.hf_hub_id or config.url):
         raise RecipeError(f"timm/{name} has no weights 'imagenet'; use 'none' or the path of a state dict")
     if not config.hf_hub_id:
-        url = config.url if isinstance(config.url, str) else config.url[0]
+        url = config.url if isinstance(config.url, str) else (config.url or ("",))[0]
         return _cached_or_downloaded(_Published(url=url, file=checkpoint_folder() / Path(url).name, sha256_start=None))
     cached = huggingface_hub.try_to_load_from_cache(config.hf_hub_id, "model.safetensors")
     if isinstance(cached, str):

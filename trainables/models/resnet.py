@@ -56,7 +56,7 @@ def resnet_maps(module: Any, images_BCSS: Tensor) -> Sequence[Tensor]:
     return module.layer4(third_BCHW), third_BCHW
 
 
-class SkippableBasicBlock(BasicBlock):
+class SkippableBasicBlock(BasicBlock):  # type: ignore[misc]  # torchvision has no types
     """torchvision's BasicBlock, whose residual branch `drop_path` may leave out."""
 
     drop_path: nn.Module
@@ -65,10 +65,11 @@ class SkippableBasicBlock(BasicBlock):
         """Maps (B, C, H, W)."""
         branch_BCHW = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(maps_BCHW)))))
         shortcut_BCHW = maps_BCHW if self.downsample is None else self.downsample(maps_BCHW)
-        return self.relu(self.drop_path(branch_BCHW).add_(shortcut_BCHW))
+        output_BCHW: Tensor = self.relu(self.drop_path(branch_BCHW).add_(shortcut_BCHW))
+        return output_BCHW
 
 
-class SkippableBottleneck(Bottleneck):
+class SkippableBottleneck(Bottleneck):  # type: ignore[misc]
     """torchvision's Bottleneck, whose residual branch `drop_path` may leave out."""
 
     drop_path: nn.Module
@@ -78,7 +79,8 @@ class SkippableBottleneck(Bottleneck):
         branch_BCHW = self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(maps_BCHW))))))
         branch_BCHW = self.bn3(self.conv3(branch_BCHW))
         shortcut_BCHW = maps_BCHW if self.downsample is None else self.downsample(maps_BCHW)
-        return self.relu(self.drop_path(branch_BCHW).add_(shortcut_BCHW))
+        output_BCHW: Tensor = self.relu(self.drop_path(branch_BCHW).add_(shortcut_BCHW))
+        return output_BCHW
 
 
 def _make_skippable(module: Any, drop_path: float) -> None:

@@ -74,10 +74,10 @@ def two_timm_maps(module: Any, images_BCSS: Tensor) -> Sequence[Tensor]:
 def _created(model: Model, num_classes: int, channels: int, image_size: int, source: dict[str, Any]) -> Any:
     name = timm_name(model.architecture)
     config = timm.models.get_pretrained_cfg(name)
-    size = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
+    size: dict[str, Any] = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
     dropout = model.dropout if model.head.kind == "linear" else 0.0
-    drop_path = {"drop_path_rate": model.drop_path} if model.drop_path else {}
-    module = timm.create_model(name, num_classes=num_classes, in_chans=channels, drop_rate=dropout, **drop_path, **size, **source)
+    drop_path: dict[str, Any] = {"drop_path_rate": model.drop_path} if model.drop_path else {}
+    module: Any = timm.create_model(name, num_classes=num_classes, in_chans=channels, drop_rate=dropout, **drop_path, **size, **source)
     module.pretrained_cfg.pop("state_dict", None)
     return module
 

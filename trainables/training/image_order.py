@@ -63,4 +63,5 @@ def _allotted(num_by_class_K: NDArray[np.int64], num_kept: int) -> NDArray[np.in
 
 def _shuffled(indices_N: NDArray[np.int64], label: int) -> NDArray[np.int64]:
     order_N = torch.randperm(len(indices_N), generator=generator(CPU, KEPT_SEED, "kept", label))
-    return indices_N[order_N.numpy()]
+    sorted_N: NDArray[np.int64] = indices_N[order_N.numpy()]
+    return sorted_N

@@ -25,7 +25,9 @@ class ProcessGroup:
         self._device = device
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        store = distributed.FileStore(str(folder / RENDEZVOUS_FILE), world_size)
+        store = distributed.FileStore(  # type: ignore[attr-defined]  # documented, and missing in __all__
+            str(folder / RENDEZVOUS_FILE), world_size
+        )
         backend = "nccl" if device.type == "cuda" else "gloo"
         distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=TIMEOUT)
 
@@ -40,7 +42,8 @@ class ProcessGroup:
         total, *sums = message.split([1, *(gradient.numel() for gradient in gradients)])
         for gradient, its_sum in zip(gradients, sums, strict=True):
             gradient.copy_(its_sum.view(gradient.shape))
-        return total[0]
+        total_loss: Tensor = total[0]
+        return total_loss
 
     def broadcast(self, value: float) -> float:
         """The value of the process of rank 0; that of the others does not matter."""

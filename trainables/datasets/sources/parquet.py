@@ -192,4 +192,4 @@ def _is_text(type_: Any) -> bool:
 
 
 def _is_binary(type_: Any) -> bool:
-    return pa.types.is_binary(type_) or pa.types.is_large_binary(type_)
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
