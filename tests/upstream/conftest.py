@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from fresh_homes import FreshHomes
 from fresh_mlflow import FreshMlflow
 from tune_run import TuneRun
 
 from study.connections.mlflow_client import connect, prepare_experiment
-from study.home import Home
 
 PROJECT = Path(__file__).parents[2]
 NUM_TRIES = 5
@@ -25,9 +25,9 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> TuneRun:
 
 
 @pytest.fixture(scope="session")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> FreshMlflow:
+def mlflow(tmp_path_factory: pytest.TempPathFactory, fresh_homes: FreshHomes) -> FreshMlflow:
     """One SQLite database for all tests; each makes runs of its own."""
-    home = Home(tmp_path_factory.mktemp("home"))
+    home = fresh_homes.make(tmp_path_factory.mktemp("home"))
     client = connect(home.tracking_uri)
     return FreshMlflow(client=client, home=home, experiment_id=prepare_experiment(client, home, "upstream"))
 
