@@ -17,7 +17,11 @@ BALANCING_FURTHER: tuple[Dimension, ...] = (
     Float(name="ldam_margin", low=0.1, high=0.8, when={"loss": one_of("ldam")}),
     Float(name="adjustment", low=0.0, high=2.0, when={"loss": one_of("logit_adjusted")}, about="tau"),
     Float(name="label_smoothing", low=0.0, high=0.3, when={"loss": one_of("cross_entropy", "logit_adjusted")}),
-    Choice(name="balancing", options=("none", "weights", "effective_number", "sampler"), about="one way to correct imbalance at a time"),
+    Choice(
+        name="balancing",
+        options=("none", "weights", "effective_number", "sampler"),
+        about="the one way in which class imbalance is corrected",
+    ),
     Float(name="class_weight_power", low=0.0, high=1.0, when=_BY_POWER, about="1 balanced"),
     Float(name="effective_beta", low=0.9, high=0.9999, when=_BY_EFFECTIVE_NUMBER),
     Float(name="class_weight_cap", low=2.0, high=20.0, log=True, when={"balancing": one_of("weights", "effective_number")}),

@@ -34,7 +34,7 @@ OPTIMIZATION_FURTHER: tuple[Dimension, ...] = (
     Choice(name="batch_size", options=(32, 64, 128, 256, 512, 1024, 2048), unit="images"),
     Choice(name="gradient_clip", options=("none", "norm", "value")),
     Float(name="clip_at", low=0.05, high=10.0, log=True, when={"gradient_clip": none_of("none")}),
-    Choice(name="averaging", options=(False, True), about="keep an average over steps"),
+    Choice(name="averaging", options=(False, True), about="whether an average of the weights over steps is kept"),
     Float(name="average_halflife", low=0.02, high=3.0, log=True, unit="epochs", when={"averaging": one_of(True)}),
 )
 """The same with all that can be decided."""

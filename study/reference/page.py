@@ -42,7 +42,9 @@ default is then absent. The ranges are those of the largest named space; each sp
 {environment}
 ## Commands
 
-`study COMMAND --help` prints the same in the terminal. With `--json`, a command prints JSON on standard output, and nothing else there.
+`study --version` prints the version, and `study --install-completion` installs completion for the shell.
+`study COMMAND --help` prints the same as this section in the terminal. With `--json`, a command prints JSON on
+standard output, and nothing else there.
 
 {commands}
 ## Exit codes

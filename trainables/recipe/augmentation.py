@@ -11,13 +11,14 @@ class Mixing:
     """Images mixed with others of their batch, and their labels in the same proportion."""
 
     kind: Literal["none", "mixup", "cutmix"] = "none"
-    """Blended (arXiv:1710.09412), or a rectangle of one in the other (1905.04899)."""
+    """How pairs of images are mixed: `mixup` blends them (arXiv:1710.09412), `cutmix` puts a rectangle of one
+    into the other (1905.04899), `none`."""
     alpha: Annotated[float, AboveZero()] = 1.0
-    """The share is drawn from Beta(alpha, alpha), above 0."""
+    """The share of each image of a pair is drawn from Beta(alpha, alpha); above 0."""
     probability: Annotated[float, Within(0.0, 1.0)] = 1.0
     """Chance that a batch is mixed, 0 to 1."""
     off_fraction: Annotated[float, Within(0.0, 1.0), Continuation.LASTS] = 0.0
-    """Share of all epochs, at the end, without mixing, 0 to 1."""
+    """Share of all epochs, at the end, that are trained without mixing, 0 to 1."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -28,36 +29,41 @@ class Augmentation:
     """Random changes of each training image; ranges are those at strength 1 and shrink in proportion to it."""
 
     policy: Literal["affine", "trivial", "rand"] = "affine"
-    """The changes below, all at once; or torchvision's TrivialAugmentWide (arXiv:2103.10158) or RandAugment (1909.13719) in place of
-    those that `strength` multiplies."""
+    """The random changes of training images: `affine`, all the changes below at the same time; `trivial`,
+    torchvision's TrivialAugmentWide (arXiv:2103.10158); `rand`, torchvision's RandAugment (1909.13719)."""
     strength: Annotated[float, Within(0.0, 1.0)] = 0.0
-    """Policy `affine`: master strength in [0, 1] that multiplies the ranges below, flips excepted; 0 changes nothing but flips."""
+    """`affine` only: a factor in [0, 1] of the ranges below, except for flips; at 0 images are only
+    flipped."""
     rare_class_power: Annotated[float, Within(0.0, 1.0)] = 0.0
-    """Images of a class of n have their strength multiplied by (most / n) ** power, up to strength 1; 0 to 1, 0 treats all alike."""
+    """`affine` only: images of a class with n images have their strength multiplied by (most / n) ** power,
+    up to strength 1; `most` is the size of the largest class. 0 to 1; 0 treats all classes alike."""
     rotation_degrees: Annotated[float, Within(0.0, 180.0)] = 35.0
-    """Rotation drawn from [-r, r], 0 to 180."""
+    """`affine` only: the rotation in degrees is drawn from [-r, r]; r is 0 to 180."""
     shift_fraction: Annotated[float, Within(0.0, 1.0)] = 0.25
-    """Shift along each axis drawn from [-s, s] of the side, 0 to 1."""
+    """`affine` only: the shift along each axis is drawn from [-s, s], as a share of the side; s is 0 to 1."""
     shear_degrees: Annotated[float, Within(0.0, 60.0)] = 10.0
-    """Horizontal shear drawn from [-s, s], 0 to 60."""
+    """`affine` only: the horizontal shear in degrees is drawn from [-s, s]; s is 0 to 60."""
     zoom_fraction: Annotated[float, Within(0.0, 0.9)] = 0.4
-    """Zoom drawn from [1 - z, 1 + z], 0 to 0.9."""
+    """`affine` only: the zoom is drawn from [1 - z, 1 + z]; z is 0 to 0.9."""
     zoom_axes: Literal["together", "apart"] = "together"
-    """Whether both axes zoom by one draw, or each by its own."""
+    """`affine` only: whether both axes zoom by one draw, or each axis by its own."""
     brightness_fraction: Annotated[float, Within(0.0, 1.0)] = 0.5
-    """Brightness factor drawn from [1 - b, 1 + b], 0 to 1."""
+    """`affine` only: the factor of brightness is drawn from [1 - b, 1 + b]; b is 0 to 1."""
     contrast_fraction: Annotated[float, Within(0.0, 1.0)] = 0.0
-    """Contrast factor, about the image's mean, drawn from [1 - c, 1 + c], 0 to 1."""
+    """`affine` only: the factor of contrast, about the image's mean, is drawn from [1 - c, 1 + c]; c is 0 to
+    1."""
     erase_probability: Annotated[float, Within(0.0, 1.0)] = 0.0
-    """Chance that a rectangle of 2 to 33 % of the image is set to 0, black (arXiv:1708.04896), 0 to 1."""
+    """`affine` only: chance that a rectangle of 2 to 33 % of the image is set to black (arXiv:1708.04896), 0
+    to 1."""
     flip_probability: Annotated[float, Within(0.0, 1.0)] = 0.0
-    """Chance of a mirror image (left to right), 0 to 1; at any strength and policy."""
+    """Chance that an image is mirrored (left to right), 0 to 1, under every policy and at every strength."""
     fill: Literal["zeros", "border", "reflection"] = "zeros"
-    """Policy `affine`: what stands where the image was moved away; the others leave it black."""
+    """`affine` only: the pixels that appear where the image was moved away; the other policies leave them
+    black."""
     rand_operations: Annotated[int, Within(1, 5), Continuation.MAY_CHANGE] = 2
-    """Policy `rand`: changes one after another, 1 to 5."""
+    """`rand` only: the number of changes, one after another, 1 to 5."""
     rand_magnitude: Annotated[int, Within(0, 30), Continuation.MAY_CHANGE] = 9
-    """Policy `rand`: their magnitude, 0 to 30."""
+    """`rand` only: the magnitude of the changes, 0 to 30."""
     mixing: Mixing = field(default_factory=Mixing)
 
     def __post_init__(self) -> None:

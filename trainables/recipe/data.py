@@ -12,22 +12,26 @@ class Data:
     """How stored images reach the model, and how often each of them does."""
 
     image_size: Annotated[int, Within(4, 1024)]
-    """Side in pixels of the square image the model sees, 4 to 1024; stored images are resized to it."""
+    """Side in pixels of the square image that the network sees, 4 to 1024; stored images are resized to it.
+    In a study, the default is the larger side of the dataset's images, or the
+    least that the network takes."""
     crop_margin: Annotated[int, Within(0, 512)] = 0
-    """Pixels, 0 to 512, by which images are first resized to more than `image_size`: training sees a random crop, evaluation the
-    middle one."""
+    """Images are first resized to a side that is this many pixels larger than `image_size`, 0 to 512;
+    training sees a random crop, evaluation the middle one."""
     normalisation: Literal["dataset", "architecture", "zero_one", "per_image", "given"] = "dataset"
-    """Pixels in [0, 1] minus mean over deviation: of the dataset's training split, of the pretrained weights, left alone, of each
-    image's own pixels, or as `pixel_mean` and `pixel_std` say."""
+    """The mean that is subtracted from pixels in [0, 1] and the deviation that they are divided by:
+    `dataset`, those of the training split; `architecture`, those of the pretrained weights; `per_image`,
+    those of each image; `given`, `pixel_mean` and `pixel_std`; `zero_one` leaves pixels alone."""
     pixel_mean: Annotated[float | None, Continuation.LASTS] = None
-    """Normalisation `given`, and only there: subtracted from pixels in [0, 1]."""
+    """With `normalisation: given` only: the mean that is subtracted from pixels in [0, 1]."""
     pixel_std: Annotated[float | None, AboveZero(), Continuation.LASTS] = None
-    """Normalisation `given`, and only there: what is left is divided by, above 0."""
+    """With `normalisation: given` only: the deviation that pixels are divided by after that, above 0."""
     train_images: Annotated[int | None, Within(2, 10**9)] = None
-    """Train on this many images only, at least 2: a fixed draw that keeps the shares of classes; None for all."""
+    """Train on this many images only, at least 2: a fixed draw that keeps the shares of the classes. All
+    images, unless given."""
     sampler_power: Annotated[float, Within(0.0, 1.0)] = 0.0
-    """Images of a class of n are drawn with a chance in proportion to n ** -power, 0 to 1: at 0 each image comes once an epoch, at 1
-    all classes come equally often, with repeats."""
+    """Images of a class with n images are drawn with a chance in proportion to n ** -power, 0 to 1. At 0 each
+    image comes once an epoch; at 1 all classes come equally often, with repeats."""
 
     def __post_init__(self) -> None:
         check_fields(self)

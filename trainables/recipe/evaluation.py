@@ -11,13 +11,14 @@ class Evaluation:
     """How a trained network is asked for the class of an image."""
 
     views: Literal["one", "flip", "ten_crop"] = "one"
-    """The image; it and its mirror image; or four corners, the middle and their mirror images, which needs a `crop_margin`. The
-    probabilities of the views are averaged."""
+    """The views of an image whose probabilities are averaged: `one`, the image; `flip`, it and its mirror
+    image; `ten_crop`, its four corners, its middle and their mirror images, which needs a `crop_margin`."""
     dropout_samples: Annotated[int, Within(0, 256)] = 0
-    """Passes with dropout left on whose probabilities are averaged (arXiv:1506.02142), 0 to 256; 0 for one pass without dropout."""
+    """Passes with dropout left on whose probabilities are averaged (arXiv:1506.02142), 0 to 256; 0 for one
+    pass without dropout."""
     calibration: Literal["none", "temperature"] = "none"
-    """Whether logits are divided by a temperature fitted to the validation split once training has ended (arXiv:1706.04599); the most
-    probable class stays the same."""
+    """`temperature` divides the logits by a temperature that is fitted to the validation split after training
+    (arXiv:1706.04599); the most probable class stays the same."""
 
     def __post_init__(self) -> None:
         check_fields(self)

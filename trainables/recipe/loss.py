@@ -16,31 +16,35 @@ class Loss:
     """The loss of an image, and its weight by class."""
 
     kind: Literal["cross_entropy", "focal", "ldam", "logit_adjusted"] = "cross_entropy"
-    """Cross-entropy; focal loss (arXiv:1708.02002); label-distribution-aware margins (1906.07413); logits shifted by the logarithm of
-    class frequency (2007.07314)."""
+    """The loss: `cross_entropy`; `focal` (arXiv:1708.02002); `ldam`, label-distribution-aware margins
+    (1906.07413); `logit_adjusted`, logits shifted by the logarithm of class frequency (2007.07314)."""
     label_smoothing: Annotated[float, Within(0.0, 0.99)] = 0.0
-    """Share of the target spread over all classes, in [0, 1); kinds `cross_entropy` and `logit_adjusted` only."""
+    """With `cross_entropy` and `logit_adjusted` only: share of the target that is spread over all classes, in
+    [0, 1)."""
     focal_gamma: Annotated[float, Within(0.0, 10.0)] = 2.0
-    """Kind `focal`: exponent, 0 to 10; 0 is cross-entropy."""
+    """With `focal` only: the exponent, 0 to 10; 0 is cross-entropy."""
     ldam_margin: Annotated[float, AboveZero(2.0)] = 0.5
-    """Kind `ldam`: margin of the rarest class, in (0, 2]."""
+    """With `ldam` only: the margin of the rarest class, in (0, 2]."""
     ldam_scale: Annotated[float, AboveZero()] = 30.0
-    """Kind `ldam`: what logits are multiplied by, above 0."""
+    """With `ldam` only: the factor of the logits, above 0."""
     adjustment: Annotated[float, Within(0.0, 5.0)] = 1.0
-    """Kind `logit_adjusted`: tau, 0 to 5; 0 is cross-entropy."""
+    """With `logit_adjusted` only: the factor tau of the shift, 0 to 5; 0 is cross-entropy."""
     class_weight_power: Annotated[float, Within(0.0, 1.0)] = 0.0
-    """Class weight (N / (K n_c)) ** power: 0 none, 1 balanced."""
+    """The weight of a class is (N / (K n_c)) ** power, for N images, K classes and n_c images of the class: 0
+    no weights, 1 balanced."""
     effective_beta: Annotated[float | None, Within(0.0, 0.9999999)] = None
-    """In place of the power: class weight in proportion to (1 - beta) / (1 - beta ** n_c) (arXiv:1901.05555), in [0, 1); the weights'
-    mean over classes is 1."""
+    """In place of `class_weight_power`: the weight of a class is in proportion to (1 - beta) / (1 - beta **
+    n_c) (arXiv:1901.05555), in [0, 1); the mean over classes is 1."""
     class_weights: Annotated[Mapping[str, float] | None, Continuation.MAY_CHANGE] = None
-    """In place of both: a table of weights by class name; every class of the dataset must stand in it."""
+    """In place of both: a table of weights by class name, with every class of the dataset."""
     class_weight_cap: Annotated[float | None, AboveZero()] = None
-    """Highest class weight, above 0; None for no cap."""
+    """The highest class weight, above 0; no cap, unless given."""
     weight_normalisation: Literal["weights", "images"] = "weights"
-    """What a batch's sum of weighted losses is divided by: the sum of its weights, as torch does, or its images, as Keras does."""
+    """The number that a batch's sum of weighted losses is divided by: the sum of its `weights`, as in torch,
+    or the number of its `images`, as in Keras."""
     weights_from: Annotated[float, Within(0.0, 1.0), Continuation.LASTS] = 0.0
-    """Share of all epochs after which class weights begin to count, 0 to 1: deferred re-weighting (arXiv:1906.07413)."""
+    """Share of all epochs after which class weights begin to count, 0 to 1: deferred re-weighting
+    (arXiv:1906.07413)."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -11,20 +11,21 @@ class Optimizer:
     """The rule that turns gradients into steps, and the average over steps that is kept."""
 
     kind: Literal["adam", "adamw", "sgd"] = "adamw"
-    """Adam, AdamW (decoupled weight decay), or SGD with Nesterov momentum."""
+    """The optimizer: `adam`, `adamw` (decoupled weight decay), or `sgd` with Nesterov momentum."""
     weight_decay: Annotated[float, Within(0.0, 10.0)] = 0.0
-    """Pull of weights towards 0, at least 0; biases and normalisation parameters are left out."""
+    """The pull of weights towards 0, at least 0; biases and normalisation parameters are left out."""
     momentum: Annotated[float, Within(0.0, 0.9999)] = 0.9
-    """SGD: momentum; Adam and AdamW: the first moment's decay (beta 1). In [0, 1)."""
+    """With `sgd` the momentum; with `adam` and `adamw` the decay of the first moment (beta 1). In [0, 1)."""
     second_moment: Annotated[float, Within(0.0, 0.999999)] = 0.999
-    """Adam and AdamW only: the second moment's decay (beta 2), in [0, 1)."""
+    """With `adam` and `adamw` only: the decay of the second moment (beta 2), in [0, 1)."""
     gradient_clip: Literal["none", "value", "norm"] = "none"
-    """Whether gradients are cut: not, each value at `clip_at`, or all of them together at the norm `clip_at`."""
+    """How gradients are cut: `none`; `value`, each value at `clip_at`; `norm`, all values together at the
+    norm `clip_at`."""
     clip_at: Annotated[float, AboveZero()] = 1.0
-    """Above 0."""
+    """The value or norm at which gradients are cut, above 0."""
     average_halflife: Annotated[float | None, AboveZero()] = None
-    """Epochs, above 0, after which a step's share in an exponential moving average of the weights has halved; the average is what is
-    validated and kept. None for the weights themselves."""
+    """Keep an exponential moving average of the weights, in which the share of a step has halved after this
+    many epochs, above 0. The average is validated and kept. Without a value, the weights themselves are."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -20,12 +20,12 @@ MOST_WEIGHT_POWER_WITH_SAMPLER = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One fully specified training configuration (DESIGN: contract 5)."""
+    """One fully specified training configuration."""
 
     data: Data
     model: Model
     phases: tuple[Phase, ...]
-    """At least one; they follow each other."""
+    """At least one; the phases follow each other."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     loss: Loss = field(default_factory=Loss)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -33,9 +33,10 @@ class Recipe:
     batch_size: Annotated[int, Within(1, 65_536)] = 64
     """Images per optimizer step, 1 to 65536; the last batch of an epoch may be smaller."""
     patience: Annotated[int | None, Within(1, 100_000)] = None
-    """Epochs without a better validation accuracy after which the training ends, at least 1; None trains to the end."""
+    """The training ends after this many epochs without a better validation accuracy, at least 1; it goes to
+    the end, unless given."""
     seed: Annotated[int, Within(0, 2**63 - 1)] = 0
-    """Follows into initial weights, order of images, augmentation and dropout; at least 0."""
+    """The initial weights, the order of images, augmentation and dropout follow from it; at least 0."""
 
     def __post_init__(self) -> None:
         if not self.phases:
