@@ -8,7 +8,7 @@ from study.errors import SpecError
 from study.home import Home
 from study.results.study_result import StudyResult, find_study
 from study.search.record.trial import Trial
-from study.stopping.early_stopping import EarlyStopping, build_rules
+from study.stopping.early_stopping import EarlyStopping, build_rules, rules_other_than
 from study.stopping.groups import group_at
 from study.stopping.simulation import Curve, Ending, simulate
 from study.study_file.objective import Objective
@@ -111,7 +111,7 @@ def _check_replayable(result: StudyResult, rule: str) -> None:
     if rule == "pbt":
         raise SpecError(
             "pbt cannot be replayed: it trains copies of trials on with other values, of which no study has recorded a curve; "
-            "choose asha, asha_pause, hyperband, median or none"
+            f"choose {rules_other_than('pbt')}"
         )
 
 

@@ -1,6 +1,6 @@
 """Early stopping as a study file writes it, and the rules that it builds. Each rule stands in a file of its own, and is listed here."""
 
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, assert_never, get_args
 
 from pydantic import Field
 
@@ -16,11 +16,14 @@ from study.stopping.rule import Rule
 from study.stopping.rule_set import RuleSet
 from study.written import Written
 
+RuleName = Literal["asha", "asha_pause", "hyperband", "median", "pbt", "none"]
+"""What a study file can name."""
+
 
 class EarlyStopping(Written):
     """How trials are compared while they run. A trial whose objective is no number is stopped under every rule."""
 
-    rule: Literal["asha", "asha_pause", "hyperband", "median", "pbt", "none"] = "asha"
+    rule: RuleName = "asha"
     """`asha` (arXiv:1810.05934) stops, at each rung, every trial that is not among the best share; `asha_pause` pauses every trial at the
     rung, and the best share goes on, which spends less where few trials run at a time; `hyperband` has several brackets of `asha`, each
     with a later first rung; `median` stops a trial that falls below the median of the others; `pbt` is population-based training
@@ -60,6 +63,12 @@ class EarlyStopping(Written):
                 f"early_stopping.brackets must be at most {most} with first_rung {self.first_rung:g} and reduction {self.reduction}, "
                 f"got {self.brackets}; lower it, or let the first rung begin earlier"
             )
+
+
+def rules_other_than(name: RuleName) -> str:
+    """The rules that a message offers in place of one: `asha, asha_pause, hyperband, median or none`."""
+    *others, last = [other for other in get_args(RuleName) if other != name]
+    return f"{', '.join(others)} or {last}"
 
 
 def build_rules(settings: EarlyStopping, maximise: bool) -> RuleSet:

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from study.errors import SpecError
-from study.stopping.early_stopping import EarlyStopping
+from study.stopping.early_stopping import EarlyStopping, rules_other_than
 from study.written import Written
 
 
@@ -45,5 +45,5 @@ def check_confirmable(confirm: Confirm, budget: Budget, early_stopping: EarlySto
     if early_stopping.rule == "pbt":
         raise SpecError(
             "confirm cannot follow early_stopping 'pbt': its trials go on from others' checkpoints with changed values, "
-            "so no configuration alone trains them again; leave confirm away, or choose asha, asha_pause, hyperband, median or none"
+            f"so no configuration alone trains them again; leave confirm away, or choose {rules_other_than('pbt')}"
         )

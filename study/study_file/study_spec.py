@@ -1,5 +1,6 @@
 """The study file: what a person writes, checked against nothing but itself."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -113,11 +114,11 @@ class StudySpec(Written):
             raise SpecError(
                 f"a study file is a mapping of keys to values, got {_kind(tree)}; it starts with a line such as `study: my-study`"
             )
-        tree = {**tree, **{key: {"rule": tree[key]} for key in ("early_stopping", "sampler") if isinstance(tree.get(key), str)}}
+        short = [key for key in ("early_stopping", "sampler") if isinstance(tree.get(key), str)]
         try:
-            return cls.model_validate(tree)
+            return cls.model_validate({**tree, **{key: {"rule": tree[key]} for key in short}})
         except ValidationError as error:
-            raise SpecError(_sentences(error)) from None
+            raise SpecError(_sentences(error, short)) from None
 
     @classmethod
     def read(cls, file: Path) -> "StudySpec":
@@ -136,12 +137,16 @@ class StudySpec(Written):
         return {**self.to_dict(), "search_storage": None if self.search_storage is None else without_password(self.search_storage)}
 
 
-def _sentences(error: ValidationError) -> str:
-    return "\n".join(dict.fromkeys(_sentence(dict(problem)) for problem in error.errors()))
+def _sentences(error: ValidationError, short: Collection[str]) -> str:
+    return "\n".join(dict.fromkeys(_sentence(dict(problem), short) for problem in error.errors()))
 
 
-def _sentence(problem: dict[str, Any]) -> str:
-    path = ".".join(str(part) for part in problem["loc"])
+def _sentence(problem: dict[str, Any], short: Collection[str]) -> str:
+    """One rule that is broken, under the key that the person wrote: `sampler: tpe` is `short` for `sampler: {rule: tpe}`."""
+    location = problem["loc"]
+    if location[:1] and location[0] in short:
+        location = location[:1]
+    path = ".".join(str(part) for part in location)
     if problem["type"] == "extra_forbidden":
         return _unknown_key(problem["loc"])
     if isinstance(own := problem.get("ctx", {}).get("error"), SpecError):

@@ -110,7 +110,7 @@ def show(name: StudyName, as_json: AsJson = False) -> None:
 @study_commands.command()
 def replay(
     name: StudyName,
-    early_stopping: Annotated[str, typer.Option(help="asha, asha_pause, hyperband, median or none.", metavar="RULE")],
+    early_stopping: Annotated[str, typer.Option(help="The other rule, as a study file names it, such as asha.", metavar="RULE")],
     first_rung: Annotated[float | None, typer.Option(help="Share of its epochs up to which no trial is compared.")] = None,
     reduction: Annotated[int | None, typer.Option(help="One trial in this many goes on.")] = None,
     slots: Annotated[int, typer.Option(help="Trials that run at the same time.", min=1)] = 1,

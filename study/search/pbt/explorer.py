@@ -10,6 +10,7 @@ from search_spaces.space import Point, SearchSpace, exists
 from study.errors import SpecError
 from study.recipes.point import build_recipe
 from study.search.sampling.coordinates import random_point, value_at
+from study.stopping.early_stopping import rules_other_than
 from study.study_file.study_spec import StudySpec
 from trainables.datasets.manifest import Manifest
 from trainables.errors import RecipeError
@@ -87,7 +88,7 @@ def population_remarks(spec: StudySpec, space: SearchSpace, manifest: Manifest) 
     if not (names := explorer.names()):
         raise SpecError(
             f"early_stopping pbt changes numbers while a training goes on, and search space {space.name!r} has none that may change then; "
-            "leave learning_rate or another such dimension free, or choose asha, asha_pause, hyperband, median or none"
+            f"leave learning_rate or another such dimension free, or choose {rules_other_than('pbt')}"
         )
     stays = [name for name in space.names if name not in names and any(not _is_held(one) for one in space.variants(name))]
     return (

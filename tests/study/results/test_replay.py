@@ -137,7 +137,7 @@ def test_the_report_says_what_is_saved_and_what_is_lost(tmp_path: Path, capsys: 
     replay = replayed(tmp_path, [EARLY, LATE, POOR[:2]], "asha", ends=["complete", "complete", "pruned"], slots=2)
     print_replay(replay)
     text = capsys.readouterr().out
-    assert "curves replayed under asha (first rung 15%, reduction 3), 2 trials at once" in text
+    assert "curves replayed under asha (first rung 15%, reduction 3), 2 trials at a time" in text
     assert "epochs    8 of 14 recorded: 6 saved (43%)" in text
     assert "winner    trial-0001, macro_f1 0.9000: lost" in text
     assert "instead trial-0000, macro_f1 0.7000, place 2 by what was recorded: 0.2000 worse" in text
