@@ -60,7 +60,7 @@ def test_a_good_spec_makes_a_plan(home: Home) -> None:
             r"start_from\[0\] cannot be a start point.*learning_rate must lie in \[0.0003, 0.03\]",
         ),
         ({"start_from": [{}] * 4}, SpecError, "start_from names 4 points but budget.trials is 3"),
-        ({"resources": {"cpus_per_trial": 1000}}, SpecError, "resources.cpus_per_trial asks for 1000 of .* cores"),
+        ({"resources": {"cpus_per_trial": 1000}}, SpecError, "resources.cpus_per_trial is 1000, and this machine has .* cores"),
         ({"search_storage": "sqlite:////nowhere/at/all/x.db"}, StudyError, "/nowhere/at/all is not a folder"),
         (
             {"sampler": "cma_es", "fix": dict.fromkeys(REAL_NUMBERS, 0.01)},
@@ -78,7 +78,7 @@ def test_what_cannot_run_is_refused(home: Home, changes: dict[str, object], erro
 def test_gpus_that_this_machine_lacks(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     plan(home)
-    with pytest.raises(SpecError, match=r"gpus_per_trial asks for 0.25 of 0 GPUs on this machine; take auto, or set RAY_ADDRESS"):
+    with pytest.raises(SpecError, match=r"gpus_per_trial is 0.25, and this machine has 0 GPUs; take auto, or set RAY_ADDRESS"):
         plan(home, resources={"gpus_per_trial": 0.25})
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     plan(home, resources={"gpus_per_trial": 0.25})
