@@ -12,7 +12,7 @@ from ray.exceptions import RayTaskError
 from ray.tune.execution.tune_controller import TuneController
 from tune_run import TuneRun
 
-from cluster.connection import _QUIET
+from cluster.connection import _SETTINGS
 from cluster.jobs import NO_AGENT
 from cluster.nodes import _KIND
 from study.errors import StudyError
@@ -82,7 +82,7 @@ def test_the_switches_keep_ray_quiet(tuned: TuneRun) -> None:
 )
 def test_every_switch_is_read(name: str, module: str) -> None:
     assert f'"{name}"' in source(module)
-    assert name in _QUIET or name.startswith("RAY_JOB_")
+    assert name in _SETTINGS or name.startswith("RAY_JOB_")
 
 
 @pytest.mark.parametrize("phrase", [b"node has died", b"node was terminated"])
