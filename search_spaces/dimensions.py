@@ -70,12 +70,19 @@ class Float:
         return _is_number(value) and self.low <= float(value) <= self.high
 
     def narrowed(self, wanted: object) -> "Float":
-        """The same dimension over the part of [low, high] that the pair `wanted` leaves. Raises SpaceError if nothing is left."""
+        """The same dimension over the part of [low, high] that the pair `wanted` leaves.
+
+        Raises SpaceError if nothing is left.
+        """
         low, high = _overlap(self, wanted)
         return dataclasses.replace(self, low=low, high=high)
 
     def __str__(self) -> str:
-        return f"[{self.low:g}, {self.high:g}]" + (" log" if self.log else "") + (f" {self.unit}" if self.unit else "")
+        return (
+            f"[{self.low:g}, {self.high:g}]"
+            + (" log" if self.log else "")
+            + (f" {self.unit}" if self.unit else "")
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +108,19 @@ class Int:
         return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def narrowed(self, wanted: object) -> "Int":
-        """The same dimension over the part of [low, high] that the pair `wanted` leaves. Raises SpaceError if nothing is left."""
+        """The same dimension over the part of [low, high] that the pair `wanted` leaves.
+
+        Raises SpaceError if nothing is left.
+        """
         low, high = _overlap(self, wanted)
         return dataclasses.replace(self, low=math.ceil(low), high=math.floor(high))
 
     def __str__(self) -> str:
-        return f"{self.low} … {self.high}" + (" log" if self.log else "") + (f" {self.unit}" if self.unit else "")
+        return (
+            f"{self.low} … {self.high}"
+            + (" log" if self.log else "")
+            + (f" {self.unit}" if self.unit else "")
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,19 +140,31 @@ class Choice:
             if not isinstance(option, Value):
                 raise SpaceError(f"Choice {self.name!r} takes text, numbers and truth values, got {option!r}")
         if len(set(map(repr, self.options))) < len(self.options):
-            raise SpaceError(f"Choice {self.name!r} names an option twice: {', '.join(map(str, self.options))}")
+            raise SpaceError(
+                f"Choice {self.name!r} names an option twice: {', '.join(map(str, self.options))}"
+            )
 
     def holds(self, value: Value) -> bool:
         """Whether `value` is one of the options (48 and 48.0 are one value; 1 and True are not)."""
-        return any(value == option and isinstance(value, bool) == isinstance(option, bool) for option in self.options)
+        return any(
+            value == option and isinstance(value, bool) == isinstance(option, bool) for option in self.options
+        )
 
     def narrowed(self, wanted: object) -> "Choice":
-        """The same dimension with only the options in the list `wanted`. Raises SpaceError if it names none of them."""
+        """The same dimension with only the options in the list `wanted`.
+
+        Raises SpaceError if it names none of them.
+        """
         if not isinstance(wanted, list | tuple):
-            raise SpaceError(f"narrow {self.name!r} takes a list of options, got {wanted!r}; to set one value use fix")
+            raise SpaceError(
+                f"narrow {self.name!r} takes a list of options, got {wanted!r}; to set one value use fix"
+            )
         kept = tuple(option for option in self.options if option in wanted)
         if not kept:
-            raise SpaceError(f"narrow {self.name!r} to {list(wanted)} leaves nothing of {', '.join(map(str, self.options))}")
+            raise SpaceError(
+                f"narrow {self.name!r} to {list(wanted)} leaves nothing of "
+                f"{', '.join(map(str, self.options))}"
+            )
         return dataclasses.replace(self, options=kept)
 
     def __str__(self) -> str:
@@ -161,13 +187,18 @@ def _check_bounds(dimension: "Float | Int") -> None:
 
 def _overlap(dimension: "Float | Int", wanted: object) -> tuple[float, float]:
     name = dimension.name
-    if not (isinstance(wanted, list | tuple) and len(wanted) == 2 and all(_is_number(bound) for bound in wanted)):
+    if not (
+        isinstance(wanted, list | tuple) and len(wanted) == 2 and all(_is_number(bound) for bound in wanted)
+    ):
         raise SpaceError(f"narrow {name!r} takes [low, high], got {wanted!r}; to set one value use fix")
     low, high = wanted
     if low > high:
         raise SpaceError(f"narrow {name!r} needs low <= high, got [{low:g}, {high:g}]")
     if high < dimension.low or low > dimension.high:
-        raise SpaceError(f"narrow {name!r} to [{low:g}, {high:g}] leaves nothing of {dimension}; to go beyond the space use extend")
+        raise SpaceError(
+            f"narrow {name!r} to [{low:g}, {high:g}] leaves nothing of {dimension}; to go beyond the space "
+            "use extend"
+        )
     return max(low, dimension.low), min(high, dimension.high)
 
 

@@ -17,7 +17,9 @@ class UnknownNameError(SpaceError, LookupError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        super().__init__(f"unknown {what} {name!r}; known: {', '.join(names) or 'none'}{did_you_mean(name, names)}")
+        super().__init__(
+            f"unknown {what} {name!r}; known: {', '.join(names) or 'none'}{did_you_mean(name, names)}"
+        )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

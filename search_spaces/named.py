@@ -1,4 +1,6 @@
-"""Spaces and recipes by name: every module of `spaces/` gives a `SPACE`, every module of `recipes/` its `RECIPES`."""
+"""Spaces and recipes by name: every module of `spaces/` gives a `SPACE`, every module of `recipes/` its
+`RECIPES`.
+"""
 
 import importlib
 import pkgutil
@@ -37,4 +39,7 @@ def find_recipe(name: str) -> NamedRecipe:
 
 
 def _modules(package: ModuleType) -> list[ModuleType]:
-    return [importlib.import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)]
+    return [
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+    ]

@@ -1,4 +1,6 @@
-"""The datasets that named recipes were published on: what they are called here, and how a person adds them."""
+"""The datasets that named recipes were published on: what they are called here, and how a person adds
+them.
+"""
 
 from dataclasses import dataclass
 
@@ -13,7 +15,11 @@ class NamedDataset:
     """The command that adds it, with FOLDER for where its files lie."""
 
 
-_CLOTHES, _SHOES, _OTHERS = "T - shirt / top,Pullover,Dress,Coat,Shirt", "Sandal,Sneaker,Ankle boot", "Trouser,Bag"
+_CLOTHES, _SHOES, _OTHERS = (
+    "T - shirt / top,Pullover,Dress,Coat,Shirt",
+    "Sandal,Sneaker,Ankle boot",
+    "Trouser,Bag",
+)
 _GROUPS = f'--relabel "clothes={_CLOTHES}" --relabel "shoes={_SHOES}" --relabel "others={_OTHERS}"'
 
 

@@ -32,7 +32,9 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class NamedRecipe:
-    """A published configuration as a point of the dimensions, each value stated by its source or chosen by us."""
+    """A published configuration as a point of the dimensions, each value stated by its source or chosen by
+    us.
+    """
 
     name: str
     dataset: NamedDataset
@@ -53,7 +55,8 @@ class NamedRecipe:
     not_rebuilt: str | None = None
     """What keeps the source's own measurement from being rebuilt; None where nothing does."""
     groups: Mapping[str, tuple[str, ...]] | None = None
-    """Classes that are judged together: their probabilities are summed. None for the dataset's own classes."""
+    """Classes that are judged together: their probabilities are summed. None for the dataset's own
+    classes."""
 
     @property
     def point(self) -> Point:

@@ -15,8 +15,8 @@ Point = dict[str, Value]
 class SearchSpace:
     """A named set of dimensions, in an order where a condition only looks back.
 
-    Several dimensions may share a name (a range of learning rates for each optimizer) as long as their conditions exclude
-    each other: at most one of them exists in a point.
+    Several dimensions may share a name (a range of learning rates for each optimizer) as long as their
+    conditions exclude each other: at most one of them exists in a point.
     """
 
     name: str
@@ -43,7 +43,10 @@ class SearchSpace:
         """A name of its own for each dimension: samplers keep one distribution per name."""
         if len(self.variants(dimension.name)) == 1:
             return dimension.name
-        return f"{dimension.name} ({', '.join(f'{name}={condition}' for name, condition in dimension.when.items())})"
+        return (
+            f"{dimension.name} "
+            f"({', '.join(f'{name}={condition}' for name, condition in dimension.when.items())})"
+        )
 
     def build_point(self, choose: Callable[[Dimension], Value]) -> Point:
         """The point that `choose` makes by giving a value for each dimension that exists, asked in order."""
@@ -54,7 +57,9 @@ class SearchSpace:
         return point
 
     def check(self, point: Mapping[str, Value]) -> None:
-        """Raises SpaceError unless `point` has a value in range for every dimension that exists in it, and no other."""
+        """Raises SpaceError unless `point` has a value in range for every dimension that exists in it, and no
+        other.
+        """
         for name in point:
             self.variants(name)
         for dimension in self.dimensions:
@@ -63,12 +68,17 @@ class SearchSpace:
         present = {dimension.name for dimension in self.dimensions if exists(dimension, point)}
         for name in point:
             if name not in present:
-                raise SpaceError(f"{name} = {point[name]} does not apply here: it exists only when {_conditions(self.variants(name))}")
+                raise SpaceError(
+                    f"{name} = {point[name]} does not apply here: it exists only when "
+                    f"{_conditions(self.variants(name))}"
+                )
 
     def fix(self, values: Mapping[str, Value]) -> "SearchSpace":
-        """The space with some dimensions held at one value each; a name that the space lacks becomes a constant of every point.
+        """The space with some dimensions held at one value each; a name that the space lacks becomes a
+        constant of every point.
 
-        A fixed value may lie outside the range it replaces: the range is where to search, the value is a decision.
+        A fixed value may lie outside the range it replaces: the range is where to search, the value is a
+        decision.
         """
         fixed = [
             dataclasses.replace(_constant(dimension.name, values[dimension.name]), when=dimension.when)
@@ -80,20 +90,27 @@ class SearchSpace:
         return self._with(_reachable(new + fixed))
 
     def narrow(self, ranges: Mapping[str, object]) -> "SearchSpace":
-        """The space with smaller ranges: `[low, high]`, or a list of options; where several dimensions share the name, each of them."""
+        """The space with smaller ranges: `[low, high]`, or a list of options; where several dimensions share
+        the name, each of them.
+        """
         for name in ranges:
             self.variants(name)
         space = self
         for name in self.names:
             if name in ranges:
-                narrowed = [dimension.narrowed(ranges[name]) if dimension.name == name else dimension for dimension in space.dimensions]
+                narrowed = [
+                    dimension.narrowed(ranges[name]) if dimension.name == name else dimension
+                    for dimension in space.dimensions
+                ]
                 space = space._with(_reachable(narrowed))
         return space
 
     def extend(self, dimensions: tuple[Dimension, ...]) -> "SearchSpace":
         """The space with dimensions added, or put in place of all those of the same name."""
         new = {dimension.name for dimension in dimensions}
-        return self._with(tuple(dimension for dimension in self.dimensions if dimension.name not in new) + dimensions)
+        return self._with(
+            tuple(dimension for dimension in self.dimensions if dimension.name not in new) + dimensions
+        )
 
     def _with(self, dimensions: tuple[Dimension, ...]) -> "SearchSpace":
         return dataclasses.replace(self, dimensions=dimensions)
@@ -130,7 +147,9 @@ def _check_conditions(dimensions: tuple[Dimension, ...]) -> None:
     for dimension in dimensions:
         for name in dimension.when:
             if name not in before:
-                raise SpaceError(f"{dimension.name!r} depends on {name!r}, which must stand before it in the space")
+                raise SpaceError(
+                    f"{dimension.name!r} depends on {name!r}, which must stand before it in the space"
+                )
         before.add(dimension.name)
 
 
@@ -138,11 +157,16 @@ def _check_variants(dimensions: tuple[Dimension, ...]) -> None:
     for i, one in enumerate(dimensions):
         for other in dimensions[:i]:
             if one.name == other.name and not _exclude(one, other):
-                raise SpaceError(f"{one.name!r} stands twice in the space, and both could exist in one point; give them conditions")
+                raise SpaceError(
+                    f"{one.name!r} stands twice in the space, and both could exist in one point; give them "
+                    "conditions"
+                )
 
 
 def _exclude(one: Dimension, other: Dimension) -> bool:
-    return any(name in other.when and condition.excludes(other.when[name]) for name, condition in one.when.items())
+    return any(
+        name in other.when and condition.excludes(other.when[name]) for name, condition in one.when.items()
+    )
 
 
 def _check_value(dimension: Dimension, point: Mapping[str, Value]) -> None:
@@ -153,4 +177,7 @@ def _check_value(dimension: Dimension, point: Mapping[str, Value]) -> None:
 
 
 def _conditions(dimensions: tuple[Dimension, ...]) -> str:
-    return ", or ".join(" and ".join(f"{name} is {condition}" for name, condition in dimension.when.items()) for dimension in dimensions)
+    return ", or ".join(
+        " and ".join(f"{name} is {condition}" for name, condition in dimension.when.items())
+        for dimension in dimensions
+    )

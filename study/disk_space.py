@@ -23,10 +23,13 @@ def check_disk_space(home: Home, min_free_bytes: int = MIN_FREE_BYTES) -> None:
         if free >= min_free_bytes:
             _write_and_delete(trial_file)
     except OSError as error:
-        raise StudyError(f"STUDY_HOME={home.folder} cannot be written ({error}); make room there, or name another folder") from None
+        raise StudyError(
+            f"STUDY_HOME={home.folder} cannot be written ({error}); make room there, or name another folder"
+        ) from None
     if free < min_free_bytes:
         raise StudyError(
-            f"STUDY_HOME={home.folder} has {free / 1e6:,.0f} MB left, a study needs {min_free_bytes / 1e6:,.0f} MB; "
+            f"STUDY_HOME={home.folder} has {free / 1e6:,.0f} MB left, a study needs "
+            f"{min_free_bytes / 1e6:,.0f} MB; "
             "delete what is not needed there, or name another folder"
         )
 

@@ -11,7 +11,17 @@ import psutil
 from study.provenance import git
 
 MAX_DIFF_BYTES = 1_000_000
-PRIVATE = ("*.env*", "*.pem", "*.key", "*.p12", "*secret*", "*credential*", "*password*", "*token*", "*id_rsa*")
+PRIVATE = (
+    "*.env*",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*secret*",
+    "*credential*",
+    "*password*",
+    "*token*",
+    "*id_rsa*",
+)
 """Files whose changes the diff leaves out."""
 
 
@@ -36,13 +46,24 @@ def local_changes() -> str | None:
 
     Untracked files are not in it, nor files whose names suggest keys and passwords.
     """
-    changes = git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", ":(top)", *(f":(top,exclude,icase){name}" for name in PRIVATE))
+    changes = git(
+        "diff",
+        "--no-ext-diff",
+        "--no-color",
+        "HEAD",
+        "--",
+        ":(top)",
+        *(f":(top,exclude,icase){name}" for name in PRIVATE),
+    )
     if not changes:
         return None
     content = changes.encode()
     if len(content) <= MAX_DIFF_BYTES:
         return changes + "\n"
-    return content[:MAX_DIFF_BYTES].decode(errors="ignore") + f"\n… cut here: the diff has {len(content):,} bytes\n"
+    return (
+        content[:MAX_DIFF_BYTES].decode(errors="ignore")
+        + f"\n… cut here: the diff has {len(content):,} bytes\n"
+    )
 
 
 def _processor() -> str:
@@ -61,6 +82,9 @@ def _gpus() -> list[str]:
 
     try:
         pynvml.nvmlInit()
-        return [str(pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(index))) for index in range(pynvml.nvmlDeviceGetCount())]
+        return [
+            str(pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(index)))
+            for index in range(pynvml.nvmlDeviceGetCount())
+        ]
     except pynvml.NVMLError:
         return []

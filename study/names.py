@@ -181,7 +181,9 @@ def cost_metric(name: str) -> str:
     return f"cost/{name}"
 
 
-def metric_on_test_split(metric: str, *, ensemble: bool = False, clean: bool = False, end: Literal["", "low", "high"] = "") -> str:
+def metric_on_test_split(
+    metric: str, *, ensemble: bool = False, clean: bool = False, end: Literal["", "low", "high"] = ""
+) -> str:
     """A metric of the test split: test/accuracy, test_clean/accuracy_low, ensemble/macro_f1."""
     prefix = ("ensemble" if ensemble else "test") + ("_clean" if clean else "")
     return f"{prefix}/{metric}" + (f"_{end}" if end else "")
@@ -193,7 +195,9 @@ def calibration_metric(score: str, when: Literal["before", "after"], *, ensemble
 
 
 def reproduction_metric(name: str) -> str:
-    """What the reproduction of a recipe obtained: reproduction/accuracy, reproduction/low, reproduction/high."""
+    """What the reproduction of a recipe obtained: reproduction/accuracy, reproduction/low,
+    reproduction/high.
+    """
     return f"reproduction/{name}"
 
 

@@ -50,13 +50,16 @@ def yaml_text(tree: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without anchors and repeated keys, where 1e-4 is a number (YAML 1.2) and no, on and off are words."""
+    """YAML without anchors and repeated keys, where 1e-4 is a number (YAML 1.2) and no, on and off are
+    words.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise yaml.MarkedYAMLError(
-                problem="anchors and aliases (& and *) are not read; write the value out", problem_mark=event.start_mark
+                problem="anchors and aliases (& and *) are not read; write the value out",
+                problem_mark=event.start_mark,
             )
         return super().compose_node(parent, index)
 
@@ -64,9 +67,13 @@ class _Loader(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for i, key in enumerate(keys):
             if not isinstance(key, str):
-                raise yaml.MarkedYAMLError(problem=f"keys are words, got {key!r}", problem_mark=node.value[i][0].start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"keys are words, got {key!r}", problem_mark=node.value[i][0].start_mark
+                )
             if key in keys[:i]:
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} occurs twice", problem_mark=node.value[i][0].start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r} occurs twice", problem_mark=node.value[i][0].start_mark
+                )
         return super().construct_mapping(node, deep=deep)
 
 

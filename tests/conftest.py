@@ -1,4 +1,6 @@
-"""What all tests share: nothing of this machine reaches them, real servers are started once, and a slow machine fails none."""
+"""What all tests share: nothing of this machine reaches them, real servers are started once, and a slow
+machine fails none.
+"""
 
 import os
 import sys
@@ -47,7 +49,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person's addresses and homes are not used by tests."""
-    for name in [name for name in os.environ if name in ("STUDY_HOME", "RAY_ADDRESS") or name.startswith("MLFLOW_")]:
+    for name in [
+        name for name in os.environ if name in ("STUDY_HOME", "RAY_ADDRESS") or name.startswith("MLFLOW_")
+    ]:
         monkeypatch.delenv(name)
 
 
@@ -104,7 +108,9 @@ def postgres_url(postgres: PostgresServer) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_tables(postgres: PostgresServer) -> str:
-    """The name of a database with MLflow's tables and nothing in them, to copy from: making them takes MLflow many seconds."""
+    """The name of a database with MLflow's tables and nothing in them, to copy from: making them takes MLflow
+    many seconds.
+    """
     name = "mlflow_tables"
     postgres.execute(f"CREATE DATABASE {name}")
     connect(postgres.url(name)).search_experiments()

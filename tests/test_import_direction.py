@@ -1,4 +1,6 @@
-"""Imports go one way: leaves know nothing of the composition, and Ray, MLflow and Optuna stay in their files."""
+"""Imports go one way: leaves know nothing of the composition, and Ray, MLflow and Optuna stay in their
+files.
+"""
 
 import ast
 import subprocess
@@ -19,7 +21,12 @@ ALLOWED = {
 }
 HOMES = {
     "ray": ("cluster/", "study/execution/"),
-    "mlflow": ("study/connections/", "study/planning/earlier_trials.py", "study/tracking/", "study/registry/"),
+    "mlflow": (
+        "study/connections/",
+        "study/planning/earlier_trials.py",
+        "study/tracking/",
+        "study/registry/",
+    ),
     "optuna": ("study/search/",),
 }
 LAYERS_OF_TRAINABLES = (
@@ -58,7 +65,8 @@ LAYERS = (
     "study.cli",
     "study.reference",
 )
-"""Folders of `study`, the lowest first. The files of a folder stand above the folders in it, but for the leaves of `study` itself."""
+"""Folders of `study`, the lowest first. The files of a folder stand above the folders in it, but for the
+leaves of `study` itself."""
 CLUSTER = (
     "cluster.errors",
     "cluster.auth_token",
@@ -99,7 +107,11 @@ def test_packages_import_only_what_lies_below_them(package: str) -> None:
 
 
 def _modules(package: str) -> dict[str, Path]:
-    return {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in _files(package) if file.name != "__init__.py"}
+    return {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts): file
+        for file in _files(package)
+        if file.name != "__init__.py"
+    }
 
 
 def _imported_modules(file: Path, known: Iterable[str]) -> set[str]:
@@ -148,7 +160,11 @@ def _layer_of_trainables(module: str) -> int:
 
 
 def test_every_folder_of_trainables_is_a_layer() -> None:
-    folders = {f"trainables.{path.name}" for path in (ROOT / "trainables").iterdir() if (path / "__init__.py").exists()}
+    folders = {
+        f"trainables.{path.name}"
+        for path in (ROOT / "trainables").iterdir()
+        if (path / "__init__.py").exists()
+    }
     assert folders == {layer for layer in LAYERS_OF_TRAINABLES if layer.count(".") == 1}
 
 
@@ -166,7 +182,9 @@ def test_a_layer_of_trainables_imports_only_layers_below_it() -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_modules_do_not_import_each_other_in_circles(package: str) -> None:
     modules = _modules(package)
-    sorter = TopologicalSorter({module: _imported_modules(file, modules) - {module} for module, file in modules.items()})
+    sorter = TopologicalSorter(
+        {module: _imported_modules(file, modules) - {module} for module, file in modules.items()}
+    )
     sorter.prepare()  # raises CycleError, which names the circle
 
 
@@ -181,7 +199,12 @@ def test_no_two_modules_of_a_package_share_a_name(package: str) -> None:
 
 @pytest.mark.parametrize("library", HOMES)
 def test_libraries_stay_in_their_files(library: str) -> None:
-    users = [file.relative_to(ROOT).as_posix() for package in PACKAGES for file in _files(package) if library in _imports(file)]
+    users = [
+        file.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for file in _files(package)
+        if library in _imports(file)
+    ]
     assert users, f"nothing imports {library}: this test watches the wrong name"
     assert [user for user in users if not user.startswith(HOMES[library])] == []
 
@@ -209,9 +232,28 @@ def test_package_init_is_a_docstring(package: str) -> None:
             {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"},
         ),
         ("study.driver.running", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"}),
-        ("study.cli.main", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn", "optuna", "pyarrow", "numpy", "pydantic"}),
+        (
+            "study.cli.main",
+            {
+                "torch",
+                "ray",
+                "mlflow",
+                "torchvision",
+                "timm",
+                "sklearn",
+                "optuna",
+                "pyarrow",
+                "numpy",
+                "pydantic",
+            },
+        ),
     ],
 )
 def test_heavy_libraries_are_imported_where_they_are_needed(modules: str, heavy: set[str]) -> None:
-    done = subprocess.run([sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert sorted(heavy & set(done.stdout.split())) == []

@@ -1,1 +1,4 @@
-"""How one recipe is trained and measured: datasets, models, augmentation, phases, the loop. Never ray, mlflow or optuna."""
+"""How one recipe is trained and measured: datasets, models, augmentation, phases, the loop.
+
+Never ray, mlflow or optuna.
+"""

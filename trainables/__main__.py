@@ -23,12 +23,15 @@ example:
   python -m trainables --dataset datasets/digits --recipe recipe.json --output trained
 
 A recipe.json to begin with:
-  {"data": {"image_size": 8}, "model": {"architecture": "cnn2-32x64"}, "phases": [{"epochs": 5, "learning_rate": 0.002}]}
+  {"data": {"image_size": 8}, "model": {"architecture": "cnn2-32x64"},
+   "phases": [{"epochs": 5, "learning_rate": 0.002}]}
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0 done, 2 for a mistake of the user's, told in one line, 130 if interrupted."""
+    """Runs the command line and returns its exit code: 0 done, 2 for a mistake of the user's, told in one
+    line, 130 if interrupted.
+    """
     options = _parser().parse_args(arguments)
     try:
         _train(options)
@@ -43,19 +46,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m trainables", description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m trainables",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dataset", type=Path, required=True, metavar="FOLDER", help="a dataset written by `study data add`")
+    parser.add_argument(
+        "--dataset", type=Path, required=True, metavar="FOLDER", help="a dataset written by `study data add`"
+    )
     parser.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="a recipe as JSON")
     parser.add_argument(
         "--device",
-        help="cpu, cuda or cuda:1, or several with commas, which share every batch; the first GPU, if there is one, when left out",
+        help=(
+            "cpu, cuda or cuda:1, or several with commas, which share every batch; the first GPU, if there "
+            "is one, when left out"
+        ),
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="where the classifier of the best epoch by macro-F1 goes, and the training's state: the same command continues it",
+        help=(
+            "where the classifier of the best epoch by macro-F1 goes, and the training's state: the same "
+            "command continues it"
+        ),
     )
     return parser
 
@@ -69,10 +83,16 @@ def _train(options: argparse.Namespace) -> None:
     from trainables.training.loop import Training
 
     dataset = Dataset.open(options.dataset)
-    device, *others = [find_device(name) for name in options.device.split(",")] if options.device else [find_device()]
+    device, *others = (
+        [find_device(name) for name in options.device.split(",")] if options.device else [find_device()]
+    )
     training = Training(recipe, dataset, device=device, others=others)
     history = [] if options.output is None else _continued(training, options.output)
-    print(f"{recipe.model.architecture} on {training.manifest.name}, {training.device}, {recipe.num_epochs} epochs", flush=True)
+    print(
+        f"{recipe.model.architecture} on {training.manifest.name}, {training.device}, {recipe.num_epochs} "
+        "epochs",
+        flush=True,
+    )
     for epoch in training:
         print(_line(epoch, recipe.num_epochs), flush=True)
         if options.output is not None:
@@ -94,8 +114,10 @@ def _read_recipe(path: Path) -> Recipe:
 def _line(epoch: "Epoch", num_epochs: int) -> str:
     metrics, seconds = epoch.metrics, epoch.train_seconds + epoch.validation_seconds
     return (
-        f"epoch {epoch.number}/{num_epochs}  loss {epoch.train_loss:.4f}  validation loss {metrics.log_loss:.4f}  "
-        f"accuracy {metrics.accuracy:.4f}  macro-F1 {metrics.macro_f1:.4f}  {epoch.num_train_images / epoch.train_seconds:.0f} images/s  "
+        f"epoch {epoch.number}/{num_epochs}  loss {epoch.train_loss:.4f}  validation loss "
+        f"{metrics.log_loss:.4f}  "
+        f"accuracy {metrics.accuracy:.4f}  macro-F1 {metrics.macro_f1:.4f}  "
+        f"{epoch.num_train_images / epoch.train_seconds:.0f} images/s  "
         f"about {(num_epochs - epoch.number) * seconds:.0f} s left"
     )
 
@@ -115,12 +137,20 @@ def _continued(training: "Training", folder: Path) -> list[float]:
     return [json.loads(line)["metrics"]["macro_f1"] for line in lines]
 
 
-def _keep(training: "Training", dataset: "Dataset", epoch: "Epoch", history: list[float], folder: Path) -> None:
-    """Writes the classifier if it is the best so far, a line about the epoch, and the state to continue from."""
+def _keep(
+    training: "Training", dataset: "Dataset", epoch: "Epoch", history: list[float], folder: Path
+) -> None:
+    """Writes the classifier if it is the best so far, a line about the epoch, and the state to continue
+    from.
+    """
     from trainables.inference.classifier import Classifier, ClassifierConfig
 
     if epoch.metrics.macro_f1 > max(history, default=-1.0):
-        classifier = Classifier(ClassifierConfig.of(training.recipe, training.manifest), training.weights(), device=training.device)
+        classifier = Classifier(
+            ClassifierConfig.of(training.recipe, training.manifest),
+            training.weights(),
+            device=training.device,
+        )
         is_calibrated = training.recipe.evaluation.calibration == "temperature"
         (classifier.calibrated(dataset.validation) if is_calibrated else classifier).save(folder)
     history.append(epoch.metrics.macro_f1)

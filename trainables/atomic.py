@@ -9,9 +9,11 @@ from pathlib import Path
 
 @contextmanager
 def atomic_file(file: Path) -> Iterator[Path]:
-    """A path beside `file` to write to, which takes its place once the block ends without an error; its folder is made.
+    """A path beside `file` to write to, which takes its place once the block ends without an error; its
+    folder is made.
 
-    After an error inside, `file` is as it was. Of several processes that write at once, the last one's file stays.
+    After an error inside, `file` is as it was. Of several processes that write at once, the last one's file
+    stays.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")

@@ -28,10 +28,14 @@ class RecipeError(TrainableError, ValueError):
 
 
 class FieldError(RecipeError):
-    """A field of a recipe whose value breaks its rule; `named` says it again under the name that a person gave the field."""
+    """A field of a recipe whose value breaks its rule; `named` says it again under the name that a person
+    gave the field.
+    """
 
     def __init__(self, field: str, rule: str) -> None:
-        """`field` is its name or its path (`optimizer.kind`), `rule` what goes on from there (`must lie in [0, 1], got 2`)."""
+        """`field` is its name or its path (`optimizer.kind`), `rule` what goes on from there (`must lie in
+        [0, 1], got 2`).
+        """
         super().__init__(field, rule)
         self.field = field
         self.rule = rule

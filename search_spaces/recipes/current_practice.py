@@ -1,7 +1,8 @@
-"""Recipes of today's practice for FER2013: what the source systems' networks, and better ones, reach with current training.
+"""Recipes of today's practice for FER2013: what the source systems' networks, and better ones, reach with
+current training.
 
-No source states them. Values come from the repositories that published results on these images, from the papers named, or are ours;
-each says which.
+No source states them. Values come from the repositories that published results on these images, from the
+papers named, or are ours; each says which.
 """
 
 from collections.abc import Mapping
@@ -12,20 +13,30 @@ from search_spaces.named_recipe import Chosen, NamedRecipe
 _SCRATCH: Mapping[str, Chosen] = {
     "weights": Chosen("none", "the network has no published weights for images of this size"),
     "normalisation": Chosen("dataset", "our default: mean and deviation of the training split"),
-    "optimizer": Chosen("sgd", "SGD with Nesterov momentum, as in the code of Khaireddin and Chen and of LetheSec"),
+    "optimizer": Chosen(
+        "sgd", "SGD with Nesterov momentum, as in the code of Khaireddin and Chen and of LetheSec"
+    ),
     "momentum": Chosen(0.9, "as in the code of Khaireddin and Chen, LetheSec and WuJie1010"),
     "learning_rate": Chosen(0.1, "LetheSec's, for the same batch"),
     "weight_decay": Chosen(5e-4, "WuJie1010's"),
-    "schedule": Chosen("cosine", "ends at a low rate without watching accuracies, as the published plateau schedules must"),
+    "schedule": Chosen(
+        "cosine", "ends at a low rate without watching accuracies, as the published plateau schedules must"
+    ),
     "warmup_fraction": Chosen(0.02, "ours: a few epochs before the full rate of SGD"),
     "batch_size": Chosen(128, "LetheSec's and WuJie1010's"),
     "label_smoothing": Chosen(0.1, "LetheSec's, and the paper's (arXiv:1512.00567)"),
-    "augmentation_strength": Chosen(0.3, "rotates by up to 10.5 degrees; Khaireddin and Chen rotate by up to 10"),
+    "augmentation_strength": Chosen(
+        0.3, "rotates by up to 10.5 degrees; Khaireddin and Chen rotate by up to 10"
+    ),
     "shear_degrees": Chosen(0.0, "none of the published recipes shears"),
-    "erase_probability": Chosen(0.8, "times the strength of 0.3, erases in a quarter of the images (arXiv:1708.04896)"),
+    "erase_probability": Chosen(
+        0.8, "times the strength of 0.3, erases in a quarter of the images (arXiv:1708.04896)"
+    ),
     "flip_probability": Chosen(0.5, "every published recipe mirrors faces"),
     "mixing": Chosen("mixup", "LetheSec's"),
-    "mixing_alpha": Chosen(0.4, "the strongest of the paper's range for images (arXiv:1710.09412); LetheSec takes 1"),
+    "mixing_alpha": Chosen(
+        0.4, "the strongest of the paper's range for images (arXiv:1710.09412); LetheSec takes 1"
+    ),
     "mixing_off_fraction": Chosen(0.1, "ours: the last epochs see images as validation does"),
     "average_halflife": Chosen(1.0, "ours: an average of weights in place of the best of many epochs"),
 }
@@ -41,11 +52,17 @@ _TUNED: Mapping[str, Chosen] = {
     "warmup_fraction": Chosen(0.05, "ours: an epoch or two of 30 before the full rate"),
     "batch_size": Chosen(64, "our default"),
     "label_smoothing": Chosen(0.1, "the paper's (arXiv:1512.00567)"),
-    "augmentation_strength": Chosen(0.4, "ours: rotates by up to 14 degrees, half of what the ResMaskingNet recipe does"),
+    "augmentation_strength": Chosen(
+        0.4, "ours: rotates by up to 14 degrees, half of what the ResMaskingNet recipe does"
+    ),
     "shear_degrees": Chosen(0.0, "none of the published recipes shears"),
-    "erase_probability": Chosen(0.5, "times the strength of 0.4, erases in a fifth of the images (arXiv:1708.04896)"),
+    "erase_probability": Chosen(
+        0.5, "times the strength of 0.4, erases in a fifth of the images (arXiv:1708.04896)"
+    ),
     "flip_probability": Chosen(0.5, "every published recipe mirrors faces"),
-    "average_halflife": Chosen(0.5, "ours: an average of weights in place of the best epoch, short as 30 epochs are"),
+    "average_halflife": Chosen(
+        0.5, "ours: an average of weights in place of the best epoch, short as 30 epochs are"
+    ),
     "views": Chosen("flip", "ours: the mirror image for twice the cost of a prediction"),
 }
 _LP_FT: Mapping[str, Chosen] = {
@@ -63,7 +80,9 @@ _LAYER_DECAY: Mapping[str, Chosen] = {
 _EPOCHS = Chosen(30, "ours: fewer than the 50 that ResMaskingNet trains at most")
 
 
-def _recipe(name: str, about: str, source: str, parameters: int, epochs: Chosen, values: Mapping[str, Chosen]) -> NamedRecipe:
+def _recipe(
+    name: str, about: str, source: str, parameters: int, epochs: Chosen, values: Mapping[str, Chosen]
+) -> NamedRecipe:
     return NamedRecipe(
         name=name,
         dataset=FER2013,
@@ -88,14 +107,24 @@ RECIPES = (
             **_SCRATCH,
             "architecture": Chosen("cnn4-32x256", "source 004's"),
             "image_size": Chosen(48, "the size that the images have"),
-            "dropout": Chosen(0.3, "ours: below source 004's 0.5, as smoothing, erasing and weight decay hold the network back too"),
-            "augmentation_strength": Chosen(0.2, "at 0.3 the network no longer fits the training images in source 004's recipe"),
+            "dropout": Chosen(
+                0.3,
+                "ours: below source 004's 0.5, as smoothing, erasing and weight decay hold the network back "
+                "too",
+            ),
+            "augmentation_strength": Chosen(
+                0.2, "at 0.3 the network no longer fits the training images in source 004's recipe"
+            ),
             "optimizer": Chosen("adamw", "our default"),
-            "learning_rate": Chosen(3e-3, "ours: three times Adam's default, as the rate falls along a cosine"),
+            "learning_rate": Chosen(
+                3e-3, "ours: three times Adam's default, as the rate falls along a cosine"
+            ),
             "weight_decay": Chosen(0.02, "ours: decoupled from the rate, so larger than SGD's"),
             "mixing": Chosen("none", "ours: the network is small and its epochs are few"),
             "label_smoothing": Chosen(0.05, "ours: half the usual, for a small network"),
-            "erase_probability": Chosen(0.5, "times the strength of 0.2, erases in a tenth of the images (arXiv:1708.04896)"),
+            "erase_probability": Chosen(
+                0.5, "times the strength of 0.2, erases in a tenth of the images (arXiv:1708.04896)"
+            ),
             "average_halflife": Chosen(0.5, "ours: an average of weights in place of the best epoch"),
             "views": Chosen("flip", "ours: the mirror image for twice the cost of a prediction"),
         },
@@ -119,7 +148,8 @@ RECIPES = (
     _recipe(
         "fer-r18-3x3",
         "ResNet-18 with a 3x3 stem at 44 px, from scratch.",
-        "after LetheSec's and WuJie1010's repositories with a cosine, mixup, an average and ten crops; target 72.6 %",
+        "after LetheSec's and WuJie1010's repositories with a cosine, mixup, an average and ten crops; "
+        "target 72.6 %",
         11_171_271,
         Chosen(150, "half of LetheSec's 300, as a cosine needs no plateau to be waited for"),
         {
@@ -137,7 +167,12 @@ RECIPES = (
         "linear probing then fine-tuning (arXiv:2202.10054)",
         21_288_263,
         _EPOCHS,
-        {**_LP_FT, "architecture": Chosen("resnet34", "the plain network behind ResMaskingNet, which publishes 72.4 % for it")},
+        {
+            **_LP_FT,
+            "architecture": Chosen(
+                "resnet34", "the plain network behind ResMaskingNet, which publishes 72.4 % for it"
+            ),
+        },
     ),
     _recipe(
         "fer-r50-lp-ft",

@@ -1,10 +1,18 @@
-"""Source system 000: Fashion-MNIST in three classes with a CNN, and ResNet-18 on FER2013, from scratch and fine-tuned."""
+"""Source system 000: Fashion-MNIST in three classes with a CNN, and ResNet-18 on FER2013, from scratch and
+fine-tuned.
+"""
 
 from search_spaces.dimensions import Value
 from search_spaces.named_dataset import FASHION, FASHION3, FASHION3_PERMUTED, FER2013, NamedDataset
 from search_spaces.named_recipe import Chosen, NamedRecipe, Result
 
-_FASHION_STATED: dict[str, Value] = {"architecture": "cnn4-32x64", "weights": "none", "image_size": 28, "optimizer": "adam", "dropout": 0.5}
+_FASHION_STATED: dict[str, Value] = {
+    "architecture": "cnn4-32x64",
+    "weights": "none",
+    "image_size": 28,
+    "optimizer": "adam",
+    "dropout": 0.5,
+}
 _FASHION_CHOSEN = {
     "normalisation": Chosen("zero_one", "the document says nothing of scaling; the simplest"),
     "learning_rate": Chosen(1e-3, "Adam's default"),
@@ -65,10 +73,14 @@ def _resnet(name: str, about: str, weights: str, rate: Chosen, epochs: int, accu
         stated={**_RESNET_STATED, "weights": weights},
         chosen={
             "learning_rate": rate,
-            "gray_adapter": Chosen("replicate", "gray images in three colour channels, as the document has them"),
+            "gray_adapter": Chosen(
+                "replicate", "gray images in three colour channels, as the document has them"
+            ),
             "batch_size": Chosen(64, "the document says nothing; usual"),
             "schedule": Chosen("constant", "no schedule is named"),
-            "weight_decay": Chosen(1e-6, "Adam's default is none: this is as good as none, and inside the spaces"),
+            "weight_decay": Chosen(
+                1e-6, "Adam's default is none: this is as good as none, and inside the spaces"
+            ),
             "batch_norm": Chosen("train", "PyTorch's behaviour where nothing is said"),
         },
         epochs=epochs,
@@ -79,8 +91,27 @@ def _resnet(name: str, about: str, weights: str, rate: Chosen, epochs: int, accu
 
 RECIPES = (
     _fashion("fashion3-cnn", FASHION3, "A CNN of two pairs of convolutions, in three classes.", 0.9951),
-    _fashion("fashion3-cnn-permuted", FASHION3_PERMUTED, "The same on images whose pixels are in a random order.", 0.9917),
+    _fashion(
+        "fashion3-cnn-permuted",
+        FASHION3_PERMUTED,
+        "The same on images whose pixels are in a random order.",
+        0.9917,
+    ),
     _COLLAPSED,
-    _resnet("fer-r18-scratch", "ResNet-18 from random weights.", "none", Chosen(1e-3, "Adam's default"), 15, 0.6048),
-    _resnet("fer-r18-tuned", "ResNet-18 from ImageNet, nothing frozen.", "imagenet", Chosen(1e-4, "usual for fine-tuning"), 10, 0.6510),
+    _resnet(
+        "fer-r18-scratch",
+        "ResNet-18 from random weights.",
+        "none",
+        Chosen(1e-3, "Adam's default"),
+        15,
+        0.6048,
+    ),
+    _resnet(
+        "fer-r18-tuned",
+        "ResNet-18 from ImageNet, nothing frozen.",
+        "imagenet",
+        Chosen(1e-4, "usual for fine-tuning"),
+        10,
+        0.6510,
+    ),
 )

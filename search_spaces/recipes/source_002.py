@@ -1,4 +1,6 @@
-"""Source system 002: ResNet-50 with attention, a transformer block and branches on FER2013, unfrozen step by step."""
+"""Source system 002: ResNet-50 with attention, a transformer block and branches on FER2013, unfrozen step by
+step.
+"""
 
 from collections.abc import Mapping
 
@@ -43,12 +45,16 @@ _HYBRID: dict[str, Value] = {
     "branches": "angry,disgust,fear,sad",
 }
 _PHASES_CHOSEN = {
-    "probe_fraction": Chosen(0.125, "10 of 80 epochs: the epochs of feature extraction are lost with its figure"),
+    "probe_fraction": Chosen(
+        0.125, "10 of 80 epochs: the epochs of feature extraction are lost with its figure"
+    ),
     "probe_multiplier": Chosen(100.0, "rate 1e-3 for the head alone: lost with the same figure"),
     "stage_cut_1": Chosen(1 / 16, "Keras layers 160 to 175, snapped to blocks: the last of 16"),
     "stage_cut_2": Chosen(2 / 15, "layers 140 to 175: the last 3 of 16"),
     "stage_cut_3": Chosen(4 / 13, "layers 100 to 175: the last 7 of 16"),
-    "stage_epochs_1": Chosen(0.3, "15 of 50; which stage has which epochs is scrambled in the figure: in their order"),
+    "stage_epochs_1": Chosen(
+        0.3, "15 of 50; which stage has which epochs is scrambled in the figure: in their order"
+    ),
     "stage_epochs_2": Chosen(15 / 35, "15 of the 35 that are left"),
     "warmup_fraction": Chosen(0.05, "warm-up is named, its length is not"),
     "batch_norm": Chosen("eval_frozen", "Keras keeps frozen layers in inference mode"),
@@ -59,13 +65,18 @@ _PHASES_CHOSEN = {
     "gray_adapter": Chosen("replicate", "channel duplication, the document says"),
 }
 _HEAD_CHOSEN = {
-    "attention_reduction": Chosen(8, "53.76 to 53.79 M parameters in the head follow from 77.4 M in all; this is inside"),
+    "attention_reduction": Chosen(
+        8, "53.76 to 53.79 M parameters in the head follow from 77.4 M in all; this is inside"
+    ),
     "transformer_heads": Chosen(8, "as above"),
     "transformer_widening": Chosen(4, "as above"),
     "branch_units": Chosen(256, "as above"),
     "fusion_units": Chosen(256, "as above"),
 }
-_ORDER = "its confusion matrix was read with class names in another order than its folders: sad is called surprise, neutral is called sad"
+_ORDER = (
+    "its confusion matrix was read with class names in another order than its folders: sad is called "
+    "surprise, neutral is called sad"
+)
 
 
 def _system(
@@ -79,7 +90,13 @@ def _system(
     chosen: Mapping[str, Chosen] | None = None,
     not_rebuilt: str | None = None,
 ) -> NamedRecipe:
-    base: dict[str, Value] = {"architecture": architecture, "weights": "imagenet", "image_size": 224, **_PROGRESSIVE, **_AUGMENTATION}
+    base: dict[str, Value] = {
+        "architecture": architecture,
+        "weights": "imagenet",
+        "image_size": 224,
+        **_PROGRESSIVE,
+        **_AUGMENTATION,
+    }
     return NamedRecipe(
         name=name,
         dataset=FER2013,
@@ -89,9 +106,12 @@ def _system(
         stated={**base, **(_HYBRID | _WEIGHTS if stated is None else stated)},
         chosen={**_PHASES_CHOSEN, **(_HEAD_CHOSEN if chosen is None else chosen)},
         epochs=80,
-        epochs_chosen="50 of unfreezing and 20 of head tuning are stated; 10 of feature extraction are chosen",
+        epochs_chosen=(
+            "50 of unfreezing and 20 of head tuning are stated; 10 of feature extraction are chosen"
+        ),
         result=result,
-        not_rebuilt=not_rebuilt or "measured on public and private test together; the public one is our validation split",
+        not_rebuilt=not_rebuilt
+        or "measured on public and private test together; the public one is our validation split",
     )
 
 
@@ -105,15 +125,26 @@ _REMEDIES_STATED: dict[str, Value] = {
 }
 _REMEDIES_CHOSEN = {
     **_HEAD_CHOSEN,
-    "rare_class_power": Chosen(0.5, "class-aware augmentation is named, its rule is not: half-way to balanced"),
+    "rare_class_power": Chosen(
+        0.5, "class-aware augmentation is named, its rule is not: half-way to balanced"
+    ),
     "augmentation_strength": Chosen(0.5, "leaves room for rare classes to be changed more"),
     "dropout": Chosen(0.3, "strong regularisation is named, its size is not"),
     "dropout_samples": Chosen(8, "Monte Carlo dropout is named, its samples are not"),
 }
 
 
-def _remedy(name: str, about: str, stated: dict[str, Value], chosen: dict[str, Chosen], parameters: int) -> NamedRecipe:
-    base = {**_PROGRESSIVE, **_AUGMENTATION, **stated, "architecture": "resnet50", "weights": "imagenet", "image_size": 224}
+def _remedy(
+    name: str, about: str, stated: dict[str, Value], chosen: dict[str, Chosen], parameters: int
+) -> NamedRecipe:
+    base = {
+        **_PROGRESSIVE,
+        **_AUGMENTATION,
+        **stated,
+        "architecture": "resnet50",
+        "weights": "imagenet",
+        "image_size": 224,
+    }
     return NamedRecipe(
         name=name,
         dataset=FER2013,
@@ -133,7 +164,9 @@ RECIPES = (
         "ResNet-50, attention, a transformer block and four branches; unfrozen in three stages.",
         "resnet50",
         77_279_657,
-        result=Result(value=0.5830, metric="balanced_accuracy", measured_on="the 7,178 images of both test splits"),
+        result=Result(
+            value=0.5830, metric="balanced_accuracy", measured_on="the 7,178 images of both test splits"
+        ),
     ),
     _system(
         "fer-effb3-hybrid",
@@ -148,7 +181,9 @@ RECIPES = (
         "The same with Xception.",
         "timm/legacy_xception",
         74_578_577,
-        result=Result(value=0.246, metric="balanced_accuracy", measured_on="the 7,178 images of both test splits"),
+        result=Result(
+            value=0.246, metric="balanced_accuracy", measured_on="the 7,178 images of both test splits"
+        ),
         not_rebuilt=_ORDER,
     ),
     _system(
@@ -163,7 +198,8 @@ RECIPES = (
     ),
     _remedy(
         "fer-r50-hybrid-remedies",
-        "The hybrid with heavy class weights, a trained gray adapter, two scales, dropout samples and a temperature.",
+        "The hybrid with heavy class weights, a trained gray adapter, two scales, dropout samples and a "
+        "temperature.",
         _REMEDIES_STATED,
         _REMEDIES_CHOSEN,
         77_542_100,
@@ -172,7 +208,10 @@ RECIPES = (
         "fer-r50-hybrid-oversampled",
         "The hybrid with rare classes drawn more often in place of class weights.",
         dict(_HYBRID),
-        {**_HEAD_CHOSEN, "sampler_power": Chosen(1.0, "oversampling is named: all classes come equally often")},
+        {
+            **_HEAD_CHOSEN,
+            "sampler_power": Chosen(1.0, "oversampling is named: all classes come equally often"),
+        },
         77_279_657,
     ),
 )

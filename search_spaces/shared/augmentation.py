@@ -27,11 +27,22 @@ AUGMENTATION_FURTHER: tuple[Dimension, ...] = (
     Int(name="rand_operations", low=1, high=3, when=_RAND),
     Int(name="rand_magnitude", low=0, high=30, when=_RAND),
     Choice(name="flip_probability", options=(0.0, 0.5), about="mirror images; 0 for letters and digits"),
-    Choice(name="crop_margin", options=(0, 4, 8, 16), unit="px", about="images this much larger, cropped at random"),
+    Choice(
+        name="crop_margin",
+        options=(0, 4, 8, 16),
+        unit="px",
+        about="images this much larger, cropped at random",
+    ),
     Choice(name="mixing", options=("none", "mixup", "cutmix")),
     Float(name="mixing_alpha", low=0.05, high=2.0, log=True, when=_MIXED),
     Float(name="mixing_probability", low=0.0, high=1.0, when=_MIXED),
-    Float(name="mixing_off_fraction", low=0.0, high=0.3, when=_MIXED, about="share of epochs, at the end, without"),
+    Float(
+        name="mixing_off_fraction",
+        low=0.0,
+        high=0.3,
+        when=_MIXED,
+        about="share of epochs, at the end, without",
+    ),
     Float(name="dropout", low=0.0, high=0.7, about="before the last layer"),
 )
 """The same with all that can be decided."""

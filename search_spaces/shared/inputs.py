@@ -6,8 +6,12 @@ from search_spaces.shared.freezing import PRETRAINED
 _HYBRID = {"head": one_of("hybrid")}
 
 INPUTS: tuple[Dimension, ...] = (
-    Choice(name="normalisation", options=("architecture", "dataset", "zero_one", "per_image"), when=PRETRAINED),
-    Choice(name="normalisation", options=("dataset", "zero_one", "per_image"), when={"weights": one_of("none")}),
+    Choice(
+        name="normalisation", options=("architecture", "dataset", "zero_one", "per_image"), when=PRETRAINED
+    ),
+    Choice(
+        name="normalisation", options=("dataset", "zero_one", "per_image"), when={"weights": one_of("none")}
+    ),
     Choice(
         name="gray_adapter",
         options=("sum", "replicate", "learned", "convolution"),
@@ -17,7 +21,11 @@ INPUTS: tuple[Dimension, ...] = (
 )
 
 HEADS: tuple[Dimension, ...] = (
-    Choice(name="head", options=("linear", "mlp", "hybrid"), about="hybrid: attention, a transformer block, branches"),
+    Choice(
+        name="head",
+        options=("linear", "mlp", "hybrid"),
+        about="hybrid: attention, a transformer block, branches",
+    ),
     Choice(name="head_units", options=(128, 256, 512, 1024), when={"head": one_of("mlp")}),
     Choice(name="attention", options=("none", "se", "cbam", "sca"), when=_HYBRID),
     Choice(name="attention_reduction", options=(4, 8, 16, 32), when=_HYBRID | {"attention": none_of("none")}),

@@ -14,11 +14,29 @@ _RESIDUAL = {"architecture": one_of("resnet18", "resnet34", "resnet50", "efficie
 
 SPACE = SearchSpace(
     name="everything",
-    about="Every dimension of pretrained networks: losses, mixing, schedules, heads, adapters, views; for large budgets, or to fix from.",
+    about=(
+        "Every dimension of pretrained networks: losses, mixing, schedules, heads, adapters, views; for "
+        "large budgets, or to fix from."
+    ),
     dimensions=(
-        Choice(name="architecture", options=("resnet18", "resnet34", "resnet50", "mobilenet_v3_small", "efficientnet_b3", "convnext_tiny")),
+        Choice(
+            name="architecture",
+            options=(
+                "resnet18",
+                "resnet34",
+                "resnet50",
+                "mobilenet_v3_small",
+                "efficientnet_b3",
+                "convnext_tiny",
+            ),
+        ),
         Choice(name="weights", options=("imagenet", "none"), about="where the weights start"),
-        Choice(name="image_size", options=(40, 44, 48, 64, 96, 112, 160, 224), unit="px", about="side of what the network sees"),
+        Choice(
+            name="image_size",
+            options=(40, 44, 48, 64, 96, 112, 160, 224),
+            unit="px",
+            about="side of what the network sees",
+        ),
         *INPUTS,
         *HEADS,
         *FREEZING,
@@ -30,7 +48,9 @@ SPACE = SearchSpace(
         *OPTIMIZATION_FURTHER,
         *BALANCING_FURTHER,
         *AUGMENTATION_FURTHER,
-        Float(name="drop_path", low=DROP_PATH.low, high=DROP_PATH.high, when=_RESIDUAL, about=DROP_PATH.about),
+        Float(
+            name="drop_path", low=DROP_PATH.low, high=DROP_PATH.high, when=_RESIDUAL, about=DROP_PATH.about
+        ),
         *EVALUATION,
     ),
 )

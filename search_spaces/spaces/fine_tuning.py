@@ -1,4 +1,6 @@
-"""Fine-tuning a pretrained network: what to freeze, how fast to move the rest, how to weigh and disturb the images."""
+"""Fine-tuning a pretrained network: what to freeze, how fast to move the rest, how to weigh and disturb the
+images.
+"""
 
 from search_spaces.dimensions import Choice, Float, one_of
 from search_spaces.shared.augmentation import AUGMENTATION
@@ -11,14 +13,30 @@ SCRATCH = {"weights": one_of("none")}
 
 SPACE = SearchSpace(
     name="fine_tuning",
-    about="Fine-tune a network pretrained on ImageNet: depth of freezing, learning rates, class weights, augmentation.",
+    about=(
+        "Fine-tune a network pretrained on ImageNet: depth of freezing, learning rates, class weights, "
+        "augmentation."
+    ),
     dimensions=(
         Choice(
             name="architecture",
-            options=("resnet18", "resnet34", "resnet50", "mobilenet_v3_small", "efficientnet_b3", "convnext_tiny", "timm/legacy_xception"),
+            options=(
+                "resnet18",
+                "resnet34",
+                "resnet50",
+                "mobilenet_v3_small",
+                "efficientnet_b3",
+                "convnext_tiny",
+                "timm/legacy_xception",
+            ),
         ),
         Choice(name="weights", options=("imagenet", "none"), about="where the weights start"),
-        Choice(name="image_size", options=(48, 64, 96, 112, 160, 224), unit="px", about="side of what the network sees"),
+        Choice(
+            name="image_size",
+            options=(48, 64, 96, 112, 160, 224),
+            unit="px",
+            about="side of what the network sees",
+        ),
         *FREEZING,
         OPTIMIZER,
         Float(name="learning_rate", low=1e-6, high=3e-3, log=True, when=ADAM | PRETRAINED),

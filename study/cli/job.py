@@ -21,7 +21,9 @@ from study.remote.replies import Answer, Begun, Refused, print_reply
 
 def main() -> None:
     """Runs what the command line says. A refusal is a reply, and exit code 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     kinds = parser.add_subparsers(dest="kind", required=True)
     run = kinds.add_parser("run")
     run.add_argument("spec", type=Path)
@@ -66,7 +68,9 @@ def _answer(words: list[str]) -> None:
             study()
         except SystemExit as end:
             code = end.code or 0
-    print_reply(Answer(stdout=out.getvalue(), stderr=err.getvalue(), code=code if isinstance(code, int) else 1))
+    print_reply(
+        Answer(stdout=out.getvalue(), stderr=err.getvalue(), code=code if isinstance(code, int) else 1)
+    )
 
 
 def _drive(study: Callable[[], None]) -> None:
@@ -86,7 +90,11 @@ def _run(file: Path, priority: int) -> None:
 
     spec = StudySpec.read(file)
     home = check_before_start(spec, is_new=True)
-    print_result(run_study(spec, home=home, priority=priority, on_begin=lambda: print_reply(Begun(home=str(home.folder)))))
+    print_result(
+        run_study(
+            spec, home=home, priority=priority, on_begin=lambda: print_reply(Begun(home=str(home.folder)))
+        )
+    )
 
 
 def _resume(name: str) -> None:

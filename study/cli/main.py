@@ -48,9 +48,14 @@ def _print_version(is_wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
 ) -> None:
-    """Hyperparameter studies for fine-tuning image classifiers, run by Ray Tune, recorded and registered by MLflow."""
+    """Hyperparameter studies for fine-tuning image classifiers, run by Ray Tune, recorded and registered by
+    MLflow.
+    """
 
 
 def message_of(error: Exception) -> str | None:
@@ -63,4 +68,8 @@ def message_of(error: Exception) -> str | None:
 
     if isinstance(error, ClusterError | SpaceError | StudyError | TrainableError):
         return str(error)
-    return f"no room is left on the disk ({error}); make some, and go on with `study resume NAME`" if is_disk_full(error) else None
+    return (
+        f"no room is left on the disk ({error}); make some, and go on with `study resume NAME`"
+        if is_disk_full(error)
+        else None
+    )

@@ -21,9 +21,15 @@ def check_form(url: str) -> None:
     """Raises SpecError unless `url` names a database that outlives the process; hides passwords."""
     kind = _kind(url)
     if kind not in ("sqlite", *_SERVERS):
-        raise SpecError(f"search_storage takes a database URL, sqlite:///FILE, postgresql://… or mysql://…; got {masked(url)!r}")
+        raise SpecError(
+            "search_storage takes a database URL, sqlite:///FILE, postgresql://… or mysql://…; got "
+            f"{masked(url)!r}"
+        )
     if kind == "sqlite" and (not urlsplit(url).path.strip("/") or ":memory:" in url):
-        raise SpecError(f"search_storage {masked(url)!r} names no file, so nothing would outlive the process; write sqlite:///FILE")
+        raise SpecError(
+            f"search_storage {masked(url)!r} names no file, so nothing would outlive the process; write "
+            "sqlite:///FILE"
+        )
 
 
 def check_answers(url: str) -> None:
@@ -32,7 +38,10 @@ def check_answers(url: str) -> None:
     if kind == "sqlite":
         folder = Path(urlsplit(absolute(url)).path[1:]).parent
         if not folder.is_dir():
-            raise StudyError(f"search_storage {masked(url)!r} cannot be made: {folder} is not a folder; make it, or name another file")
+            raise StudyError(
+                f"search_storage {masked(url)!r} cannot be made: {folder} is not a folder; make it, or name "
+                "another file"
+            )
         return
     way_out = install_driver(url)
     if way_out is not None:
@@ -49,7 +58,9 @@ def install_driver(url: str) -> str | None:
     driver = urlsplit(url).scheme.partition("+")[2] or _SERVERS[_kind(url)][1]
     if importlib.util.find_spec(driver) is not None:
         return None
-    return f"the Python package of {driver!r}, which is not here: uv pip install {_PACKAGES.get(driver, driver)}"
+    return (
+        f"the Python package of {driver!r}, which is not here: uv pip install {_PACKAGES.get(driver, driver)}"
+    )
 
 
 def no_answer(url: str, reason: object) -> str:

@@ -44,8 +44,10 @@ def check_reachable(tracking_uri: str) -> None:
         _check_port(parts.hostname or "localhost", parts.port or _DATABASE_PORTS[scheme])
     elif scheme != "databricks":
         raise TrackingError(
-            f"MLflow at {masked(tracking_uri)!r} cannot be used: MLFLOW_TRACKING_URI must start with http://, https://, sqlite:///, "
-            "postgresql:// or mysql:// (MLflow keeps no runs in plain folders any more); unset it to log into STUDY_HOME"
+            f"MLflow at {masked(tracking_uri)!r} cannot be used: MLFLOW_TRACKING_URI must start with "
+            "http://, https://, sqlite:///, "
+            "postgresql:// or mysql:// (MLflow keeps no runs in plain folders any more); unset it to log "
+            "into STUDY_HOME"
         )
 
 
@@ -79,7 +81,8 @@ def tracking_errors(tracking_uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise TrackingError(
-            f"MLflow at {masked(tracking_uri)} failed: {error.message}; nothing measured is lost: once it works again, study resume goes on"
+            f"MLflow at {masked(tracking_uri)} failed: {error.message}; nothing measured is lost: once it "
+            "works again, study resume goes on"
         ) from error
 
 
@@ -116,14 +119,19 @@ def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            client.create_experiment(name, artifact_location=_artifact_location(client, home, name), tags=EXPERIMENT_KIND)
+            client.create_experiment(
+                name, artifact_location=_artifact_location(client, home, name), tags=EXPERIMENT_KIND
+            )
         except MlflowException as error:  # another study made it in the meantime
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         found = client.get_experiment_by_name(name)
     assert found is not None, "it was made by now"
     if found.lifecycle_stage == "deleted":
-        raise TrackingError(f"the MLflow experiment {name!r} was deleted; restore it: mlflow experiments restore -x {found.experiment_id}")
+        raise TrackingError(
+            f"the MLflow experiment {name!r} was deleted; restore it: mlflow experiments restore -x "
+            f"{found.experiment_id}"
+        )
     _check_artifacts(found.artifact_location)
     return str(found.experiment_id)
 
@@ -139,7 +147,8 @@ def _artifact_location(client: "MlflowClient", home: Home, name: str) -> str | N
 def _check_artifacts(location: str) -> None:
     if location.startswith("s3://") and importlib.util.find_spec("boto3") is None:
         raise TrackingError(
-            f"MLflow keeps files at {location}, which needs the Python package boto3, which is not here: uv pip install boto3"
+            f"MLflow keeps files at {location}, which needs the Python package boto3, which is not here: uv "
+            "pip install boto3"
         )
 
 
@@ -148,12 +157,19 @@ def _check_http(tracking_uri: str) -> None:
         with urllib.request.urlopen(tracking_uri.rstrip("/") + "/health", timeout=TIMEOUT_SECONDS):
             return
     except urllib.error.HTTPError as error:
-        if error.code in (401, 403):  # it is there; MLFLOW_TRACKING_USERNAME and _PASSWORD are its client's business
+        if error.code in (
+            401,
+            403,
+        ):  # it is there; MLFLOW_TRACKING_USERNAME and _PASSWORD are its client's business
             return
-        raise TrackingError(f"MLflow at {masked(tracking_uri)} answers {error.code} {error.reason}; is it an MLflow server?") from None
+        raise TrackingError(
+            f"MLflow at {masked(tracking_uri)} answers {error.code} {error.reason}; is it an MLflow server?"
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise TrackingError(f"MLflow at {masked(tracking_uri)} does not answer ({reason}); {_WAY_OUT}") from None
+        raise TrackingError(
+            f"MLflow at {masked(tracking_uri)} does not answer ({reason}); {_WAY_OUT}"
+        ) from None
 
 
 def _check_sqlite(file: Path) -> None:
@@ -174,7 +190,9 @@ def _check_port(host: str, port: int) -> None:
     try:
         socket.create_connection((host, port), TIMEOUT_SECONDS).close()
     except OSError as error:
-        raise TrackingError(f"MLflow's database at {host}:{port} does not answer ({error}); {_WAY_OUT}") from None
+        raise TrackingError(
+            f"MLflow's database at {host}:{port} does not answer ({error}); {_WAY_OUT}"
+        ) from None
 
 
 _WAY_OUT = "start it, correct MLFLOW_TRACKING_URI, or unset it to log into STUDY_HOME"

@@ -26,7 +26,9 @@ def registry_of(home: Home) -> Iterator["MlflowClient"]:
     uri = home.tracking_uri
     check_reachable(uri)
     if not has_database(home):
-        raise UnknownModelError(f"there are no models in {home.folder} yet; a study registers its best one: study run SPEC")
+        raise UnknownModelError(
+            f"there are no models in {home.folder} yet; a study registers its best one: study run SPEC"
+        )
     try:
         yield connect(uri)
     except MlflowException as error:

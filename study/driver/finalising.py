@@ -1,4 +1,6 @@
-"""Finalising: the chosen configuration is measured once on the sealed test split, and its candidates are registered."""
+"""Finalising: the chosen configuration is measured once on the sealed test split, and its candidates are
+registered.
+"""
 
 from study import names
 from study.connections.mlflow_client import tracking_errors
@@ -17,27 +19,43 @@ from study.tracking.study_run import StudyRun
 from trainables.datasets.dataset import Dataset
 
 
-def finalise(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: StudyRun, progress: Progress) -> FinalResult:
-    """Chooses a configuration, measures its candidates on the test split, registers them, and writes the result.
+def finalise(
+    plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: StudyRun, progress: Progress
+) -> FinalResult:
+    """Chooses a configuration, measures its candidates on the test split, registers them, and writes the
+    result.
 
     The choice is among the configurations that were confirmed; where none was, it is the search's winner.
 
-    May be interrupted anywhere: what was measured is not measured again, and what was registered not registered again.
+    May be interrupted anywhere: what was measured is not measured again, and what was registered not
+    registered again.
     """
     rows, models = _chosen(plan, winner, confirmed)
     what = " and ".join(one.name for one in models)
-    progress.say(f"registering {what}" if is_measured(plan, models) else f"measuring {what} on the sealed test split and registering")
+    progress.say(
+        f"registering {what}"
+        if is_measured(plan, models)
+        else f"measuring {what} on the sealed test split and registering"
+    )
     measured = measure_once(plan, models)
-    candidates = tuple(_registered(plan, run, one, measurement) for one, measurement in zip(models, measured, strict=True))
+    candidates = tuple(
+        _registered(plan, run, one, measurement) for one, measurement in zip(models, measured, strict=True)
+    )
     final = FinalResult(candidates=candidates, confirmed=rows)
     log_final(run.client, run.run_id, final)
     final.write(plan.folder)
     return final
 
 
-def _chosen(plan: Plan, winner: Trial, confirmed: tuple[Trial, ...]) -> tuple[tuple[Confirmed, ...], tuple[CandidateModel, ...]]:
+def _chosen(
+    plan: Plan, winner: Trial, confirmed: tuple[Trial, ...]
+) -> tuple[tuple[Confirmed, ...], tuple[CandidateModel, ...]]:
     confirmation = Confirmation.read(plan.folder)
-    rows = () if confirmation is None else compare_repeated(confirmation.repeated(confirmed), plan.spec.objective)
+    rows = (
+        ()
+        if confirmation is None
+        else compare_repeated(confirmation.repeated(confirmed), plan.spec.objective)
+    )
     chosen = [row.trial for row in rows if row.is_chosen]
     if confirmation is None or not chosen:
         return rows, found_candidates(plan, winner)
@@ -57,13 +75,22 @@ def _registered(plan: Plan, run: StudyRun, model: CandidateModel, measured: Meas
         rules=plan.spec.promotion,
     )
     registered = names.model_name(plan.spec.dataset)
-    return Candidate(kind=model.kind, trial=model.trial, seeds=model.seeds, test=measured.result, model=registered, version=version)
+    return Candidate(
+        kind=model.kind,
+        trial=model.trial,
+        seeds=model.seeds,
+        test=measured.result,
+        model=registered,
+        version=version,
+    )
 
 
 def _find_version(plan: Plan, run: StudyRun, run_id: str, model: CandidateModel) -> int | None:
     """The version that an earlier execution registered before it was interrupted."""
     with tracking_errors(run.client.tracking_uri):
-        found = run.client.search_model_versions(f"name = '{names.model_name(plan.spec.dataset)}' and run_id = '{run_id}'")
+        found = run.client.search_model_versions(
+            f"name = '{names.model_name(plan.spec.dataset)}' and run_id = '{run_id}'"
+        )
     versions = [int(version.version) for version in found if version.tags.get(names.MADE_OF) == model.name]
     return max(versions, default=None)
 
@@ -93,5 +120,12 @@ def _tags(plan: Plan, model: CandidateModel, measured: Measurement) -> dict[str,
         names.TEST_ACCURACY: f"{accuracy.value:.4f}",
         names.TEST_ACCURACY_INTERVAL: f"{accuracy.low:.4f} to {accuracy.high:.4f}",
         **({} if model.lineage is None else {names.LINEAGE: model.lineage}),
-        **({} if model.value is None else {names.validation_tag(metric): f"{model.value:.4f}", names.OBJECTIVE_VALUE: repr(model.value)}),
+        **(
+            {}
+            if model.value is None
+            else {
+                names.validation_tag(metric): f"{model.value:.4f}",
+                names.OBJECTIVE_VALUE: repr(model.value),
+            }
+        ),
     }

@@ -1,4 +1,6 @@
-"""Further seeds: the best configurations of a search are trained again, by the same machinery, before one is chosen."""
+"""Further seeds: the best configurations of a search are trained again, by the same machinery, before one is
+chosen.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,23 +23,28 @@ from study.tracking.study_run import StudyRun
 def train_further_seeds(
     plan: Plan, wanted: Confirm, record: StudyRecord, run: StudyRun, context: StudyContext, progress: Progress
 ) -> tuple[Trial, ...]:
-    """Trains what the confirmation still lacks, and returns the configurations that it is about, the best by the search first.
+    """Trains what the confirmation still lacks, and returns the configurations that it is about, the best by
+    the search first.
 
-    Trainings that ended are never repeated, be it after an interruption or after the study was extended. The budget's hours do not
-    count here. Raises StopRequestedError or KeyboardInterrupt, as `tune_study` does.
+    Trainings that ended are never repeated, be it after an interruption or after the study was extended. The
+    budget's hours do not count here. Raises StopRequestedError or KeyboardInterrupt, as `tune_study` does.
     """
     trials = configurations_to_confirm(record, wanted.top)
     confirmation = Confirmation.create(plan.folder, plan.spec.objective)
     confirmation.want(record, trials, wanted.seeds, plan.space)
     left = [trial for trial in confirmation.record.trials if not trial.has_ended]
     if left:
-        progress.say(f"confirming the best {len(trials)} with {wanted.seeds} further seeds each: {len(left)} trainings")
+        progress.say(
+            f"confirming the best {len(trials)} with {wanted.seeds} further seeds each: {len(left)} trainings"
+        )
         _train(plan, confirmation, run, context, progress)
     _delete_weights_of_others(confirmation, trials)
     return trials
 
 
-def _train(plan: Plan, confirmation: Confirmation, run: StudyRun, context: StudyContext, progress: Progress) -> None:
+def _train(
+    plan: Plan, confirmation: Confirmation, run: StudyRun, context: StudyContext, progress: Progress
+) -> None:
     from study.execution.tuning import tune_study
 
     record = confirmation.record
@@ -47,7 +54,9 @@ def _train(plan: Plan, confirmation: Confirmation, run: StudyRun, context: Study
             "early_stopping": EarlyStopping(rule="none", protect_top=0),
         }
     )
-    context = replace(context, study_folder=str(confirmation.folder), confirmations=confirmation.wanted, is_resumed=True)
+    context = replace(
+        context, study_folder=str(confirmation.folder), confirmations=confirmation.wanted, is_resumed=True
+    )
     with progress.watching(spec, record, confirmation.name) as on_change:
         changed = partial(_changed, confirmation, run, on_change)
         try:
@@ -56,7 +65,9 @@ def _train(plan: Plan, confirmation: Confirmation, run: StudyRun, context: Study
             run.close_trials(record, confirmation.run_tags)
 
 
-def _changed(confirmation: Confirmation, run: StudyRun, on_change: Callable[[int], None], number: int) -> None:
+def _changed(
+    confirmation: Confirmation, run: StudyRun, on_change: Callable[[int], None], number: int
+) -> None:
     trial = confirmation.record.trial(number)
     if trial.has_ended:
         run.close_soon(trial, confirmation.name(number))
@@ -65,11 +76,18 @@ def _changed(confirmation: Confirmation, run: StudyRun, on_change: Callable[[int
 
 
 def _stops(plan: Plan) -> tuple[Edit, ...]:
-    """The edits that count while the best configurations are trained again; the others are about the search."""
+    """The edits that count while the best configurations are trained again; the others are about the
+    search.
+    """
     return tuple(edit for edit in read_edits(plan.folder) if edit.kind in ("stop", "resume"))
 
 
 def _delete_weights_of_others(confirmation: Confirmation, trials: tuple[Trial, ...]) -> None:
-    """Of configurations that were confirmed before the study was extended, and are no longer among the best."""
+    """Of configurations that were confirmed before the study was extended, and are no longer among the
+    best.
+    """
     kept = {trial.number for trial in trials}
-    delete_weights(confirmation.folder, [number for number, (confirmed, _) in enumerate(confirmation.wanted) if confirmed not in kept])
+    delete_weights(
+        confirmation.folder,
+        [number for number, (confirmed, _) in enumerate(confirmation.wanted) if confirmed not in kept],
+    )

@@ -10,7 +10,8 @@ from trainables.recipe.model import Model
 def locate_weights(plan: Plan) -> dict[str, str]:
     """Files by the names that the study gives them, for weights that are paths or registered models.
 
-    Published weights are downloaded into their library's cache. Raises WeightsError or SpecError where some cannot be had.
+    Published weights are downloaded into their library's cache. Raises WeightsError or SpecError where some
+    cannot be had.
     """
     from study.registry.version_files import fetch_weights
 

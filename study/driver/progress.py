@@ -1,4 +1,6 @@
-"""Progress on the terminal: a live table where there is one, a line for each ended trial where there is not."""
+"""Progress on the terminal: a live table where there is one, a line for each ended trial where there is
+not.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -39,11 +41,20 @@ class Progress:
     def say(self, text: str) -> None:
         """One line on what happens now."""
         self._said = time.monotonic()
-        self._console.print(f"[dim]{_clock(time.monotonic() - self._started):>6}[/dim]  {text}", highlight=False, soft_wrap=True)
+        self._console.print(
+            f"[dim]{_clock(time.monotonic() - self._started):>6}[/dim]  {text}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     @contextmanager
-    def watching(self, spec: StudySpec, record: StudyRecord, name: Callable[[int], str] = trial_name) -> Iterator[Callable[[int], None]]:
-        """While inside, call the yielded function with a trial's number whenever it reported. `name` says how trials are called."""
+    def watching(
+        self, spec: StudySpec, record: StudyRecord, name: Callable[[int], str] = trial_name
+    ) -> Iterator[Callable[[int], None]]:
+        """While inside, call the yielded function with a trial's number whenever it reported.
+
+        `name` says how trials are called.
+        """
         board = _Board(spec, record, name)
         with self._live(board):
 
@@ -71,7 +82,9 @@ class _Board:
         self._spec = spec
         self._record = record
         self._name = name
-        self._trials: dict[int, Trial] = {trial.number: trial for trial in record.trials if trial.state != "waiting"}
+        self._trials: dict[int, Trial] = {
+            trial.number: trial for trial in record.trials if trial.state != "waiting"
+        }
         self._epochs_before = self._epochs_settled()
         self._started = time.monotonic()
 
@@ -103,14 +116,20 @@ class _Board:
         head.add_row(
             Text(spec.study, style="bold"),
             f"{ended} of {spec.budget.trials} trials",
-            ProgressBar(total=spec.budget.trials * spec.budget.epochs, completed=self._epochs_settled(), width=30),
+            ProgressBar(
+                total=spec.budget.trials * spec.budget.epochs, completed=self._epochs_settled(), width=30
+            ),
             f"{_clock(time.monotonic() - self._started)} so far, {self._remaining()}",
         )
         running = Table.grid(padding=(0, 2))
-        for trial in [trial for trial in self._trials.values() if trial.state == "running"][:MAX_RUNNING_SHOWN]:
+        for trial in [trial for trial in self._trials.values() if trial.state == "running"][
+            :MAX_RUNNING_SHOWN
+        ]:
             value = "" if trial.value is None else f"{spec.objective.metric} {trial.value:.4f}"
             bar = ProgressBar(total=spec.budget.epochs, completed=trial.last_epoch, width=20)
-            running.add_row(self._name(trial.number), bar, f"epoch {trial.last_epoch}/{spec.budget.epochs}", value)
+            running.add_row(
+                self._name(trial.number), bar, f"epoch {trial.last_epoch}/{spec.budget.epochs}", value
+            )
         return Group(Text(), head, running)
 
     def _num_ended(self) -> int:
@@ -122,20 +141,29 @@ class _Board:
         return [trial for trial in self._trials.values() if trial.number not in gone]
 
     def _best(self) -> Trial | None:
-        valued = [trial for trial in self._trials.values() if trial.value is not None and trial.state not in ("failed", "infeasible")]
+        valued = [
+            trial
+            for trial in self._trials.values()
+            if trial.value is not None and trial.state not in ("failed", "infeasible")
+        ]
         sign = 1 if self._spec.objective.maximise else -1
         return max(valued, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
     def _epochs_settled(self) -> int:
         """Epochs that are done, or that a trial which ended early will not need."""
-        return sum(self._spec.budget.epochs if trial.has_ended else trial.last_epoch for trial in self._in_place())
+        return sum(
+            self._spec.budget.epochs if trial.has_ended else trial.last_epoch for trial in self._in_place()
+        )
 
     def _remaining(self) -> str:
         settled = self._epochs_settled()
         if settled <= self._epochs_before:
             return "remaining time not known yet"
         left = self._spec.budget.trials * self._spec.budget.epochs - settled
-        return f"about {_clock((time.monotonic() - self._started) / (settled - self._epochs_before) * left)} to go"
+        return (
+            f"about {_clock((time.monotonic() - self._started) / (settled - self._epochs_before) * left)} to "
+            "go"
+        )
 
 
 def _clock(seconds: float) -> str:

@@ -21,13 +21,22 @@ SPEC = {
 
 
 def run_quickstart(home: Home | None = None) -> StudyResult:
-    """Adds the digits if they are not there, and runs a study under the first free name: quickstart, quickstart-2, ..."""
+    """Adds the digits if they are not there, and runs a study under the first free name: quickstart,
+    quickstart-2, ...
+    """
     home = home or Home.current()
     progress = Progress()
     if not (home.datasets / DATASET).exists():
         progress.say("adding the dataset digits: 1,797 handwritten digits of 8x8 pixels from scikit-learn")
-        add_dataset(home.datasets, DATASET, None, AddOptions(licence="CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)"))
+        add_dataset(
+            home.datasets,
+            DATASET,
+            None,
+            AddOptions(licence="CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)"),
+        )
     name = next(
-        name for number in count(1) if not (home.studies / (name := "quickstart" if number == 1 else f"quickstart-{number}")).exists()
+        name
+        for number in count(1)
+        if not (home.studies / (name := "quickstart" if number == 1 else f"quickstart-{number}")).exists()
     )
     return run_study(StudySpec.parse({"study": name, **SPEC}), home=home, progress=progress)

@@ -1,4 +1,6 @@
-"""Reproducing named recipes: each is trained with some seeds under the evaluation protocol and compared with what its source states."""
+"""Reproducing named recipes: each is trained with some seeds under the evaluation protocol and compared with
+what its source states.
+"""
 
 import fnmatch
 import hashlib
@@ -35,13 +37,16 @@ class Scale:
     seeds: int = 3
 
 
-def reproduce(patterns: Iterable[str], scale: Scale, *, home: Home | None = None, progress: Progress | None = None) -> Reproductions:
+def reproduce(
+    patterns: Iterable[str], scale: Scale, *, home: Home | None = None, progress: Progress | None = None
+) -> Reproductions:
     """Trains and measures the recipes that the patterns name, one study for each.
 
-    A recipe that was measured before is read, not trained again. The table of several recipes goes to MLflow, too.
+    A recipe that was measured before is read, not trained again. The table of several recipes goes to MLflow,
+    too.
 
-    Raises UnknownNameError for a pattern that names none, and for a single recipe all that `run_study` raises; of several, those
-    that cannot run stand in the result with their reasons.
+    Raises UnknownNameError for a pattern that names none, and for a single recipe all that `run_study`
+    raises; of several, those that cannot run stand in the result with their reasons.
     """
     home, progress = home or Home.current(), progress or Progress()
     recipes = matching(patterns)
@@ -66,9 +71,16 @@ def reproduce(patterns: Iterable[str], scale: Scale, *, home: Home | None = None
 
 
 def matching(patterns: Iterable[str]) -> list[NamedRecipe]:
-    """The recipes that the patterns (`fer-r18-freeze-*`) name, each once, in the order of the patterns. Raises UnknownNameError."""
+    """The recipes that the patterns (`fer-r18-freeze-*`) name, each once, in the order of the patterns.
+
+    Raises UnknownNameError.
+    """
     known = named_recipes()
-    names = [name for pattern in patterns for name in (fnmatch.filter(known, pattern) or [find_recipe(pattern).name])]
+    names = [
+        name
+        for pattern in patterns
+        for name in (fnmatch.filter(known, pattern) or [find_recipe(pattern).name])
+    ]
     if not names:
         raise UnknownNameError("recipe", "", known)
     return [known[name] for name in dict.fromkeys(names)]
@@ -97,8 +109,14 @@ def _reproduce(recipe: NamedRecipe, spec: StudySpec, home: Home, progress: Progr
         progress.say(f"{recipe.name} was reproduced before: study show {spec.study}")
         return found
     num_seeds = spec.budget.trials
-    progress.say(f"reproducing {recipe.name} with {num_seeds} seed{'s' if num_seeds > 1 else ''}: study {spec.study}")
-    result = resume_study(spec.study, home=home, progress=progress) if _exists(folder) else run_study(spec, home=home, progress=progress)
+    progress.say(
+        f"reproducing {recipe.name} with {num_seeds} seed{'s' if num_seeds > 1 else ''}: study {spec.study}"
+    )
+    result = (
+        resume_study(spec.study, home=home, progress=progress)
+        if _exists(folder)
+        else run_study(spec, home=home, progress=progress)
+    )
     assert result.reproduction is not None, "a study that reproduces ends with a reproduction"
     return result.reproduction
 
@@ -109,7 +127,10 @@ def _exists(folder: Path) -> bool:
 
 def _check_dataset_is_here(recipe: NamedRecipe, home: Home) -> None:
     if not (home.datasets / recipe.dataset.name).exists():
-        raise SpecError(f"dataset {recipe.dataset.name!r} ({recipe.dataset.about}) is not here; add it: {recipe.dataset.add}")
+        raise SpecError(
+            f"dataset {recipe.dataset.name!r} ({recipe.dataset.about}) is not here; add it: "
+            f"{recipe.dataset.add}"
+        )
 
 
 def _changes(recipe: NamedRecipe, scale: Scale) -> dict[str, Value]:
@@ -120,7 +141,9 @@ def _changes(recipe: NamedRecipe, scale: Scale) -> dict[str, Value]:
     if scale.size is not None and scale.size != point.get("image_size"):
         changes["image_size"] = scale.size
         if "crop_margin" in point and "image_size" in point:
-            changes["crop_margin"] = max(round(int(point["crop_margin"]) * scale.size / int(point["image_size"])), 1)
+            changes["crop_margin"] = max(
+                round(int(point["crop_margin"]) * scale.size / int(point["image_size"])), 1
+            )
     if scale.weights is not None and point.get("weights") == "imagenet":
         changes["weights"] = str(Path(scale.weights).expanduser().absolute())
     return changes
@@ -129,7 +152,13 @@ def _changes(recipe: NamedRecipe, scale: Scale) -> dict[str, Value]:
 def _name(recipe: NamedRecipe, scale: Scale) -> str:
     """Of the study: a name of its own for each scale."""
     amounts = {"i": scale.images, "e": scale.epochs, "px": scale.size, "s": scale.seeds}
-    name = "-".join(["reproduce", recipe.name, *(f"{amount}{unit}" for unit, amount in amounts.items() if amount is not None)])
+    name = "-".join(
+        [
+            "reproduce",
+            recipe.name,
+            *(f"{amount}{unit}" for unit, amount in amounts.items() if amount is not None),
+        ]
+    )
     if scale.weights is None:
         return name
     return f"{name}-{hashlib.blake2b(scale.weights.encode(), digest_size=3).hexdigest()}"

@@ -48,10 +48,11 @@ def run_study(
 ) -> StudyResult:
     """Runs a study from a spec, a mapping of its keys, or the path of a study file, and returns its result.
 
-    Everything is kept in `home` (`STUDY_HOME`) and in MLflow. On a cluster that several studies share, those of higher `priority` come
-    first. `on_begin` is called once the study exists and nothing of it runs yet. Raises SpecError, SpaceError, DatasetError,
-    TrackingError or ClusterError before anything is spent, FailedStudyError if every trial failed. StopRequestedError
-    (somebody stopped it) and KeyboardInterrupt leave a study that `resume_study` goes on with.
+    Everything is kept in `home` (`STUDY_HOME`) and in MLflow. On a cluster that several studies share, those
+    of higher `priority` come first. `on_begin` is called once the study exists and nothing of it runs yet.
+    Raises SpecError, SpaceError, DatasetError, TrackingError or ClusterError before anything is spent,
+    FailedStudyError if every trial failed. StopRequestedError (somebody stopped it) and KeyboardInterrupt
+    leave a study that `resume_study` goes on with.
     """
     plan = plan_study(_spec(spec), home or Home.current())
     check_name_is_free(plan)
@@ -69,11 +70,17 @@ def run_study(
 
 
 def resume_study(
-    name: str, *, home: Home | None = None, progress: Progress | None = None, on_begin: Callable[[], None] | None = None
+    name: str,
+    *,
+    home: Home | None = None,
+    progress: Progress | None = None,
+    on_begin: Callable[[], None] | None = None,
 ) -> StudyResult:
-    """Goes on with a study that was interrupted: ended trials stay, those cut off go on, the rest of the budget follows.
+    """Goes on with a study that was interrupted: ended trials stay, those cut off go on, the rest of the
+    budget follows.
 
-    A study that has come to its end is returned as it is. Raises UnknownStudyError, or SpecError if its dataset was replaced.
+    A study that has come to its end is returned as it is. Raises UnknownStudyError, or SpecError if its
+    dataset was replaced.
     """
     home = home or Home.current()
     found = find_study(home, name)
@@ -99,7 +106,9 @@ def _spec(spec: StudySpec | Mapping[str, Any] | str | Path) -> StudySpec:
 
 
 def _start(plan: Plan, priority: int) -> StudyRecord:
-    """The study's folder with its record, in which the start points wait; the spec comes last, as the sign that it is whole."""
+    """The study's folder with its record, in which the start points wait; the spec comes last, as the sign
+    that it is whole.
+    """
     plan.folder.mkdir(parents=True)
     record = StudyRecord.create(
         plan.folder,
@@ -122,15 +131,20 @@ def _check_dataset_is_the_same(plan: Plan, record: StudyRecord) -> None:
     before = record.facts["dataset_digest"]
     if before != plan.manifest.digest:
         raise SpecError(
-            f"dataset {plan.spec.dataset!r} was replaced since the study began (digest {before[:12]}, now {plan.manifest.digest[:12]}), "
+            f"dataset {plan.spec.dataset!r} was replaced since the study began (digest {before[:12]}, now "
+            f"{plan.manifest.digest[:12]}), "
             "so its trials do not compare; put the old one back, or run the study under another name"
         )
 
 
-def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progress: Progress, *, is_resumed: bool) -> StudyResult:
+def _execute(
+    plan: Plan, record: StudyRecord, weights: Mapping[str, str], progress: Progress, *, is_resumed: bool
+) -> StudyResult:
     progress.say("starting Ray and MLflow")
     with ThreadPoolExecutor(1) as beside:
-        opening = beside.submit(_open_run, plan, record, progress)  # both take seconds, so they start side by side
+        opening = beside.submit(
+            _open_run, plan, record, progress
+        )  # both take seconds, so they start side by side
         with connected():
             run = opening.result()
             with _true_status(run, record):
@@ -143,7 +157,9 @@ def _execute(plan: Plan, record: StudyRecord, weights: Mapping[str, str], progre
                     progress.say("measuring every seed on the sealed test split")
                     _conclude_reproduction(plan, record, run)
                 else:
-                    _conclude(plan, record, run, winner, _confirmed(plan, record, run, context, progress), progress)
+                    _conclude(
+                        plan, record, run, winner, _confirmed(plan, record, run, context, progress), progress
+                    )
                 record.note(num_edits_at_end=record.facts.get("num_edits_taken", 0))
     return StudyResult.read(plan.folder)
 
@@ -161,7 +177,9 @@ def _open_run(plan: Plan, record: StudyRecord, progress: Progress) -> StudyRun:
     return StudyRun.open(client, experiment_id, plan, record, provenance_tags(), progress.say)
 
 
-def _search(plan: Plan, record: StudyRecord, run: StudyRun, context: StudyContext, on_change: Callable[[int], None]) -> None:
+def _search(
+    plan: Plan, record: StudyRecord, run: StudyRun, context: StudyContext, on_change: Callable[[int], None]
+) -> None:
     from study.execution.tuning import tune_study
 
     def changed(number: int) -> None:
@@ -184,21 +202,30 @@ def _keep_best_weights(plan: Plan, record: StudyRecord) -> None:
     ended = [trial.number for trial in record.leaderboard() if trial.has_ended]
     best = record.best()
     num_kept = NUM_KEPT if plan.spec.reproduces is None else plan.spec.budget.trials
-    delete_weights(plan.folder, [number for number in ended[num_kept:] if best is None or number != best.number])
+    delete_weights(
+        plan.folder, [number for number in ended[num_kept:] if best is None or number != best.number]
+    )
 
 
 def _winner(record: StudyRecord) -> Trial:
     winner = record.best()
     if winner is None and record.leaderboard():
-        raise FailedStudyError("no trial kept the study's constraints, so nothing was registered; loosen them, or search elsewhere")
+        raise FailedStudyError(
+            "no trial kept the study's constraints, so nothing was registered; loosen them, or search "
+            "elsewhere"
+        )
     if winner is None:
         reasons = Counter(trial.reason or "no reason recorded" for trial in record.trials)
         listed = "; ".join(f"{count} times: {reason}" for reason, count in reasons.most_common(3))
-        raise FailedStudyError(f"none of the {len(record.trials)} trials has a result ({listed}); nothing was registered")
+        raise FailedStudyError(
+            f"none of the {len(record.trials)} trials has a result ({listed}); nothing was registered"
+        )
     return winner
 
 
-def _confirmed(plan: Plan, record: StudyRecord, run: StudyRun, context: StudyContext, progress: Progress) -> tuple[Trial, ...]:
+def _confirmed(
+    plan: Plan, record: StudyRecord, run: StudyRun, context: StudyContext, progress: Progress
+) -> tuple[Trial, ...]:
     """The configurations that were trained again; none where the study file does not ask for it."""
     from study.driver.further_seeds import train_further_seeds
 
@@ -206,13 +233,24 @@ def _confirmed(plan: Plan, record: StudyRecord, run: StudyRun, context: StudyCon
     return () if wanted is None else train_further_seeds(plan, wanted, record, run, context, progress)
 
 
-def _conclude(plan: Plan, record: StudyRecord, run: StudyRun, winner: Trial, confirmed: tuple[Trial, ...], progress: Progress) -> None:
+def _conclude(
+    plan: Plan,
+    record: StudyRecord,
+    run: StudyRun,
+    winner: Trial,
+    confirmed: tuple[Trial, ...],
+    progress: Progress,
+) -> None:
     from study.driver.finalising import finalise
     from study.tracking.result_tables import final_metrics
 
     run.close_trials(record)  # the registered version names the run of its trial
     final = finalise(plan, record.trial(winner.number), confirmed, run, progress)
-    tags = {names.STATE: "finished", names.BEST_TRIAL: str(final.trial), names.MODEL: f"{final.model} version {final.version}"}
+    tags = {
+        names.STATE: "finished",
+        names.BEST_TRIAL: str(final.trial),
+        names.MODEL: f"{final.model} version {final.version}",
+    }
     run.end("FINISHED", [trial_row(trial) for trial in record.leaderboard()], tags, final_metrics(final))
 
 
@@ -238,7 +276,11 @@ def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
         yield
     except BaseException as error:
         is_interrupted = isinstance(error, KeyboardInterrupt | StopRequestedError | TrackingError)
-        tags = {names.STATE: "interrupted"} if is_interrupted else {names.STATE: "failed", names.REASON: str(error) or type(error).__name__}
+        tags = (
+            {names.STATE: "interrupted"}
+            if is_interrupted
+            else {names.STATE: "failed", names.REASON: str(error) or type(error).__name__}
+        )
         status = "KILLED" if is_interrupted else "FAILED"
         for close in (partial(run.close_trials, record), partial(run.end, status, [], tags, {})):
             try:

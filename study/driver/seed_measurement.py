@@ -22,7 +22,12 @@ def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:
     trials = [trial for trial in record.trials if trial.state == "complete"]
     split, _ = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
     measured = [
-        grouped_metrics(classifier.probabilities_of_stored(split.images), split.labels, plan.manifest.classes, recipe.groups)
+        grouped_metrics(
+            classifier.probabilities_of_stored(split.images),
+            split.labels,
+            plan.manifest.classes,
+            recipe.groups,
+        )
         for classifier in (trained_classifier(plan, trial) for trial in trials)
     ]
     metric = plan.spec.objective.metric
@@ -48,7 +53,9 @@ def grouped_metrics(
     classes: Sequence[str],
     groups: Mapping[str, Sequence[str]] | None,
 ) -> Metrics:
-    """Metrics where the classes of a group count as one, whose probability is their sum; without groups those of the classes."""
+    """Metrics where the classes of a group count as one, whose probability is their sum; without groups those
+    of the classes.
+    """
     if groups is None:
         return metrics_of(probabilities_NK, labels_N)
     group_of = {name: index for index, members in enumerate(groups.values()) for name in members}

@@ -64,8 +64,12 @@ def confirmed_candidates(plan: Plan, confirmation: Confirmation, number: int) ->
     The search's own training is in neither: its value was selected for being high, and the mean that was
     confirmed leaves it out.
     """
-    trainings = {seed: training for seed, training in confirmation.trainings(number).items() if is_result(training)}
-    classifiers = {seed: confirmed_classifier(plan, confirmation, training) for seed, training in trainings.items()}
+    trainings = {
+        seed: training for seed, training in confirmation.trainings(number).items() if is_result(training)
+    }
+    classifiers = {
+        seed: confirmed_classifier(plan, confirmation, training) for seed, training in trainings.items()
+    }
     merit = plan.spec.objective.merit
     best = max(trainings, key=lambda seed: (merit(trainings[seed].value or 0.0), -seed))
     single = CandidateModel(
@@ -83,4 +87,13 @@ def _ensemble(number: int, classifiers: dict[int, Classifier]) -> Sequence[Candi
     if len(classifiers) < 2:
         return ()
     members = Ensemble(tuple(classifiers.values()))
-    return (CandidateModel(kind="ensemble", trial=number, seeds=tuple(classifiers), run_id=None, value=None, classifier=members),)
+    return (
+        CandidateModel(
+            kind="ensemble",
+            trial=number,
+            seeds=tuple(classifiers),
+            run_id=None,
+            value=None,
+            classifier=members,
+        ),
+    )

@@ -59,7 +59,9 @@ class Confirmation:
         """
         wanted = list(self.wanted)
         seeds = range(1, num_seeds + 1)
-        wanted += [(trial.number, seed) for trial in trials for seed in seeds if (trial.number, seed) not in wanted]
+        wanted += [
+            (trial.number, seed) for trial in trials for seed in seeds if (trial.number, seed) not in wanted
+        ]
         self.record.note(**{_TRAININGS: [{"confirms": number, "seed": seed} for number, seed in wanted]})
         for number, seed in wanted[len(self.record.trials) :]:
             self.record.enqueue(space, search.trial(number).point, names.confirmation_name(number, seed))
@@ -67,7 +69,11 @@ class Confirmation:
     def trainings(self, number: int) -> Mapping[int, Trial]:
         """The further trainings of a trial's configuration, by seed."""
         trials = self.record.trials
-        return {seed: trial for (confirmed, seed), trial in zip(self.wanted, trials, strict=False) if confirmed == number}
+        return {
+            seed: trial
+            for (confirmed, seed), trial in zip(self.wanted, trials, strict=False)
+            if confirmed == number
+        }
 
     def repeated(self, trials: Sequence[Trial]) -> list[Repeated]:
         """These configurations with their further trainings."""
@@ -89,6 +95,8 @@ def configurations_to_confirm(record: StudyRecord, num: int) -> tuple[Trial, ...
     model is.
     """
     feasible = [trial for trial in record.leaderboard() if trial.is_feasible]
-    ended = [trial for trial in feasible if trial.state == "complete"] or [trial for trial in feasible if trial.state == "pruned"]
+    ended = [trial for trial in feasible if trial.state == "complete"] or [
+        trial for trial in feasible if trial.state == "pruned"
+    ]
     distinct = {identity(trial.point): trial for trial in reversed(ended)}
     return tuple(trial for trial in ended if distinct[identity(trial.point)] is trial)[:num]

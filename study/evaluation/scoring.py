@@ -30,7 +30,9 @@ def test_result(
     return TestResult(
         metrics=metric_intervals(probabilities_NK, labels_N),
         num_images=len(labels_N),
-        clean_metrics=metric_intervals(probabilities_NK[is_clean_N], labels_N[is_clean_N]) if has_both else None,
+        clean_metrics=metric_intervals(probabilities_NK[is_clean_N], labels_N[is_clean_N])
+        if has_both
+        else None,
         num_clean=num_clean,
         num_openings=num_openings,
         classes=class_results(metrics_of(probabilities_NK, labels_N), classes),
@@ -53,7 +55,9 @@ def calibration_of(
     """
     # What a softmax at temperature T made is p^(1/T), normalised: T times its logarithm are the logits but
     # for a constant.
-    logits_NK, validation_logits_NK = (_logarithm(made_NK) * temperature for made_NK in (probabilities_NK, validation_NK))
+    logits_NK, validation_logits_NK = (
+        _logarithm(made_NK) * temperature for made_NK in (probabilities_NK, validation_NK)
+    )
     fitted = fitted_temperature(validation_logits_NK, torch.tensor(validation_labels_N))
     return Calibration(
         temperature=fitted,
@@ -79,7 +83,13 @@ def _scores(logits_NK: torch.Tensor, labels_N: NDArray[np.int64]) -> Calibration
 def class_results(metrics: Metrics, classes: tuple[str, ...]) -> tuple[ClassResult, ...]:
     """Every class, in the order of `classes`, with intervals of its recall and precision."""
     confusion_KK = np.array(metrics.confusion)
-    counts = zip(classes, confusion_KK.diagonal().tolist(), confusion_KK.sum(1).tolist(), confusion_KK.sum(0).tolist(), strict=True)
+    counts = zip(
+        classes,
+        confusion_KK.diagonal().tolist(),
+        confusion_KK.sum(1).tolist(),
+        confusion_KK.sum(0).tolist(),
+        strict=True,
+    )
     return tuple(
         ClassResult(
             name=name,

@@ -25,7 +25,11 @@ class Repeated:
     @property
     def values(self) -> list[float]:
         """The objective of those that were trained to the end."""
-        return [training.value for training in self.trainings.values() if is_result(training) and training.value is not None]
+        return [
+            training.value
+            for training in self.trainings.values()
+            if is_result(training) and training.value is not None
+        ]
 
     @property
     def is_whole(self) -> bool:
@@ -44,7 +48,9 @@ class Noise:
 
     @classmethod
     def of(cls, groups: Sequence[Sequence[float]]) -> "Noise | None":
-        """`sqrt(sum((n - 1) s^2) / sum(n - 1))` over groups of n values of variance s^2; None where no group has two."""
+        """`sqrt(sum((n - 1) s^2) / sum(n - 1))` over groups of n values of variance s^2; None where no group
+        has two.
+        """
         scattered = [group for group in groups if len(group) > 1]
         degrees = sum(len(group) - 1 for group in scattered)
         if not degrees:
@@ -67,22 +73,32 @@ def compare_repeated(repeated: Sequence[Repeated], objective: Objective) -> tupl
     """The configurations by the mean over their further seeds, the best first, and why each was chosen or
     not.
 
-    The one-standard-error rule (Breiman et al. 1984, section 3.4.3), for a difference: `m` is within noise of the best mean `b` if
-    `|b - m| <= s sqrt(1/n_b + 1/n_m)`, with `s` the standard deviation over seeds, pooled over the configurations, as the few values of
-    one say little of it. Of those within noise the best mean is chosen among the cheapest: those of fewest parameters, or of least
-    latency where the study measures it, and what costs up to 5 % more. Where a seed has no result, the configuration comes after
-    all others; where none has one, none is chosen.
+    The one-standard-error rule (Breiman et al. 1984, section 3.4.3), for a difference: `m` is within noise of
+    the best mean `b` if `|b - m| <= s sqrt(1/n_b + 1/n_m)`, with `s` the standard deviation over seeds,
+    pooled over the configurations, as the few values of one say little of it. Of those within noise the best
+    mean is chosen among the cheapest: those of fewest parameters, or of least latency where the study
+    measures it, and what costs up to 5 % more. Where a seed has no result, the configuration comes after all
+    others; where none has one, none is chosen.
     """
     with_values = [one for one in repeated if one.values]
     if not with_values:
         return tuple(_row(one, None, "no further seed has a result", is_chosen=False) for one in repeated)
     noise = Noise.of([one.values for one in with_values])
-    ranked = sorted(with_values, key=lambda one: (not one.is_whole, -objective.merit(fmean(one.values)), one.trial.number))
+    ranked = sorted(
+        with_values, key=lambda one: (not one.is_whole, -objective.merit(fmean(one.values)), one.trial.number)
+    )
     best = ranked[0]
     near = [one for one in ranked if one.is_whole == best.is_whole and _is_near(one, best, noise)]
     chosen = _cheapest(near)
     rows = [_row(one, noise, _verdict(one, best, chosen, near), is_chosen=one is chosen) for one in ranked]
-    return (*rows, *(_row(one, noise, "no further seed has a result", is_chosen=False) for one in repeated if not one.values))
+    return (
+        *rows,
+        *(
+            _row(one, noise, "no further seed has a result", is_chosen=False)
+            for one in repeated
+            if not one.values
+        ),
+    )
 
 
 def is_result(training: Trial) -> bool:
@@ -104,7 +120,11 @@ def _cheapest(near: Sequence[Repeated]) -> Repeated:
 
 def _cost(one: Repeated, near: Sequence[Repeated]) -> float:
     """Latency if all have been measured, else parameters."""
-    name = "latency_ms" if all(_measured(other, "latency_ms") is not None for other in near) else "parameters_million"
+    name = (
+        "latency_ms"
+        if all(_measured(other, "latency_ms") is not None for other in near)
+        else "parameters_million"
+    )
     return _measured(one, name) or 0.0
 
 

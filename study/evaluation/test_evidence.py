@@ -43,7 +43,10 @@ class TestEvidence(EvidenceFacts):
     def write(self, folder: Path) -> None:
         """Puts the evidence into `folder`, which must exist."""
         np.savez_compressed(
-            folder / ARRAYS_FILE, labels_N=self.labels_N, is_clean_N=self.is_clean_N, probabilities_NK=self.probabilities_NK
+            folder / ARRAYS_FILE,
+            labels_N=self.labels_N,
+            is_clean_N=self.is_clean_N,
+            probabilities_NK=self.probabilities_NK,
         )
         facts = {fact.name: getattr(self, fact.name) for fact in fields(EvidenceFacts)}
         (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,6 @@
-"""Measuring candidates on the sealed test split, once: the results are kept, and read after an interruption."""
+"""Measuring candidates on the sealed test split, once: the results are kept, and read after an
+interruption.
+"""
 
 import json
 from collections.abc import Sequence
@@ -53,17 +55,31 @@ def _measure(plan: Plan, models: Sequence[CandidateModel]) -> dict[str, Measurem
     validation = Dataset.open(plan.dataset_folder).validation
     test, is_clean_N = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
     num_openings = len(openings(plan.dataset_folder))
-    return {model.kind: _measured(plan, model, validation, test, is_clean_N, num_openings) for model in models}
+    return {
+        model.kind: _measured(plan, model, validation, test, is_clean_N, num_openings) for model in models
+    }
 
 
 def _measured(
-    plan: Plan, model: CandidateModel, validation: Split, test: Split, is_clean_N: NDArray[np.bool_], num_openings: int
+    plan: Plan,
+    model: CandidateModel,
+    validation: Split,
+    test: Split,
+    is_clean_N: NDArray[np.bool_],
+    num_openings: int,
 ) -> Measurement:
     probabilities_NK = model.classifier.probabilities_of_stored(test.images)
     validation_NK = model.classifier.probabilities_of_stored(validation.images)
-    calibration = calibration_of(probabilities_NK, test.labels, validation_NK, validation.labels, temperature=model.temperature)
+    calibration = calibration_of(
+        probabilities_NK, test.labels, validation_NK, validation.labels, temperature=model.temperature
+    )
     result = test_result(
-        probabilities_NK, test.labels, is_clean_N, plan.manifest.classes, calibration=calibration, num_openings=num_openings
+        probabilities_NK,
+        test.labels,
+        is_clean_N,
+        plan.manifest.classes,
+        calibration=calibration,
+        num_openings=num_openings,
     )
     evidence = TestEvidence(
         dataset=plan.manifest.name,

@@ -18,9 +18,14 @@ from trainables.recipe.tree import Recipe
 def trained_classifier(plan: Plan, trial: Trial) -> Classifier:
     """The classifier of a trial's best epoch, calibrated on the validation split if its recipe says so."""
     before = () if trial.continues is None else trial.continues.before
-    earlier = tuple((stretch.last_epoch, _recipe(plan, stretch.point, trial_seed(plan.spec.seed, stretch.trial))) for stretch in before)
+    earlier = tuple(
+        (stretch.last_epoch, _recipe(plan, stretch.point, trial_seed(plan.spec.seed, stretch.trial)))
+        for stretch in before
+    )
     recipe = _recipe(plan, trial.point, trial_seed(plan.spec.seed, trial.number))
-    return _classifier(plan, ClassifierConfig.of(recipe, plan.manifest, earlier), weights_file(plan.folder, trial.number))
+    return _classifier(
+        plan, ClassifierConfig.of(recipe, plan.manifest, earlier), weights_file(plan.folder, trial.number)
+    )
 
 
 def confirmed_classifier(plan: Plan, confirmation: Confirmation, training: Trial) -> Classifier:

@@ -1,1 +1,3 @@
-"""Execution by Ray: trials on actors, their GPUs, and what becomes of them when a process or a machine dies."""
+"""Execution by Ray: trials on actors, their GPUs, and what becomes of them when a process or a machine
+dies.
+"""

@@ -37,6 +37,7 @@ def check_fits(wanted: Resources, have: Sequence[Node]) -> None:
     )
     beside = f" beside {gpus:g} of a GPU" if kind == "cpu" and gpus else ""
     raise SpecError(
-        f"resources.{kind}s_per_trial asks for {number:g} on one machine, but none of the cluster has more than {most:g}{beside}; "
+        f"resources.{kind}s_per_trial asks for {number:g} on one machine, but none of the cluster has more "
+        f"than {most:g}{beside}; "
         "lower it, or connect to another cluster"
     )

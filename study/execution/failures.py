@@ -1,4 +1,6 @@
-"""Why a trial's process is gone: it died, which is the trial's own doing or bad luck, or its machine went away, which is neither."""
+"""Why a trial's process is gone: it died, which is the trial's own doing or bad luck, or its machine went
+away, which is neither.
+"""
 
 import pickle
 import time
@@ -14,9 +16,11 @@ FIND_OUT_SECONDS = 60.0
 
 
 def failure_cause(trial: RayTrial) -> Exception | None:
-    """The error that ended the trial's process, once Ray knows its cause; where it never says, that the process does not answer.
+    """The error that ended the trial's process, once Ray knows its cause; where it never says, that the
+    process does not answer.
 
-    A machine that goes away is at first only a process that does not answer; waits until Ray has found out which it is.
+    A machine that goes away is at first only a process that does not answer; waits until Ray has found out
+    which it is.
     """
     error = _noted(trial)
     actor = trial.temporary_state.ray_actor
@@ -28,12 +32,14 @@ def failure_cause(trial: RayTrial) -> Exception | None:
 def is_lost_node(error: Exception | None) -> bool:
     """Whether the machine went away, taken back or broken, and not the process alone.
 
-    A machine that is there reports a dead process immediately, so a process of which nothing is known after the wait of
-    `failure_cause` went with its machine, or with the network to it.
+    A machine that is there reports a dead process immediately, so a process of which nothing is known after
+    the wait of `failure_cause` went with its machine, or with the network to it.
     """
     if isinstance(error, NodeDiedError | ActorUnavailableError):
         return True
-    return isinstance(error, ActorDiedError) and (error.preempted or "node has died" in str(error) or "node was terminated" in str(error))
+    return isinstance(error, ActorDiedError) and (
+        error.preempted or "node has died" in str(error) or "node was terminated" in str(error)
+    )
 
 
 def first_line(error: Exception | None) -> str:
@@ -42,7 +48,9 @@ def first_line(error: Exception | None) -> str:
 
 
 def _noted(trial: RayTrial) -> Exception | None:
-    """Ray Tune writes it beside the driver and looks for it in the study's folder (Ray 2.60), so `get_pickled_error` may miss it."""
+    """Ray Tune writes it beside the driver and looks for it in the study's folder (Ray 2.60), so
+    `get_pickled_error` may miss it.
+    """
     file = trial.pickled_error_file
     if file is None or not Path(file).exists():
         return trial.get_pickled_error()

@@ -1,4 +1,6 @@
-"""What each trial gets of the cluster: CPUs, and GPUs as the study file says, or, for `auto`, as measured on them."""
+"""What each trial gets of the cluster: CPUs, and GPUs as the study file says, or, for `auto`, as measured on
+them.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +41,11 @@ class GpuShare:
     def noted(cls, record: StudyRecord) -> "GpuShare | None":
         """The one that a study's record has; None before its first."""
         tree = record.facts.get(_FACT)
-        return None if tree is None else cls(**{**tree, "gpu_kinds": tuple(tree["gpu_kinds"]), "measured": tuple(tree["measured"])})
+        return (
+            None
+            if tree is None
+            else cls(**{**tree, "gpu_kinds": tuple(tree["gpu_kinds"]), "measured": tuple(tree["measured"])})
+        )
 
     def note(self, record: StudyRecord) -> None:
         """Keeps it in a study's record."""
@@ -47,9 +53,11 @@ class GpuShare:
 
 
 def decide_gpu_share(plan: Plan, record: StudyRecord, say: Callable[[str], object]) -> GpuShare:
-    """What each trial gets of the connected cluster's GPUs: as the record has it, as long as the GPUs are of the same kinds.
+    """What each trial gets of the connected cluster's GPUs: as the record has it, as long as the GPUs are of
+    the same kinds.
 
-    Raises SpecError if no machine of the cluster can hold a trial, StudyError if torch cannot use a GPU that is there.
+    Raises SpecError if no machine of the cluster can hold a trial, StudyError if torch cannot use a GPU that
+    is there.
     """
     wanted, have = plan.spec.resources, nodes()
     check_fits(wanted, have)
@@ -63,7 +71,10 @@ def decide_gpu_share(plan: Plan, record: StudyRecord, say: Callable[[str], objec
     elif kinds:
         share = _measured(plan, with_gpus, kinds, say)
     else:
-        share = GpuShare(gpus_per_trial=0.0, reason=None if known is None else "no GPU is there any more: trials go on with CPUs alone")
+        share = GpuShare(
+            gpus_per_trial=0.0,
+            reason=None if known is None else "no GPU is there any more: trials go on with CPUs alone",
+        )
     if share is not known:
         share.note(record)
     if share.reason is not None:
@@ -71,7 +82,9 @@ def decide_gpu_share(plan: Plan, record: StudyRecord, say: Callable[[str], objec
     return share
 
 
-def _measured(plan: Plan, with_gpus: Sequence[Node], kinds: tuple[str | None, ...], say: Callable[[str], object]) -> GpuShare:
+def _measured(
+    plan: Plan, with_gpus: Sequence[Node], kinds: tuple[str | None, ...], say: Callable[[str], object]
+) -> GpuShare:
     recipes, cpus = heaviest_recipes(plan), plan.spec.resources.cpus_per_trial
     say(_what_is_measured(plan, recipes, kinds))
     try:
@@ -80,18 +93,34 @@ def _measured(plan: Plan, with_gpus: Sequence[Node], kinds: tuple[str | None, ..
         if isinstance(error, StudyError):  # a task's error is one of Ray's and one of its cause's kind
             raise StudyError(str(error.args[0] if error.args else error)) from error
         lines = str(error).strip().splitlines()
-        return GpuShare(gpus_per_trial=1.0, gpu_kinds=kinds, reason=f"one trial on each GPU, as measuring failed: {lines[-1]}")
-    return largest_share(recipes, dict(zip(kinds, probed, strict=True)), with_gpus, cpus, _most_at_once(plan, with_gpus))
+        return GpuShare(
+            gpus_per_trial=1.0,
+            gpu_kinds=kinds,
+            reason=f"one trial on each GPU, as measuring failed: {lines[-1]}",
+        )
+    return largest_share(
+        recipes, dict(zip(kinds, probed, strict=True)), with_gpus, cpus, _most_at_once(plan, with_gpus)
+    )
 
 
 def largest_share(
-    recipes: Sequence[Recipe], probed: Mapping[str | None, Probed], with_gpus: Sequence[Node], cpus: int, most_at_once: int
+    recipes: Sequence[Recipe],
+    probed: Mapping[str | None, Probed],
+    with_gpus: Sequence[Node],
+    cpus: int,
+    most_at_once: int,
 ) -> GpuShare:
-    """The share that follows from what was measured of the recipes on each kind of GPU: the kind that holds fewest trials decides."""
+    """The share that follows from what was measured of the recipes on each kind of GPU: the kind that holds
+    fewest trials decides.
+    """
     kinds = tuple(probed)
     memories = {kind: one.memory for kind, one in probed.items() if one.memory is not None}
     if len(memories) < len(kinds):
-        return GpuShare(gpus_per_trial=1.0, gpu_kinds=kinds, reason="one trial for each GPU that Ray counts; torch sees none to measure")
+        return GpuShare(
+            gpus_per_trial=1.0,
+            gpu_kinds=kinds,
+            reason="one trial for each GPU that Ray counts; torch sees none to measure",
+        )
     overhead_bytes = max(memory.overhead for memory in memories.values())
     choices = [
         _Choice.of(
@@ -110,7 +139,11 @@ def largest_share(
         overhead_bytes=overhead_bytes,
         reason=smallest.sentence(is_one_of_several=len(kinds) > 1),
         gpu_kinds=kinds,
-        measured=tuple(_measurement(recipe, kind, one, i) for kind, one in probed.items() for i, recipe in enumerate(recipes)),
+        measured=tuple(
+            _measurement(recipe, kind, one, i)
+            for kind, one in probed.items()
+            for i, recipe in enumerate(recipes)
+        ),
     )
 
 
@@ -156,16 +189,27 @@ class _Choice:
 
     def sentence(self, *, is_one_of_several: bool) -> str:
         """For a person: how many trials, what they take, and what keeps it from being more."""
-        num, where = self.packing.processes_per_gpu, f", by what {self.kind} has, the smallest" if is_one_of_several else ""
-        speed = "" if self.images_per_second is None else f" and trained {self.images_per_second:,.0f} images/s alone"
+        num, where = (
+            self.packing.processes_per_gpu,
+            f", by what {self.kind} has, the smallest" if is_one_of_several else "",
+        )
+        speed = (
+            ""
+            if self.images_per_second is None
+            else f" and trained {self.images_per_second:,.0f} images/s alone"
+        )
         return (
-            f"{num} trial{'s' if num > 1 else ''} on each GPU{where}: the largest configuration, {configuration_text(self.largest)}, "
-            f"took {self.peak_bytes / 1e9:.1f} of {self.total_bytes / 1e9:.0f} GB{speed}; {self.packing.limit}"
+            f"{num} trial{'s' if num > 1 else ''} on each GPU{where}: the largest configuration, "
+            f"{configuration_text(self.largest)}, "
+            f"took {self.peak_bytes / 1e9:.1f} of {self.total_bytes / 1e9:.0f} GB{speed}; "
+            f"{self.packing.limit}"
         )
 
 
 def _most_at_once(plan: Plan, with_gpus: Sequence[Node]) -> int:
-    """Trials that the study could have for each GPU: more would leave other GPUs idle, as Ray fills one after the other."""
+    """Trials that the study could have for each GPU: more would leave other GPUs idle, as Ray fills one after
+    the other.
+    """
     wanted = min(plan.spec.budget.trials, plan.spec.resources.max_concurrent or plan.spec.budget.trials)
     return math.ceil(wanted / sum(node.num_gpus for node in with_gpus))
 
@@ -174,7 +218,10 @@ def _what_is_measured(plan: Plan, recipes: Sequence[Recipe], kinds: tuple[str | 
     left = num_architectures(plan.space) - len(recipes)
     those = f"; {left} architectures that compute less are left out" if left > 0 else ""
     where = f"one GPU of each kind ({', '.join(map(str, kinds))})" if len(kinds) > 1 else "a GPU"
-    return f"measuring on {where} what trials take, by the largest images and batches of each architecture ({len(recipes)}){those}"
+    return (
+        f"measuring on {where} what trials take, by the largest images and batches of each architecture "
+        f"({len(recipes)}){those}"
+    )
 
 
 def _measurement(recipe: Recipe, kind: str | None, probed: Probed, index: int) -> dict[str, Any]:

@@ -28,15 +28,23 @@ class Probed:
 
 
 def probe_on_gpus(
-    recipes: Sequence[Recipe], dataset_folder: Path, cpus: int, kinds: Sequence[str | None], say: Callable[[str], object]
+    recipes: Sequence[Recipe],
+    dataset_folder: Path,
+    cpus: int,
+    kinds: Sequence[str | None],
+    say: Callable[[str], object],
 ) -> tuple[Probed, ...]:
     """Measures recipes on one whole GPU of each kind, side by side, once these are free.
 
     Raises RayError, with the reason, where that fails.
     """
-    task = ray.remote(_probe).options(num_cpus=cpus, num_gpus=1, max_retries=1)  # a process of its own, which leaves the GPU empty
+    task = ray.remote(_probe).options(
+        num_cpus=cpus, num_gpus=1, max_retries=1
+    )  # a process of its own, which leaves the GPU empty
     running = [
-        task.options(accelerator_type=kind).remote(recipes, dataset_folder, cpus) if kind else task.remote(recipes, dataset_folder, cpus)
+        task.options(accelerator_type=kind).remote(recipes, dataset_folder, cpus)
+        if kind
+        else task.remote(recipes, dataset_folder, cpus)
         for kind in kinds
     ]
     try:
@@ -57,4 +65,6 @@ def _probe(recipes: Sequence[Recipe], dataset_folder: Path, cpus: int) -> Probed
         return Probed(probes=(), memory=None)
     torch.cuda.set_device(device)
     probes = tuple(probe(recipe, heaviest_phase(recipe), dataset, device) for recipe in recipes)
-    return Probed(probes=probes, memory=DeviceMemory.of(device))  # read last, as libraries load with the first steps
+    return Probed(
+        probes=probes, memory=DeviceMemory.of(device)
+    )  # read last, as libraries load with the first steps

@@ -1,4 +1,6 @@
-"""Which configurations of a study decide how much memory its trials take: of each architecture the one with the largest batches."""
+"""Which configurations of a study decide how much memory its trials take: of each architecture the one with
+the largest batches.
+"""
 
 import math
 import random
@@ -14,7 +16,8 @@ from trainables.recipe.tree import Recipe
 
 MOST_ARCHITECTURES = 12
 NUM_DRAWN = 24
-"""Configurations of each architecture that are looked at; they differ in what little else memory depends on."""
+"""Configurations of each architecture that are looked at; they differ in what little else memory depends
+on."""
 _LARGEST = ("image_size", "batch_size", "crop_margin", "head_units")
 _HEADS = ("linear", "mlp", "hybrid")
 
@@ -22,15 +25,21 @@ _HEADS = ("linear", "mlp", "hybrid")
 def heaviest_recipes(plan: Plan) -> tuple[Recipe, ...]:
     """The heaviest configuration of each architecture, the costliest first.
 
-    Memory grows with images and batches, so the smaller ones need no look. Of more than 12 architectures the 12 that compute most, those
-    of which that is not known before they are built first of all.
+    Memory grows with images and batches, so the smaller ones need no look. Of more than 12 architectures the
+    12 that compute most, those of which that is not known before they are built first of all.
     """
     points = [*_large_points(plan.space), *(start.point for start in plan.starts)]
-    recipes = [build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=0) for point in points]
+    recipes = [
+        build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=0) for point in points
+    ]
     heaviest: dict[str, Recipe] = {}
     for recipe in sorted(recipes, key=_weight):
         heaviest[recipe.model.architecture] = recipe
-    return tuple(sorted(heaviest.values(), key=lambda recipe: _cost(recipe, plan.manifest.channels), reverse=True)[:MOST_ARCHITECTURES])
+    return tuple(
+        sorted(heaviest.values(), key=lambda recipe: _cost(recipe, plan.manifest.channels), reverse=True)[
+            :MOST_ARCHITECTURES
+        ]
+    )
 
 
 def num_architectures(space: SearchSpace) -> int:
@@ -39,7 +48,9 @@ def num_architectures(space: SearchSpace) -> int:
 
 
 def heaviest_phase(recipe: Recipe) -> Phase:
-    """The phase of a recipe that trains most of its network, and so keeps most of what its forward pass computes."""
+    """The phase of a recipe that trains most of its network, and so keeps most of what its forward pass
+    computes.
+    """
     num_stages = find_architecture(recipe.model.architecture).num_stages
     return max(recipe.phases, key=lambda phase: _trained_share(phase, num_stages))
 
@@ -62,7 +73,9 @@ def _architectures(space: SearchSpace) -> tuple[Value, ...]:
     if "architecture" not in space.names:
         return (DEFAULTS["architecture"],)
     variants = space.variants("architecture")
-    return tuple(dict.fromkeys(option for one in variants if isinstance(one, Choice) for option in one.options))
+    return tuple(
+        dict.fromkeys(option for one in variants if isinstance(one, Choice) for option in one.options)
+    )
 
 
 def _chosen(dimension: Dimension, architecture: Value, draw: random.Random) -> Value:
@@ -90,9 +103,15 @@ def _weight(recipe: Recipe) -> tuple[float, ...]:
 
 
 def _trained_share(phase: Phase, num_stages: int) -> float:
-    return 1 - phase.freeze_depth / max(num_stages, 1) if phase.trainable_share is None else phase.trainable_share
+    return (
+        1 - phase.freeze_depth / max(num_stages, 1)
+        if phase.trainable_share is None
+        else phase.trainable_share
+    )
 
 
 def _cost(recipe: Recipe, channels: int) -> float:
-    multiply_adds = find_architecture(recipe.model.architecture).multiply_adds(recipe.data.image_size, channels)
+    multiply_adds = find_architecture(recipe.model.architecture).multiply_adds(
+        recipe.data.image_size, channels
+    )
     return math.inf if multiply_adds is None else multiply_adds * recipe.batch_size

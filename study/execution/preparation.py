@@ -23,7 +23,8 @@ def prepare_trials(
     *,
     is_resumed: bool,
 ) -> StudyContext:
-    """Decides what each trial gets of the GPUs, which may take measurements there, notes it in MLflow, and returns the trials' context.
+    """Decides what each trial gets of the GPUs, which may take measurements there, notes it in MLflow, and
+    returns the trials' context.
 
     Raises SpecError if no machine of the cluster can hold a trial.
     """
@@ -51,6 +52,7 @@ def prepare_trials(
         parent_run_id=run.run_id,
         is_resumed=is_resumed,
         seconds_between_checkpoints=0.0 if spec.early_stopping.pauses_trials else SECONDS_BETWEEN_CHECKPOINTS,
-        measures_latency="latency_ms" in {*(one.metric for one in spec.objectives), *(constraint.name for constraint in spec.constraints)},
+        measures_latency="latency_ms"
+        in {*(one.metric for one in spec.objectives), *(constraint.name for constraint in spec.constraints)},
         tags=provenance_tags(),
     )

@@ -15,22 +15,29 @@ if TYPE_CHECKING:
 
 
 class RayScheduler(FIFOScheduler):
-    """Hands every report to the study's scheduler, and stops the trials that should not continue where they are."""
+    """Hands every report to the study's scheduler, and stops the trials that should not continue where they
+    are.
+    """
 
-    def __init__(self, scheduler: TrialScheduler, on_change: Callable[[int], None], has_room: Callable[[], bool]) -> None:
+    def __init__(
+        self, scheduler: TrialScheduler, on_change: Callable[[int], None], has_room: Callable[[], bool]
+    ) -> None:
         """`has_room` says whether another trial may start in place of one that ends."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._scheduler = scheduler
         self._on_change = on_change
         self._has_room = has_room
 
-    def on_trial_result(self, tune_controller: "TuneController", trial: RayTrial, result: dict[str, Any]) -> str:
+    def on_trial_result(
+        self, tune_controller: "TuneController", trial: RayTrial, result: dict[str, Any]
+    ) -> str:
         """CONTINUE, or STOP for a trial that ended, pauses or broke."""
         number = TrialConfig.from_config(trial.config).number
         continues = self._scheduler.on_trial_result(number, TrialReport.from_result(result))
         self._on_change(number)
         if not continues:
-            # Ray Tune keeps the process for the next trial, and its CPUs and GPUs from other studies. Checked with Ray 2.60.
+            # Ray Tune keeps the process for the next trial, and its CPUs and GPUs from other studies. Checked
+            # with Ray 2.60.
             wrapper: Any = tune_controller
             wrapper._tune_controller._reuse_actors = self._has_room()  # noqa: SLF001  there is no public switch
         return str(self.CONTINUE if continues else self.STOP)

@@ -19,7 +19,9 @@ class RaySearcher(Searcher):
         self._wants_more = True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # FINISHED is a text
-        """The next trial's configuration; None while there is none, FINISHED when nothing runs and nothing more will start."""
+        """The next trial's configuration; None while there is none, FINISHED when nothing runs and nothing
+        more will start.
+        """
         if len(self._numbers) >= self._num_slots():
             self._scheduler.take_edits()  # a study that waits for a slot may be stopped, too
             return self._none()
@@ -34,8 +36,13 @@ class RaySearcher(Searcher):
         """Whether another trial may start when one of those that run has ended."""
         return len(self._numbers) - 1 < self._num_slots()
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Frees the slot. The study's scheduler knows the trial's end from its last report, or from Ray Tune's scheduler."""
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Frees the slot.
+
+        The study's scheduler knows the trial's end from its last report, or from Ray Tune's scheduler.
+        """
         self._numbers.pop(trial_id, None)
 
     def _num_slots(self) -> int:

@@ -1,4 +1,6 @@
-"""How many trials a study may have running: all that fit on a local cluster, as many as its lease grants on one that is shared."""
+"""How many trials a study may have running: all that fit on a local cluster, as many as its lease grants on
+one that is shared.
+"""
 
 import os
 from collections.abc import Iterator
@@ -68,5 +70,8 @@ def _user_cap() -> float | None:
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise StudyError(f"{USER_CAP_VARIABLE} is the share of the cluster that one user may hold, above 0 and at most 1, got {given!r}")
+        raise StudyError(
+            f"{USER_CAP_VARIABLE} is the share of the cluster that one user may hold, above 0 and at most 1, "
+            f"got {given!r}"
+        )
     return share

@@ -9,7 +9,9 @@ _MEGABYTE = 1e6
 
 
 class MachineUse:
-    """Measured between one call and the next, by the trial's process itself: some tenths of a millisecond an epoch, and no thread."""
+    """Measured between one call and the next, by the trial's process itself: some tenths of a millisecond an
+    epoch, and no thread.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -17,7 +19,9 @@ class MachineUse:
         self.since_last()
 
     def since_last(self) -> dict[str, float]:
-        """Processors since the last call, memory and the trial's own GPU as they are now; what a GPU driver does not report is left out."""
+        """Processors since the last call, memory and the trial's own GPU as they are now; what a GPU driver
+        does not report is left out.
+        """
         memory = psutil.virtual_memory()
         use = {
             "cpu_utilization_percentage": psutil.cpu_percent(None),

@@ -16,7 +16,13 @@ from study.execution.system_metrics import MachineUse
 from study.execution.trial_device import trial_device, trial_devices
 from study.planning.study_context import StudyContext
 from study.recipes.point import build_recipe
-from study.search.record.checkpoints import CheckpointNotes, load_checkpoint, read_notes, save_checkpoint, write_notes
+from study.search.record.checkpoints import (
+    CheckpointNotes,
+    load_checkpoint,
+    read_notes,
+    save_checkpoint,
+    write_notes,
+)
 from study.search.record.kept_weights import save_weights
 from study.search.record.trial import EpochReport
 from study.search.record.trial_protocol import TrialConfig, TrialReport
@@ -34,16 +40,19 @@ from trainables.training.epoch import Epoch
 from trainables.training.loop import Training
 
 GOODBYE_SECONDS = 5.0
-"""How long a process that ends goes on sending to MLflow; Ray Tune gives it 10 s. What is left then, the study's driver sends."""
+"""How long a process that ends goes on sending to MLflow; Ray Tune gives it 10 s. What is left then, the
+study's driver sends."""
 
 
 class TrialActor(tune.Trainable):
-    """Trains one trial after another in one process: its imports, its mapped dataset and its connection serve them all.
+    """Trains one trial after another in one process: its imports, its mapped dataset and its connection serve
+    them all.
 
-    A training that fails ends its trial, not the process: the result says so. Where memory runs out, the trial goes on from its
-    checkpoint with half as many images at a time through the network, and is infeasible once a single one is too much. After an
-    error that may have spoiled the process (anything but a bad configuration or a diverged loss) the actor declines its next
-    trial, Ray starts a fresh process, and the study decides whether the trial goes on there.
+    A training that fails ends its trial, not the process: the result says so. Where memory runs out, the
+    trial goes on from its checkpoint with half as many images at a time through the network, and is
+    infeasible once a single one is too much. After an error that may have spoiled the process (anything but a
+    bad configuration or a diverged loss) the actor declines its next trial, Ray starts a fresh process, and
+    the study decides whether the trial goes on there.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -57,7 +66,8 @@ class TrialActor(tune.Trainable):
         self._is_spoiled = False
         self._training: Training | None = None
         self._epoch_to_repeat: Epoch | None = None
-        """The first report of a trial that goes on: the last epoch before it was cut off, which may never have arrived."""
+        """The first report of a trial that goes on: the last epoch before it was cut off, which may never
+        have arrived."""
         self._notes = CheckpointNotes()
         self._saved_at = 0.0
         self._saved_epoch = 0
@@ -121,7 +131,9 @@ class TrialActor(tune.Trainable):
         manifest = self._dataset.manifest
         named = str(self._trial.point.get("weights", "none"))
         point = {**self._trial.point, "weights": context.weights.get(named, named)}
-        recipe = build_recipe(point, dataset=manifest, epochs=context.epochs, seed=context.trial_seed(self._trial.number))
+        recipe = build_recipe(
+            point, dataset=manifest, epochs=context.epochs, seed=context.trial_seed(self._trial.number)
+        )
         device, *others = self._devices
         if not self._is_open:
             self._run.open()
@@ -131,7 +143,9 @@ class TrialActor(tune.Trainable):
                 self._run.note(names.continuing_tags(self._trial.parent, self._trial.parent_epoch))
             self._is_open = True
         with translate_memory_errors(device):
-            training = Training(recipe, self._dataset, device=device, micro_batch=self._notes.micro_batch, others=others)
+            training = Training(
+                recipe, self._dataset, device=device, micro_batch=self._notes.micro_batch, others=others
+            )
         self._load(training)
         last = self._notes.last_epoch
         if last is not None and last["number"] == training.num_epochs_done:
@@ -140,18 +154,26 @@ class TrialActor(tune.Trainable):
         return training
 
     def _load(self, training: Training) -> None:
-        """Goes to the trial's checkpoint, if it has one. Raises TrainableError where it should have its parent's, and has not."""
+        """Goes to the trial's checkpoint, if it has one.
+
+        Raises TrainableError where it should have its parent's, and has not.
+        """
         parent, parent_epoch = self._trial.parent, self._trial.parent_epoch
-        if not load_checkpoint(self._folder, self._trial.number, training, with_other_values=parent is not None):
+        if not load_checkpoint(
+            self._folder, self._trial.number, training, with_other_values=parent is not None
+        ):
             self._notes = CheckpointNotes(micro_batch=self._notes.micro_batch)
         if parent is not None and training.num_epochs_done < parent_epoch:
             raise TrainableError(
-                f"the checkpoint of {names.trial_name(parent)} at epoch {parent_epoch}, from which this trial goes on, is gone"
+                f"the checkpoint of {names.trial_name(parent)} at epoch {parent_epoch}, from which this "
+                "trial goes on, is gone"
             )
         self._saved_epoch = training.num_epochs_done
 
     def _take_smaller_parts(self) -> bool:
-        """Drops the training for one of half the micro-batch, which goes on from the checkpoint; False if it cannot be halved."""
+        """Drops the training for one of half the micro-batch, which goes on from the checkpoint; False if it
+        cannot be halved.
+        """
         if self._training is None or self._training.micro_batch == 1:
             return False  # not even the network and the images fit, or a single image does not
         self._notes = replace(self._notes, micro_batch=self._training.micro_batch // 2)
@@ -163,7 +185,8 @@ class TrialActor(tune.Trainable):
     def _save(self) -> None:
         """Writes the state of the training, if there is one with something left to train.
 
-        Not twice after the same epoch: when a process that idled takes its next trial, its last one may be further on in another.
+        Not twice after the same epoch: when a process that idled takes its next trial, its last one may be
+        further on in another.
         """
         training = self._training
         if training is not None and not training.has_ended and training.num_epochs_done > self._saved_epoch:
@@ -221,7 +244,9 @@ class TrialActor(tune.Trainable):
 
 
 def _stay_in_share(context: StudyContext) -> None:
-    """Fences off the process's part of a GPU that it shares: another's trial must not run out of memory by this one's doing."""
+    """Fences off the process's part of a GPU that it shares: another's trial must not run out of memory by
+    this one's doing.
+    """
     device = trial_device()
     if device.type == "cuda" and context.gpus < 1:
         _, total_bytes = torch.cuda.mem_get_info(device)
@@ -229,7 +254,9 @@ def _stay_in_share(context: StudyContext) -> None:
 
 
 def _stored(context: StudyContext) -> Path:
-    """The dataset's folder: this machine's own copy of one that is published, where others would wait for shared storage."""
+    """The dataset's folder: this machine's own copy of one that is published, where others would wait for
+    shared storage.
+    """
     if context.dataset_address is None:
         return Path(context.dataset_folder)
     return cached_dataset(context.dataset_address, read_manifest(Path(context.dataset_folder)).digest)

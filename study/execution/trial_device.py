@@ -9,8 +9,8 @@ from study.errors import StudyError
 def trial_device() -> torch.device:
     """The GPU that Ray assigned to this process, if it did; a machine's other GPUs are other trials'.
 
-    GPUs that exist for Ray's counting only (`ray start --num-gpus` on a machine without any) leave a trial on the CPU. Raises
-    StudyError where there is one that torch cannot use.
+    GPUs that exist for Ray's counting only (`ray start --num-gpus` on a machine without any) leave a trial on
+    the CPU. Raises StudyError where there is one that torch cannot use.
     """
     if not ray.get_runtime_context().get_accelerator_ids().get("GPU"):
         return torch.device("cpu")
@@ -18,14 +18,17 @@ def trial_device() -> torch.device:
         return torch.device("cuda")
     if _has_driver():
         raise StudyError(
-            f"this machine has a GPU that torch {torch.__version__} cannot use; install a torch built for its CUDA driver there, "
+            f"this machine has a GPU that torch {torch.__version__} cannot use; install a torch built for "
+            "its CUDA driver there, "
             "or set resources.gpus_per_trial to 0"
         )
     return torch.device("cpu")
 
 
 def trial_devices(num_gpus: float) -> list[torch.device]:
-    """The devices of a trial that has this number of GPUs: one for each whole GPU, one for a part of a GPU or none."""
+    """The devices of a trial that has this number of GPUs: one for each whole GPU, one for a part of a GPU or
+    none.
+    """
     first, num_devices = trial_device(), max(int(num_gpus), 1)
     if num_devices == 1 or first.type == "cpu":
         return [first] * num_devices

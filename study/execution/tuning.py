@@ -1,4 +1,6 @@
-"""One Ray Tune execution of a study: trials start, report, end or are stopped until the record says that the budget is spent."""
+"""One Ray Tune execution of a study: trials start, report, end or are stopped until the record says that the
+budget is spent.
+"""
 
 import logging
 import shutil
@@ -39,15 +41,18 @@ def tune_study(
 ) -> None:
     """Runs trials until the budget is spent. Their reports go into `record`.
 
-    `edits` reads the edits that count here. `on_change` is called with the number of each trial that reported, or began or ended
-    without a report. Raises StopRequestedError where somebody stopped the study, KeyboardInterrupt after Ctrl-C.
+    `edits` reads the edits that count here. `on_change` is called with the number of each trial that
+    reported, or began or ended without a report. Raises StopRequestedError where somebody stopped the study,
+    KeyboardInterrupt after Ctrl-C.
     """
     record.note(gpus_per_trial=context.gpus)
     scheduler = _scheduler(spec, space, record, context, edits, on_change)
     if not scheduler.is_over:  # Ray Tune takes seconds to say that there is nothing to do
         with slots(spec.resources, context, record) as free_slots:
             _tuner(scheduler, free_slots, context, on_change).fit()
-    shutil.rmtree(Path(context.study_folder) / RAY_FOLDER, ignore_errors=True)  # all that counts is in the record
+    shutil.rmtree(
+        Path(context.study_folder) / RAY_FOLDER, ignore_errors=True
+    )  # all that counts is in the record
     if scheduler.is_stopped:
         raise StopRequestedError(f"study {spec.study!r} was asked to stop")
     if not scheduler.is_over:
@@ -80,7 +85,9 @@ def _scheduler(
     return scheduler
 
 
-def _generations(spec: StudySpec, space: SearchSpace, record: StudyRecord, context: StudyContext) -> Generations | None:
+def _generations(
+    spec: StudySpec, space: SearchSpace, record: StudyRecord, context: StudyContext
+) -> Generations | None:
     if spec.early_stopping.rule != "pbt":
         return None
     manifest = Manifest.read(Path(context.dataset_folder))
@@ -94,7 +101,9 @@ def _generations(spec: StudySpec, space: SearchSpace, record: StudyRecord, conte
     return Generations(record, explorer, Path(context.study_folder))
 
 
-def _tuner(scheduler: TrialScheduler, free_slots: Slots, context: StudyContext, on_change: Callable[[int], None]) -> "tune.Tuner":
+def _tuner(
+    scheduler: TrialScheduler, free_slots: Slots, context: StudyContext, on_change: Callable[[int], None]
+) -> "tune.Tuner":
     from ray import tune
 
     from study.execution.ray_scheduler import RayScheduler

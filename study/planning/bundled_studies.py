@@ -19,5 +19,8 @@ def find_study_file(wanted: Path) -> Path:
     """
     known = bundled_studies()
     if not wanted.exists() and not wanted.suffix and str(wanted) not in known:
-        raise SpecError(f"there is neither a file {str(wanted)!r} nor a bundled study of that name; bundled: {', '.join(known)}")
+        raise SpecError(
+            f"there is neither a file {str(wanted)!r} nor a bundled study of that name; bundled: "
+            f"{', '.join(known)}"
+        )
     return wanted if wanted.exists() else known.get(str(wanted), wanted)

@@ -57,7 +57,11 @@ class EarlierStarts:
     """Where less was found than wanted: a sentence for each entry of `start_from`."""
 
     def __add__(self, other: "EarlierStarts") -> "EarlierStarts":
-        return EarlierStarts(used=self.used + other.used, unused=self.unused + other.unused, missing=self.missing + other.missing)
+        return EarlierStarts(
+            used=self.used + other.used,
+            unused=self.unused + other.unused,
+            missing=self.missing + other.missing,
+        )
 
     def write(self, folder: Path) -> None:
         """Keeps it in the study's folder."""
@@ -74,7 +78,9 @@ class EarlierStarts:
         return TypeAdapter(cls).validate_json((folder / STARTS_FILE).read_bytes())
 
 
-def find_earlier(spec: StudySpec, space: SearchSpace, manifest: Manifest, named: tuple[StartPoint, ...], home: Home) -> EarlierStarts:
+def find_earlier(
+    spec: StudySpec, space: SearchSpace, manifest: Manifest, named: tuple[StartPoint, ...], home: Home
+) -> EarlierStarts:
     """The start points from earlier studies that the study file wants, beside those that it names.
 
     Raises SpecError, TrackingError.
@@ -101,7 +107,9 @@ class Fitting:
     manifest: Manifest
     epochs: int
 
-    def choose(self, trials: Iterable[EarlierTrial], wanted: EarlierBest, taken: Iterable[StartPoint]) -> EarlierStarts:
+    def choose(
+        self, trials: Iterable[EarlierTrial], wanted: EarlierBest, taken: Iterable[StartPoint]
+    ) -> EarlierStarts:
         """The first `wanted` trials that can be tried, and those passed over; none is `taken` already."""
         chosen = EarlierStarts()
         origins = {identity(start.point): start.origin for start in taken}
@@ -116,7 +124,9 @@ class Fitting:
             chosen += EarlierStarts(used=(found,))
             if len(chosen.used) == wanted.best:
                 return chosen
-        return chosen + EarlierStarts(missing=(f"of the {wanted} of earlier studies, MLflow holds {len(chosen.used)} to try",))
+        return chosen + EarlierStarts(
+            missing=(f"of the {wanted} of earlier studies, MLflow holds {len(chosen.used)} to try",)
+        )
 
     def _try(self, trial: EarlierTrial) -> EarlierStart | Unused:
         try:
@@ -130,7 +140,10 @@ class Fitting:
         if trial.value is None:
             raise SpaceError(f"its run has no {trial.metric}")
         if trial.continues is not None:
-            raise SpaceError(f"it went on from trial {trial.continues}, so its configuration alone does not explain its score")
+            raise SpaceError(
+                f"it went on from trial {trial.continues}, so its configuration alone does not explain its "
+                "score"
+            )
         start = fit(trial.origin, trial.point, self.space, self.fixed, goes_beyond=True)
         model = build_recipe(start.point, dataset=self.manifest, epochs=self.epochs, seed=0).model
         if model.weights not in ("none", "imagenet") and not model.weights.startswith("models:/"):
@@ -147,7 +160,11 @@ def earlier_sentences(found: EarlierStarts) -> tuple[str, ...]:
 
 def _used(found: EarlierStart) -> str:
     changed = found.start.overridden
-    fixed = f", where the study fixes {', '.join(f'{name} (there: {value})' for name, value in changed.items())}" if changed else ""
+    fixed = (
+        f", where the study fixes {', '.join(f'{name} (there: {value})' for name, value in changed.items())}"
+        if changed
+        else ""
+    )
     return f"starts from {found.trial}{fixed}: {_written(found.start.point)}"
 
 

@@ -54,7 +54,10 @@ class EarlierTrial:
 
     def __str__(self) -> str:
         score = "" if self.value is None else f", {self.metric} {self.value:.4f}"
-        return f"{self.origin} (similarity {self.similarity:.2f}{score}{f', by {self.user}' if self.user else ''})"
+        return (
+            f"{self.origin} (similarity "
+            f"{self.similarity:.2f}{score}{f', by {self.user}' if self.user else ''})"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,9 @@ class _Study:
     similarity: float
 
 
-def earlier_trials(tracking_uri: str, wanted: EarlierBest, traits: DatasetTraits, objective: Objective) -> Iterator[EarlierTrial]:
+def earlier_trials(
+    tracking_uri: str, wanted: EarlierBest, traits: DatasetTraits, objective: Objective
+) -> Iterator[EarlierTrial]:
     """Complete trials of earlier studies: of the dataset most similar to `traits` first, then the best first.
 
     All studies of the MLflow server count, whoever ran them. Raises SpecError for a name that no study or
@@ -93,9 +98,18 @@ def _studies(client: "MlflowClient", wanted: EarlierBest, traits: DatasetTraits)
     found = [
         study
         for study in known
-        if (not wanted.studies or study.name in wanted.studies) and (not wanted.of or study.traits.name in wanted.of)
+        if (not wanted.studies or study.name in wanted.studies)
+        and (not wanted.of or study.traits.name in wanted.of)
     ]
-    return sorted(found, key=lambda study: (-study.similarity, study.traits.digest != traits.digest, study.traits.digest, -study.begun))
+    return sorted(
+        found,
+        key=lambda study: (
+            -study.similarity,
+            study.traits.digest != traits.digest,
+            study.traits.digest,
+            -study.begun,
+        ),
+    )
 
 
 def _runs_of_studies(client: "MlflowClient") -> "Iterator[Run]":
@@ -103,7 +117,9 @@ def _runs_of_studies(client: "MlflowClient") -> "Iterator[Run]":
     query = f"tags.`{names.DATASET_TRAITS}` LIKE '{{%'"
     for start in range(0, len(experiments), _EXPERIMENTS_A_CALL):
         ids = [experiment.experiment_id for experiment in experiments[start : start + _EXPERIMENTS_A_CALL]]
-        yield from all_pages(client.search_runs, experiment_ids=ids, filter_string=query, max_results=_RUNS_A_PAGE)
+        yield from all_pages(
+            client.search_runs, experiment_ids=ids, filter_string=query, max_results=_RUNS_A_PAGE
+        )
 
 
 def _study(run: "Run", traits: DatasetTraits) -> _Study | None:
@@ -128,7 +144,9 @@ def _check_known(what: str, wanted: Sequence[str], known: Sequence[str]) -> None
     for name in wanted:
         if name not in known:
             hint, listed = did_you_mean(name, known), ", ".join(sorted(set(known))) or "none"
-            raise SpecError(f"start_from: MLflow holds no earlier study {_OF[what]} {name!r}; there are: {listed}{hint}")
+            raise SpecError(
+                f"start_from: MLflow holds no earlier study {_OF[what]} {name!r}; there are: {listed}{hint}"
+            )
 
 
 _OF = {"study": "named", "dataset": "of dataset"}
@@ -140,7 +158,8 @@ def _best_trials(client: "MlflowClient", study: _Study, objective: Objective) ->
     metric = names.best_metric(objective.metric) if is_same else names.validation_metric(objective.metric)
     runs = client.search_runs(
         [study.experiment_id],
-        f"tags.`{names.PARENT}` = '{study.run_id}' and tags.`{names.STATE}` = 'complete' and tags.`{names.TRIAL}` LIKE '%'",
+        f"tags.`{names.PARENT}` = '{study.run_id}' and tags.`{names.STATE}` = 'complete' and "
+        f"tags.`{names.TRIAL}` LIKE '%'",
         max_results=MAX_TRIALS_OF_A_STUDY,
         order_by=[f"metrics.`{metric}` {'DESC' if objective.maximise else 'ASC'}"],
     )
@@ -170,7 +189,11 @@ def _point(text: str) -> Point | None:
         point = json.loads(text)
     except ValueError:
         return None
-    return point if isinstance(point, dict) and all(isinstance(value, Value) for value in point.values()) else None
+    return (
+        point
+        if isinstance(point, dict) and all(isinstance(value, Value) for value in point.values())
+        else None
+    )
 
 
 def _rank(trial: EarlierTrial, objective: Objective) -> tuple[bool, float]:

@@ -65,22 +65,35 @@ class Plan:
         return num_trainings * self.spec.budget.epochs * self.manifest.splits["train"].num_images
 
     def cpu_hours(self) -> float | None:
-        """Rough core hours on CPUs if no trial stops early; None where an architecture's cost is not known."""
+        """Rough core hours on CPUs if no trial stops early; None where an architecture's cost is not
+        known.
+        """
         costs = [self._multiply_adds(point) for point in _corners(self.space)]
         if any(cost is None for cost in costs):
             return None
         mean = sum(cost or 0 for cost in costs) / len(costs)
-        return self.num_images_trained * mean * FLOPS_PER_MULTIPLY_ADD_TRAINED / FLOPS_PER_SECOND_OF_A_CORE / 3600
+        return (
+            self.num_images_trained
+            * mean
+            * FLOPS_PER_MULTIPLY_ADD_TRAINED
+            / FLOPS_PER_SECOND_OF_A_CORE
+            / 3600
+        )
 
     def pretrained(self) -> set[tuple[str, str]]:
         """Pairs of architecture and weights that trials may start from, `none` left out."""
         points = [*_corners(self.space), *(start.point for start in self.starts)]
-        models = [build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0).model for point in points]
+        models = [
+            build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0).model
+            for point in points
+        ]
         return {(model.architecture, model.weights) for model in models if model.weights != "none"}
 
     def _multiply_adds(self, point: Point) -> int | None:
         recipe = build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0)
-        return find_architecture(recipe.model.architecture).multiply_adds(recipe.data.image_size, self.manifest.channels)
+        return find_architecture(recipe.model.architecture).multiply_adds(
+            recipe.data.image_size, self.manifest.channels
+        )
 
 
 def plan_study(spec: StudySpec, home: Home) -> Plan:
@@ -115,7 +128,9 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
 
 
 def _with_dataset(spec: StudySpec, home: Home) -> tuple[StudySpec, Path]:
-    """The spec with its dataset's name, and the dataset's folder; a published dataset is fetched into `home`."""
+    """The spec with its dataset's name, and the dataset's folder; a published dataset is fetched into
+    `home`.
+    """
     if not is_published(spec.dataset):
         return spec, find_dataset(home.datasets, spec.dataset)
     folder = fetch_dataset(spec.dataset, home.datasets)
@@ -143,7 +158,10 @@ def _load_space(wanted: str) -> SearchSpace:
         description.loader.exec_module(module)
         space = getattr(module, name)
     except Exception as error:
-        raise SpecError(f"search_space {wanted!r} cannot be loaded: {type(error).__name__}: {error}; write path/to/file.py:NAME") from error
+        raise SpecError(
+            f"search_space {wanted!r} cannot be loaded: {type(error).__name__}: {error}; write "
+            "path/to/file.py:NAME"
+        ) from error
     if not isinstance(space, SearchSpace):
         raise SpecError(f"search_space {wanted!r} must be a SearchSpace, got {type(space).__name__}")
     return space
@@ -188,26 +206,33 @@ def is_registered_model(weights: str) -> bool:
 
 def _check_starts_fit_budget(plan: Plan) -> None:
     if len(plan.starts) > plan.spec.budget.trials:
-        raise SpecError(f"start_from names {len(plan.starts)} points but budget.trials is {plan.spec.budget.trials}; raise it or drop some")
+        raise SpecError(
+            f"start_from names {len(plan.starts)} points but budget.trials is {plan.spec.budget.trials}; "
+            "raise it or drop some"
+        )
 
 
 def _check_fits_this_machine(plan: Plan) -> None:
     wanted = plan.spec.resources.cpus_per_trial
     if "RAY_ADDRESS" not in os.environ and wanted > num_cores():
         raise SpecError(
-            f"resources.cpus_per_trial is {wanted}, and this machine has {num_cores()} cores; lower it, or set RAY_ADDRESS to a cluster"
+            f"resources.cpus_per_trial is {wanted}, and this machine has {num_cores()} cores; lower it, or "
+            "set RAY_ADDRESS to a cluster"
         )
     gpus = plan.spec.resources.gpus_per_trial
     if "RAY_ADDRESS" not in os.environ and gpus != "auto" and gpus > num_gpus():
         raise SpecError(
-            f"resources.gpus_per_trial is {gpus:g}, and this machine has {num_gpus()} GPUs; take auto, or set RAY_ADDRESS to a cluster"
+            f"resources.gpus_per_trial is {gpus:g}, and this machine has {num_gpus()} GPUs; take auto, or "
+            "set RAY_ADDRESS to a cluster"
         )
 
 
 def _corners(space: SearchSpace) -> list[Point]:
     """A seeded sample of points at the ends of ranges; together they meet every value many times."""
     draw = random.Random(0)
-    return [space.build_point(lambda dimension: draw.choice(_extremes(dimension))) for _ in range(NUM_CORNERS)]
+    return [
+        space.build_point(lambda dimension: draw.choice(_extremes(dimension))) for _ in range(NUM_CORNERS)
+    ]
 
 
 def _extremes(dimension: Dimension) -> tuple[Value, ...]:
@@ -219,7 +244,8 @@ def check_name_is_free(plan: Plan) -> None:
     if plan.folder.exists():
         name = plan.spec.study
         raise SpecError(
-            f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; or choose another name"
+            f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; "
+            "or choose another name"
         )
     if plan.spec.search_storage is not None:
         from study.search.record.storage import check_name_is_free_in

@@ -52,15 +52,27 @@ class StudyContext:
 
     def trial_seed(self, number: int) -> int:
         """The seed of a trial's training."""
-        return confirmation_seed(self.seed, *self.confirmations[number]) if self.confirmations else trial_seed(self.seed, number)
+        return (
+            confirmation_seed(self.seed, *self.confirmations[number])
+            if self.confirmations
+            else trial_seed(self.seed, number)
+        )
 
     def run_name(self, number: int) -> str:
         """What a trial's run is called in MLflow."""
-        return names.confirmation_name(*self.confirmations[number]) if self.confirmations else names.trial_name(number)
+        return (
+            names.confirmation_name(*self.confirmations[number])
+            if self.confirmations
+            else names.trial_name(number)
+        )
 
     def run_tags(self, number: int) -> dict[str, str]:
         """By what a trial's run is found again in MLflow."""
-        return names.confirmation_tags(*self.confirmations[number]) if self.confirmations else names.trial_tags(number)
+        return (
+            names.confirmation_tags(*self.confirmations[number])
+            if self.confirmations
+            else names.trial_tags(number)
+        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "StudyContext":

@@ -13,18 +13,25 @@ PhaseTree = dict[str, object]
 _OF_THE_WAY = ("epochs", "freeze_depth", "trainable_share", "range_end", "layer_decay")
 """Fields of a phase that the way of fine-tuning decides; all others are dimensions of every phase."""
 
-_IN_EVERY_PHASE = {field.name: field.default for field in dataclasses.fields(Phase) if field.name not in _OF_THE_WAY}
+_IN_EVERY_PHASE = {
+    field.name: field.default for field in dataclasses.fields(Phase) if field.name not in _OF_THE_WAY
+}
 
 PHASE_DEFAULTS: Values = {
     "fine_tuning": "full",
-    **{name: default for name, default in _IN_EVERY_PHASE.items() if default is not None and default is not dataclasses.MISSING},
+    **{
+        name: default
+        for name, default in _IN_EVERY_PHASE.items()
+        if default is not None and default is not dataclasses.MISSING
+    },
     "learning_rate": 1e-3,
     "freeze_depth": 0,
     "layer_decay": 0.75,
     "probe_fraction": 0.2,
     "probe_multiplier": 1.0,
     "unfreezing_stages": 3,
-    # Of source system 002: the last 1, 3 and 7 of 16 blocks, for 15, 15 and 20 of 50 epochs, at rates in ratio 10 : 5 : 1.
+    # Of source system 002: the last 1, 3 and 7 of 16 blocks, for 15, 15 and 20 of 50 epochs, at rates in
+    # ratio 10 : 5 : 1.
     "stage_cut_1": 1 / 16,
     "stage_cut_2": 2 / 15,
     "stage_cut_3": 4 / 13,
@@ -47,24 +54,36 @@ PHASE_NAMES: tuple[str, ...] = tuple(dict.fromkeys((*PHASE_DEFAULTS, *_IN_EVERY_
 def build_phases(point: Values, epochs: int, num_stages: int) -> list[PhaseTree]:
     """The phases of a point, `epochs` in all; one that would get less than an epoch is left out.
 
-    Where the point does not say how to fine-tune, `range_end` means `range` and `freeze_depth` means `suffix`.
-    Raises RecipeError for a way that does not exist, or a dimension that the way has no place for.
+    Where the point does not say how to fine-tune, `range_end` means `range` and `freeze_depth` means
+    `suffix`. Raises RecipeError for a way that does not exist, or a dimension that the way has no place for.
     """
-    way = str(point.get("fine_tuning", "range" if "range_end" in point else "suffix" if "freeze_depth" in point else "full"))
+    way = str(
+        point.get(
+            "fine_tuning",
+            "range" if "range_end" in point else "suffix" if "freeze_depth" in point else "full",
+        )
+    )
     if way not in WAYS:
         raise RecipeError(f"fine_tuning must be one of {', '.join(WAYS)}, got {way!r}")
     _check_own(point, way)
     values = {**PHASE_DEFAULTS, **point}
     phase: PhaseTree = {name: values[name] for name in _IN_EVERY_PHASE if name in values}
     shares, phases = WAYS[way].build(values, phase, num_stages)
-    return [{**tree, "epochs": number} for tree, number in zip(phases, _allotted(shares, epochs), strict=True) if number]
+    return [
+        {**tree, "epochs": number}
+        for tree, number in zip(phases, _allotted(shares, epochs), strict=True)
+        if number
+    ]
 
 
 def _check_own(point: Values, way: str) -> None:
     for name in point:
         ways = [other for other, own in WAYS.items() if name in own.dimensions]
         if ways and way not in ways:
-            raise RecipeError(f"{name} belongs to fine_tuning {' or '.join(ways)}, got {way!r}; drop {name} or change fine_tuning")
+            raise RecipeError(
+                f"{name} belongs to fine_tuning {' or '.join(ways)}, got {way!r}; drop {name} or change "
+                "fine_tuning"
+            )
 
 
 Built = tuple[list[float], list[PhaseTree]]
@@ -95,10 +114,15 @@ def _lp_ft(values: Values, phase: PhaseTree, num_stages: int) -> Built:
 
 
 def _gradual(values: Values, phase: PhaseTree, num_stages: int) -> Built:
-    """The head alone, then more and more blocks from the head down at lower and lower rates, then the head alone again."""
+    """The head alone, then more and more blocks from the head down at lower and lower rates, then the head
+    alone again.
+    """
     probe, polish = _number(values, "probe_fraction"), _number(values, "polish_fraction")
     if probe + polish >= 1:
-        raise RecipeError(f"probe_fraction and polish_fraction must leave epochs for the stages, got {probe:g} and {polish:g}")
+        raise RecipeError(
+            f"probe_fraction and polish_fraction must leave epochs for the stages, got {probe:g} and "
+            f"{polish:g}"
+        )
     shares, phases = [probe], [_head_alone(values, phase, num_stages, "probe_multiplier")]
     trainable, epochs_left, rate = 0.0, 1 - probe - polish, _number(values, "learning_rate")
     last = int(_number(values, "unfreezing_stages"))
@@ -130,7 +154,15 @@ WAYS: Mapping[str, Way] = {
     "range": Way(_range, ("freeze_depth", "range_end")),
     "lp_ft": Way(_lp_ft, ("probe_fraction", "probe_multiplier")),
     "gradual": Way(
-        _gradual, ("unfreezing_stages", "polish_fraction", "polish_multiplier", "probe_fraction", "probe_multiplier", *_OF_STAGES)
+        _gradual,
+        (
+            "unfreezing_stages",
+            "polish_fraction",
+            "polish_multiplier",
+            "probe_fraction",
+            "probe_multiplier",
+            *_OF_STAGES,
+        ),
     ),
     "layer_decay": Way(_layer_decay, ("layer_decay",)),
 }
@@ -143,13 +175,21 @@ def _head_alone(values: Values, phase: PhaseTree, num_stages: int, multiplier: s
 
 
 def _allotted(shares: Sequence[float], epochs: int) -> list[int]:
-    """Whole epochs in proportion to shares that sum to 1: at least one for each share above 0, those of the largest shares first."""
+    """Whole epochs in proportion to shares that sum to 1: at least one for each share above 0, those of the
+    largest shares first.
+    """
     by_size = sorted(range(len(shares)), key=lambda index: -shares[index])
     wanted = [index for index in by_size if shares[index] > 0][:epochs]
-    numbers = [max(int(share * epochs + 1e-9), 1) if index in wanted else 0 for index, share in enumerate(shares)]
+    numbers = [
+        max(int(share * epochs + 1e-9), 1) if index in wanted else 0 for index, share in enumerate(shares)
+    ]
     while (missing := epochs - sum(numbers)) != 0:
         # What is left goes where rounding took most; what is too much is taken where most was given.
-        gap = {index: shares[index] * epochs - numbers[index] for index in wanted if missing > 0 or numbers[index] > 1}
+        gap = {
+            index: shares[index] * epochs - numbers[index]
+            for index in wanted
+            if missing > 0 or numbers[index] > 1
+        }
         index = max(gap, key=gap.__getitem__) if missing > 0 else min(gap, key=gap.__getitem__)
         numbers[index] += 1 if missing > 0 else -1
     return numbers

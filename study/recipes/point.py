@@ -14,7 +14,8 @@ from trainables.models.catalogue import check_branches, check_recipe, find_archi
 from trainables.recipe.tree import Recipe
 
 CLASS_WEIGHT = "class_weight."
-"""What the dimension of one class's weight begins with: `class_weight.disgust`; classes without one weigh 1."""
+"""What the dimension of one class's weight begins with: `class_weight.disgust`; classes without one weigh
+1."""
 
 _NAMED_OTHERWISE: Mapping[str, str] = {
     "optimizer.kind": "optimizer",
@@ -28,7 +29,8 @@ _NAMED_OTHERWISE: Mapping[str, str] = {
     "augmentation.mixing.probability": "mixing_probability",
     "augmentation.mixing.off_fraction": "mixing_off_fraction",
 }
-"""The dimensions of fields, by their path in a recipe, whose own name would say too little; all others are called as their field."""
+"""The dimensions of fields, by their path in a recipe, whose own name would say too little; all others are
+called as their field."""
 
 _NO_DIMENSION = ("phases", "seed", "loss.class_weights")
 _OWN_DEFAULTS: Mapping[str, Value] = {"architecture": "cnn4-32x256", "weight_decay": 1e-4}
@@ -63,7 +65,11 @@ _FIELDS = _by_dimension()
 _DIMENSIONS: Mapping[str, str] = {path: name for name, (path, _) in _FIELDS.items()}
 
 DEFAULTS: Mapping[str, Value] = {
-    **{name: ",".join(default) if isinstance(default, tuple) else default for name, (_, default) in _FIELDS.items() if default is not None},
+    **{
+        name: ",".join(default) if isinstance(default, tuple) else default
+        for name, (_, default) in _FIELDS.items()
+        if default is not None
+    },
     **_OWN_DEFAULTS,
     **PHASE_DEFAULTS,
 }
@@ -86,7 +92,8 @@ def check_names(names: Iterable[str]) -> None:
 def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, seed: int) -> Recipe:
     """The recipe of `point` on a dataset, for `epochs` epochs in all.
 
-    Raises UnknownNameError for a dimension that does not exist, RecipeError for values that no training can follow.
+    Raises UnknownNameError for a dimension that does not exist, RecipeError for values that no training can
+    follow.
     """
     check_names(point)
     architecture = find_architecture(str(point.get("architecture", DEFAULTS["architecture"])))
@@ -99,7 +106,9 @@ def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, 
     _check_averaging(point)
     tree["loss"]["class_weights"] = _class_weights(point, dataset)
     branches = tree["model"]["head"]["branches"]
-    tree["model"]["head"]["branches"] = [name.strip() for name in str(branches or "").split(",") if name.strip()]
+    tree["model"]["head"]["branches"] = [
+        name.strip() for name in str(branches or "").split(",") if name.strip()
+    ]
     try:
         recipe = Recipe.from_dict(tree)
     except FieldError as error:
@@ -127,26 +136,37 @@ def _put(tree: dict[str, Any], path: str, value: Value | None) -> None:
 def _check_num_images(point: Mapping[str, Value], dataset: Manifest) -> None:
     wanted, num_images = point.get("train_images"), dataset.splits["train"].num_images
     if isinstance(wanted, int) and wanted > num_images:
-        raise RecipeError(f"train_images must be at most {num_images}, the training images of {dataset.name!r}, got {wanted}")
+        raise RecipeError(
+            f"train_images must be at most {num_images}, the training images of {dataset.name!r}, got "
+            f"{wanted}"
+        )
 
 
 def _check_averaging(point: Mapping[str, Value]) -> None:
     if "averaging" in point and bool(point["averaging"]) != ("average_halflife" in point):
         raise RecipeError(
             f"averaging True and average_halflife go together, got averaging {point['averaging']} "
-            f"{'with' if 'average_halflife' in point else 'without'} average_halflife; set average_halflife alone, or neither"
+            f"{'with' if 'average_halflife' in point else 'without'} average_halflife; set average_halflife "
+            "alone, or neither"
         )
 
 
 def _class_weights(point: Mapping[str, Value], dataset: Manifest) -> dict[str, Value] | None:
-    given = {name.removeprefix(CLASS_WEIGHT): value for name, value in point.items() if name.startswith(CLASS_WEIGHT)}
+    given = {
+        name.removeprefix(CLASS_WEIGHT): value
+        for name, value in point.items()
+        if name.startswith(CLASS_WEIGHT)
+    }
     if unknown := sorted(set(given) - set(dataset.classes)):
         raise RecipeError(
-            f"{CLASS_WEIGHT}{unknown[0]} names no class of dataset {dataset.name!r}; its classes: {', '.join(dataset.classes)}"
+            f"{CLASS_WEIGHT}{unknown[0]} names no class of dataset {dataset.name!r}; its classes: "
+            f"{', '.join(dataset.classes)}"
         )
     return {name: given.get(name, 1.0) for name in dataset.classes} if given else None
 
 
 def path_in_recipe(name: str) -> str | None:
-    """The path of the field that a dimension sets, such as `model.head.units`; None for one of phases, and for a switch."""
+    """The path of the field that a dimension sets, such as `model.head.units`; None for one of phases, and
+    for a switch.
+    """
     return _FIELDS[name][0] if name in _FIELDS else None

@@ -48,16 +48,22 @@ def commands_section() -> str:
 def _commands(group: typer.Typer, words: str) -> Iterator[Command]:
     for command in group.registered_commands:
         if command.callback is not None and not command.hidden:
-            yield Command(words=f"{words} {command.name or command.callback.__name__}", callback=command.callback)
+            yield Command(
+                words=f"{words} {command.name or command.callback.__name__}", callback=command.callback
+            )
     for below in group.registered_groups:
         if below.typer_instance is not None:
-            yield from _commands(below.typer_instance, f"{words} {below.name}" if isinstance(below.name, str) else words)
+            yield from _commands(
+                below.typer_instance, f"{words} {below.name}" if isinstance(below.name, str) else words
+            )
 
 
 def _section(command: Command) -> str:
     parameters = inspect.signature(command.callback).parameters.values()
     options = ["[OPTIONS]"] if any(isinstance(_info(one), OptionInfo) for one in parameters) else []
-    usage = " ".join([command.words, *(name for one in parameters if (name := _argument(one)) is not None), *options])
+    usage = " ".join(
+        [command.words, *(name for one in parameters if (name := _argument(one)) is not None), *options]
+    )
     rows = [_row(one) for one in parameters]
     return (
         "\n".join(
@@ -130,4 +136,6 @@ def _default(parameter: inspect.Parameter) -> str:
 
 def _info(parameter: inspect.Parameter) -> ArgumentInfo | OptionInfo:
     assert get_origin(parameter.annotation) is Annotated, f"{parameter} has no description"
-    return next(note for note in get_args(parameter.annotation) if isinstance(note, ArgumentInfo | OptionInfo))
+    return next(
+        note for note in get_args(parameter.annotation) if isinstance(note, ArgumentInfo | OptionInfo)
+    )

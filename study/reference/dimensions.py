@@ -1,4 +1,6 @@
-"""The dimensions that a study file may fix, extend or narrow, from the recipe's fields and the search spaces."""
+"""The dimensions that a study file may fix, extend or narrow, from the recipe's fields and the search
+spaces.
+"""
 
 import ast
 import inspect
@@ -18,7 +20,14 @@ LARGEST_SPACE = "everything"
 def dimensions_section() -> str:
     """A table of the dimensions."""
     rows = [(code(name), _default(name), _values(name), meaning(name)) for name in NAMES]
-    rows.append((code(f"{CLASS_WEIGHT}NAME"), "", "", "Weight of the class NAME in the loss; classes without one weigh 1."))
+    rows.append(
+        (
+            code(f"{CLASS_WEIGHT}NAME"),
+            "",
+            "",
+            "Weight of the class NAME in the loss; classes without one weigh 1.",
+        )
+    )
     return table(("dimension", "default", f"options, or range in `{LARGEST_SPACE}`", "meaning"), rows)
 
 

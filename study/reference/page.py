@@ -10,7 +10,8 @@ from trainables.metrics.classification import METRICS
 
 _PAGE = """# Reference
 
-This page is generated from the code by `uv run python -m study.reference > study/REFERENCE.md`; do not edit it by hand.
+This page is generated from the code by `uv run python -m study.reference > study/REFERENCE.md`; do not edit
+it by hand.
 
 - [Study file](#study-file): every key
 - [Metrics and measures](#metrics-and-measures): the names that `objective` and `constraints` take
@@ -21,20 +22,21 @@ This page is generated from the code by `uv run python -m study.reference > stud
 
 ## Study file
 
-A study file is YAML. `study` and `dataset` are required; every other key has a default, and an empty cell there means
-that nothing holds. An unknown key is an error. `value` means text, a number, `true` or `false`.
+A study file is YAML. `study` and `dataset` are required; every other key has a default, and an empty cell
+there means that nothing holds. An unknown key is an error. `value` means text, a number, `true` or `false`.
 
 {study_file}
 ## Metrics and measures
 
-Metrics are measured on the validation split after every epoch. Measures belong to the trial, and less of a measure is better. The first
-objective is a metric.
+Metrics are measured on the validation split after every epoch. Measures belong to the trial, and less of a
+measure is better. The first objective is a metric.
 
 {metrics}
 ## Dimensions
 
-A dimension is one hyperparameter. A trial has the default of each dimension that its configuration does not name; a dimension without a
-default is then absent. The ranges are those of the largest named space; each space has ranges of its own.
+A dimension is one hyperparameter. A trial has the default of each dimension that its configuration does not
+name; a dimension without a default is then absent. The ranges are those of the largest named space; each
+space has ranges of its own.
 
 {dimensions}
 ## Environment variables
@@ -43,8 +45,8 @@ default is then absent. The ranges are those of the largest named space; each sp
 ## Commands
 
 `study --version` prints the version, and `study --install-completion` installs completion for the shell.
-`study COMMAND --help` prints the same as this section in the terminal. With `--json`, a command prints JSON on
-standard output, and nothing else there.
+`study COMMAND --help` prints the same as this section in the terminal. With `--json`, a command prints JSON
+on standard output, and nothing else there.
 
 {commands}
 ## Exit codes
@@ -58,7 +60,11 @@ _EXIT_CODES = (
     ("1", "`reproduce-model` came to another result than the one recorded."),
     ("1", "The study that `submit --wait` or `logs -f` follows has failed."),
     ("1", "There is a defect in this program: the command ends with a traceback."),
-    ("2", "The command was refused. One message says which rule, which value, and the way out. Nothing is half-written."),
+    (
+        "2",
+        "The command was refused. One message says which rule, which value, and the way out. Nothing is "
+        "half-written.",
+    ),
     ("2", "`promote` measured that the version breaks the rules of its study file."),
     ("130", "The command was interrupted."),
 )
@@ -77,6 +83,8 @@ def reference_page() -> str:
 
 
 def _metrics() -> str:
-    metrics = [(code(name), "metric", "more" if way == "maximise" else "less") for name, way in METRICS.items()]
+    metrics = [
+        (code(name), "metric", "more" if way == "maximise" else "less") for name, way in METRICS.items()
+    ]
     measures = [(code(name), f"measure: {meaning}", "less") for name, meaning in MEASURES.items()]
     return table(("name", "kind", "better"), [*metrics, *measures])

@@ -58,7 +58,13 @@ def _keys(model: type[BaseModel]) -> str:
 
 
 def _row(key: str, field: FieldInfo) -> tuple[str, ...]:
-    return code(key), _values(key, field), _default(field), code(written(_example(field))), one_line(field.description or "")
+    return (
+        code(key),
+        _values(key, field),
+        _default(field),
+        code(written(_example(field))),
+        one_line(field.description or ""),
+    )
 
 
 def _values(key: str, field: FieldInfo) -> str:
@@ -70,7 +76,9 @@ def _kind(annotation: Any, key: str) -> str:
     """What a person writes there."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _kind(next((note.return_type for note in parts[1:] if isinstance(note, PlainSerializer)), parts[0]), key)
+        return _kind(
+            next((note.return_type for note in parts[1:] if isinstance(note, PlainSerializer)), parts[0]), key
+        )
     if origin in (Union, UnionType):
         return _alternatives(parts, key)
     if origin is Literal:
@@ -87,7 +95,9 @@ def _kind(annotation: Any, key: str) -> str:
 def _alternatives(parts: tuple[Any, ...], key: str) -> str:
     scalars = [part for part in parts if part in _PLAIN]
     shown = ["value"] if len(scalars) == len(_PLAIN) else [_PLAIN[part] for part in scalars]
-    return " or ".join([*shown, *(_kind(part, key) for part in parts if part not in _PLAIN and part is not NoneType)])
+    return " or ".join(
+        [*shown, *(_kind(part, key) for part in parts if part not in _PLAIN and part is not NoneType)]
+    )
 
 
 def _range(metadata: list[Any]) -> str:

@@ -22,54 +22,67 @@ VARIABLES: Mapping[str, Variable] = MappingProxyType(
         "STUDY_HOME": Variable(
             "`.study` in the current folder",
             "/data/study",
-            "The folder where everything lives: `datasets/`, `studies/`, `mlflow.db`, `artifacts/`, `fetched_models/`. "
+            "The folder where everything lives: `datasets/`, `studies/`, `mlflow.db`, `artifacts/`, "
+            "`fetched_models/`. "
             "On a cluster all nodes see it at this path.",
         ),
         "STUDY_CACHE": Variable(
             "`~/.cache/study`",
             "/local/study",
-            "The folder where each machine keeps its copies of datasets that are published at `s3://…`, without the test split.",
+            "The folder where each machine keeps its copies of datasets that are published at `s3://…`, "
+            "without the test split.",
         ),
         "STUDY_USER": Variable(
             "the name of the system's user",
             "ada",
-            "The name under which studies, edits and decisions are noted. `study submit` sends it with a study.",
+            "The name under which studies, edits and decisions are noted. `study submit` sends it with a "
+            "study.",
         ),
         "STUDY_USER_CAP": Variable(
             "no cap",
             "0.5",
-            "The largest share of a shared cluster, above 0 and at most 1, that one user's studies hold together. "
+            "The largest share of a shared cluster, above 0 and at most 1, that one user's studies hold "
+            "together. "
             "Set it where Ray is started.",
         ),
         "STUDY_COMMIT": Variable(
             "the commit of the current folder",
             "0cab809",
-            "The commit that runs are tagged with where the code runs outside of a git repository. `study submit` sets it.",
+            "The commit that runs are tagged with where the code runs outside of a git repository. `study "
+            "submit` sets it.",
         ),
         "MLFLOW_TRACKING_URI": Variable(
             "`mlflow.db` in `STUDY_HOME`",
             "http://mlflow.example:5000",
-            "The MLflow server, or the database, that records runs and models. `postgresql://…` needs `uv sync --extra postgresql`.",
+            "The MLflow server, or the database, that records runs and models. `postgresql://…` needs `uv "
+            "sync --extra postgresql`.",
         ),
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": Variable(
             "`artifacts/` in `STUDY_HOME`",
             "s3://bucket/artifacts",
-            "Where MLflow keeps files, for a `MLFLOW_TRACKING_URI` that is a database. `s3://…` needs `uv sync --extra s3`.",
+            "Where MLflow keeps files, for a `MLFLOW_TRACKING_URI` that is a database. `s3://…` needs `uv "
+            "sync --extra s3`.",
         ),
-        "MLFLOW_TRACKING_USERNAME": Variable("none", "ada", "The account on an MLflow server that has accounts."),
+        "MLFLOW_TRACKING_USERNAME": Variable(
+            "none", "ada", "The account on an MLflow server that has accounts."
+        ),
         "MLFLOW_TRACKING_PASSWORD": Variable("none", "…", "Its password."),
         "RAY_ADDRESS": Variable(
             "a local Ray cluster, which ends with the study",
             "10.0.0.1:6379",
-            "The running Ray cluster that `study run` and `study resume` use. Its nodes see `STUDY_HOME` at the same path.",
+            "The running Ray cluster that `study run` and `study resume` use. Its nodes see `STUDY_HOME` at "
+            "the same path.",
         ),
         "RAY_API_SERVER_ADDRESS": Variable(
             "this machine",
             "http://127.0.0.1:8265",
-            "The dashboard of the cluster that `submit`, `status`, `logs` and the commands with `--address` go to.",
+            "The dashboard of the cluster that `submit`, `status`, `logs` and the commands with `--address` "
+            "go to.",
         ),
         "RAY_AUTH_TOKEN": Variable("none", "…", "The token of a Ray cluster that asks for one."),
-        "RAY_AUTH_TOKEN_PATH": Variable("`~/.ray/auth_token`", "~/cluster.token", "The file that holds this token."),
+        "RAY_AUTH_TOKEN_PATH": Variable(
+            "`~/.ray/auth_token`", "~/cluster.token", "The file that holds this token."
+        ),
         "RAY_AUTH_MODE": Variable(
             "`token` for a local cluster, and where there is a token",
             "disabled",
@@ -79,16 +92,24 @@ VARIABLES: Mapping[str, Variable] = MappingProxyType(
         "TORCH_HOME": Variable(
             "`~/.cache/torch`",
             "/data/torch",
-            "The folder where pretrained weights are kept. Without a network, put the file there that the error message names.",
+            "The folder where pretrained weights are kept. Without a network, put the file there that the "
+            "error message names.",
         ),
-        "XDG_CACHE_HOME": Variable("`~/.cache`", "/data/cache", "The folder whose `torch/` is `TORCH_HOME` where that is not set."),
+        "XDG_CACHE_HOME": Variable(
+            "`~/.cache`", "/data/cache", "The folder whose `torch/` is `TORCH_HOME` where that is not set."
+        ),
         "AWS_ENDPOINT_URL": Variable(
             "Amazon's S3",
             "http://objects:7070",
-            "The object store behind `s3://…`. Its keys are in `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.",
+            "The object store behind `s3://…`. Its keys are in `AWS_ACCESS_KEY_ID` and "
+            "`AWS_SECRET_ACCESS_KEY`.",
         ),
-        "AWS_ENDPOINT_URL_S3": Variable("as `AWS_ENDPOINT_URL`", "http://objects:7070", "The same, for S3 alone; it comes first."),
-        "MLFLOW_S3_ENDPOINT_URL": Variable("as `AWS_ENDPOINT_URL`", "http://objects:7070", "The same, in MLflow's word; it comes last."),
+        "AWS_ENDPOINT_URL_S3": Variable(
+            "as `AWS_ENDPOINT_URL`", "http://objects:7070", "The same, for S3 alone; it comes first."
+        ),
+        "MLFLOW_S3_ENDPOINT_URL": Variable(
+            "as `AWS_ENDPOINT_URL`", "http://objects:7070", "The same, in MLflow's word; it comes last."
+        ),
     }
 )
 """By name, in the order of the page."""

@@ -30,13 +30,17 @@ def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> di
     return aliases
 
 
-def mend_aliases(client: "MlflowClient", model: str, decisions: Sequence[Decision], versions: Sequence[Version]) -> bool:
+def mend_aliases(
+    client: "MlflowClient", model: str, decisions: Sequence[Decision], versions: Sequence[Version]
+) -> bool:
     """Sets the aliases as the log says; returns whether any was different.
 
     They differ where a process died between log and alias, or where a person moved one.
     """
     wanted = aliases_by(decisions, versions)
-    found = {alias: version.number for version in versions for alias in version.aliases if alias in names.ALIASES}
+    found = {
+        alias: version.number for version in versions for alias in version.aliases if alias in names.ALIASES
+    }
     for alias, number in wanted.items():
         if found.get(alias) != number:
             client.set_registered_model_alias(model, alias, str(number))

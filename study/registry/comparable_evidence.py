@@ -34,15 +34,23 @@ def comparable_evidence(
     if before is not None and after is not None and before.dataset_digest == after.dataset_digest:
         return (before, after), "both measured when they were registered; the test split was not opened again"
     why = (
-        "no evidence was kept with " + " and ".join(one.name for one, found in zip((champion, challenger), kept, strict=True) if not found)
+        "no evidence was kept with "
+        + " and ".join(one.name for one, found in zip((champion, challenger), kept, strict=True) if not found)
         if before is None or after is None
-        else f"{champion.name} was measured on dataset {before.dataset_digest[:12]}, {challenger.name} on {after.dataset_digest[:12]}"
+        else (
+            f"{champion.name} was measured on dataset {before.dataset_digest[:12]}, {challenger.name} on "
+            f"{after.dataset_digest[:12]}"
+        )
     )
     try:
         measured = _measured(client, home, champion, challenger)
     except (DatasetError, MissingFilesError) as error:
         return None, f"{why}, and both cannot be measured again: {error}"
-    return measured, f"{why}; so both were measured on the test split of the dataset as it is now, which counts as an opening"
+    return (
+        measured,
+        f"{why}; so both were measured on the test split of the dataset as it is now, which counts as an "
+        "opening",
+    )
 
 
 def _kept(client: "MlflowClient", home: Home, version: Version) -> TestEvidence | None:
@@ -52,13 +60,17 @@ def _kept(client: "MlflowClient", home: Home, version: Version) -> TestEvidence 
         return None
 
 
-def _measured(client: "MlflowClient", home: Home, champion: Version, challenger: Version) -> tuple[TestEvidence, TestEvidence]:
+def _measured(
+    client: "MlflowClient", home: Home, champion: Version, challenger: Version
+) -> tuple[TestEvidence, TestEvidence]:
     folder = find_dataset(home.datasets, champion.model)
     manifest = read_manifest(folder)
     loaded = [load_classifier(fetch(client, home, version, CLASSIFIER)) for version in (champion, challenger)]
     for version, classifier in zip((champion, challenger), loaded, strict=True):
         _check_fits(version, classifier, manifest)
-    split, is_clean_N = open_test_split(folder, opened_by=f"comparison of {champion.name} with {challenger.name}")
+    split, is_clean_N = open_test_split(
+        folder, opened_by=f"comparison of {champion.name} with {challenger.name}"
+    )
     before, after = (
         TestEvidence(
             dataset=manifest.name,
@@ -80,19 +92,31 @@ def _measured(client: "MlflowClient", home: Home, champion: Version, challenger:
 def _check_fits(version: Version, classifier: Classifier | Ensemble, manifest: Manifest) -> None:
     if set(classifier.config.classes) != set(manifest.classes):
         raise DatasetError(
-            f"{version.name} knows the classes {', '.join(classifier.config.classes)}, the dataset {manifest.name!r} has "
-            f"{', '.join(manifest.classes)}; add the dataset that it was trained on again: study data add {manifest.name} --replace"
+            f"{version.name} knows the classes {', '.join(classifier.config.classes)}, the dataset "
+            f"{manifest.name!r} has "
+            f"{', '.join(manifest.classes)}; add the dataset that it was trained on again: study data add "
+            f"{manifest.name} --replace"
         )
     if classifier.config.permute_seed != manifest.options.get("permute_seed"):
-        raise DatasetError(f"the pixels of {manifest.name!r} are permuted otherwise than those that {version.name} was trained on")
+        raise DatasetError(
+            f"the pixels of {manifest.name!r} are permuted otherwise than those that {version.name} was "
+            "trained on"
+        )
 
 
 def _probabilities(classifier: Classifier | Ensemble, images_NHWC: np.ndarray) -> np.ndarray:
     if images_NHWC.shape[1:] == _stored_shape(classifier):
         return classifier.probabilities_of_stored(images_NHWC)
     if classifier.config.permute_seed is not None:
-        raise DatasetError(f"permuted images of {images_NHWC.shape[1:3]} pixels cannot be brought to another size")
-    return np.concatenate([classifier.probabilities(list(chunk)) for chunk in np.array_split(images_NHWC, len(images_NHWC) // 256 + 1)])
+        raise DatasetError(
+            f"permuted images of {images_NHWC.shape[1:3]} pixels cannot be brought to another size"
+        )
+    return np.concatenate(
+        [
+            classifier.probabilities(list(chunk))
+            for chunk in np.array_split(images_NHWC, len(images_NHWC) // 256 + 1)
+        ]
+    )
 
 
 def _stored_shape(classifier: Classifier | Ensemble) -> tuple[int, int, int]:

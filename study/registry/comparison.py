@@ -31,7 +31,11 @@ class ClassChange:
     @property
     def points_lost(self) -> float:
         """Percentage points of recall, below 0 for a gain."""
-        return 0.0 if self.champion is None or self.challenger is None else 100 * (self.champion - self.challenger)
+        return (
+            0.0
+            if self.champion is None or self.challenger is None
+            else 100 * (self.champion - self.challenger)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +69,18 @@ class Comparison:
     """The rules that the challenger breaks, one sentence each."""
 
 
-def compare_evidence(champion: TestEvidence, challenger: TestEvidence, metric: str, rules: PromotionRules) -> Comparison:
+def compare_evidence(
+    champion: TestEvidence, challenger: TestEvidence, metric: str, rules: PromotionRules
+) -> Comparison:
     """Compares two models; the caller makes sure that images and order are the same. Deterministic."""
     assert champion.dataset_digest == challenger.dataset_digest
     assert np.array_equal(champion.labels_N, challenger.labels_N)
     labels_N, pair = champion.labels_N, (champion, challenger)
     before, after = (metrics_of(evidence.probabilities_NK, labels_N) for evidence in pair)
     gain, gains_B = _gains(champion, challenger, metric, before, after)
-    only_champion, only_challenger, p_value = _mcnemar(*(evidence.probabilities_NK.argmax(1) == labels_N for evidence in pair))
+    only_champion, only_challenger, p_value = _mcnemar(
+        *(evidence.probabilities_NK.argmax(1) == labels_N for evidence in pair)
+    )
     classes = _classes(champion.classes, before, after)
     share = float((gains_B > rules.minimum_gain).mean())
     latencies = (champion.latency_ms, challenger.latency_ms)
@@ -104,30 +112,45 @@ def _gains(
     """The gain of the metric, and of each resample (B,), shifted by the bias of the bootstrap."""
     merit = Objective(metric=metric).merit
     gain = merit(getattr(after, metric) - getattr(before, metric))
-    old_B, new_B = (resampled_metrics(one.probabilities_NK, one.labels_N)[metric] for one in (champion, challenger))
+    old_B, new_B = (
+        resampled_metrics(one.probabilities_NK, one.labels_N)[metric] for one in (champion, challenger)
+    )
     gains_B = merit(1.0) * (new_B - old_B)
     return gain, gains_B + (gain - gains_B.mean())
 
 
-def _mcnemar(is_right_before_N: NDArray[np.bool_], is_right_after_N: NDArray[np.bool_]) -> tuple[int, int, float]:
-    lost, won = int((is_right_before_N & ~is_right_after_N).sum()), int((~is_right_before_N & is_right_after_N).sum())
+def _mcnemar(
+    is_right_before_N: NDArray[np.bool_], is_right_after_N: NDArray[np.bool_]
+) -> tuple[int, int, float]:
+    lost, won = (
+        int((is_right_before_N & ~is_right_after_N).sum()),
+        int((~is_right_before_N & is_right_after_N).sum()),
+    )
     return lost, won, float(binomtest(won, lost + won).pvalue) if lost + won else 1.0
 
 
 def _classes(names: tuple[str, ...], before: Metrics, after: Metrics) -> tuple[ClassChange, ...]:
     counts = (sum(row) for row in before.confusion)
     rows = zip(names, counts, before.recall_by_class, after.recall_by_class, strict=True)
-    return tuple(ClassChange(name=name, num_images=count, champion=old, challenger=new) for name, count, old, new in rows)
+    return tuple(
+        ClassChange(name=name, num_images=count, champion=old, challenger=new)
+        for name, count, old, new in rows
+    )
 
 
 def _faults_of_gain(metric: str, gain: float, share: float, rules: PromotionRules) -> tuple[str, ...]:
     if gain > rules.minimum_gain and share >= rules.confidence:
         return ()
-    change = f"{metric} is {'better' if gain > 0 else 'worse'} by {abs(gain):.4f}" if gain else f"{metric} is the same"
+    change = (
+        f"{metric} is {'better' if gain > 0 else 'worse'} by {abs(gain):.4f}"
+        if gain
+        else f"{metric} is the same"
+    )
     if gain <= rules.minimum_gain:
         return (f"{change}, and the gain must be more than {rules.minimum_gain:g} (minimum_gain)",)
     return (
-        f"{change}, but in only {share:.1%} of resamples is the gain more than {rules.minimum_gain:g} (minimum_gain), "
+        f"{change}, but in only {share:.1%} of resamples is the gain more than {rules.minimum_gain:g} "
+        "(minimum_gain), "
         f"not in {100 * rules.confidence:g} % (confidence)",
     )
 
@@ -136,11 +159,19 @@ def _faults_of_classes(classes: tuple[ClassChange, ...], rules: PromotionRules) 
     if rules.max_recall_loss is None:
         return ()
     # A share of 1/20 is 5.000000000000004 points.
-    lost = sorted((one for one in classes if one.points_lost > rules.max_recall_loss + 1e-9), key=lambda one: -one.points_lost)
-    more = (f"and so do {len(lost) - MAX_FAULTS_OF_CLASSES} more classes",) if len(lost) > MAX_FAULTS_OF_CLASSES else ()
+    lost = sorted(
+        (one for one in classes if one.points_lost > rules.max_recall_loss + 1e-9),
+        key=lambda one: -one.points_lost,
+    )
+    more = (
+        (f"and so do {len(lost) - MAX_FAULTS_OF_CLASSES} more classes",)
+        if len(lost) > MAX_FAULTS_OF_CLASSES
+        else ()
+    )
     return (
         *(
-            f"{one.name} loses {one.points_lost:.1f} points of recall ({one.num_images:,} images), more than {rules.max_recall_loss:g} "
+            f"{one.name} loses {one.points_lost:.1f} points of recall ({one.num_images:,} images), more than "
+            f"{rules.max_recall_loss:g} "
             "(max_recall_loss)"
             for one in lost[:MAX_FAULTS_OF_CLASSES]
         ),

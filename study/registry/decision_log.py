@@ -87,7 +87,10 @@ class DecisionLog:
 
         text = json.dumps(tables, separators=(",", ":"))
         parts = [text[start : start + PART_LENGTH] for start in range(0, len(text), PART_LENGTH)]
-        params = [Param(names.evidence_name(decision.key, number), part) for number, part in enumerate(parts, start=1)]
+        params = [
+            Param(names.evidence_name(decision.key, number), part)
+            for number, part in enumerate(parts, start=1)
+        ]
         for start in range(0, len(params), PARAMS_PER_BATCH):
             self._client.log_batch(run_id, params=params[start : start + PARAMS_PER_BATCH])
 
@@ -102,9 +105,15 @@ def _open_run(client: "MlflowClient", home: Home, model: str) -> str:
     from mlflow.exceptions import MlflowException
 
     experiment_id = prepare_experiment(client, home, model)
-    run_id = str(client.create_run(experiment_id, start_time=int(time.time() * 1000), tags=names.DECISIONS_RUN_TAGS).info.run_id)
+    run_id = str(
+        client.create_run(
+            experiment_id, start_time=int(time.time() * 1000), tags=names.DECISIONS_RUN_TAGS
+        ).info.run_id
+    )
     try:
-        client.create_experiment(names.decisions_name(model), tags={names.DECISIONS_RUN: run_id, **names.EXPERIMENT_KIND})
+        client.create_experiment(
+            names.decisions_name(model), tags={names.DECISIONS_RUN: run_id, **names.EXPERIMENT_KIND}
+        )
     except MlflowException as error:
         client.delete_run(run_id)
         found = _find_run(client, model)
@@ -118,6 +127,7 @@ def _open_run(client: "MlflowClient", home: Home, model: str) -> str:
 def _conflict(model: str, other: Decision) -> str:
     verb = {"promoted": "promoted", "rolled back": "went back to", "refused": "was refused"}[other.kind]
     return (
-        f"{other.user} {verb} {model} version {other.version} at {other.time}, while you decided; nothing of yours was done: "
+        f"{other.user} {verb} {model} version {other.version} at {other.time}, while you decided; nothing of "
+        "yours was done: "
         f"see it, then decide again: study history {model}"
     )

@@ -50,7 +50,10 @@ class Decision:
 
 
 def champions(decisions: Sequence[Decision]) -> tuple[int, ...]:
-    """The champions in force, the earliest first; the last is the present one. Empty where none was promoted."""
+    """The champions in force, the earliest first; the last is the present one.
+
+    Empty where none was promoted.
+    """
     line: list[int] = []
     for decision in decisions:
         if decision.kind == "promoted":
@@ -65,9 +68,12 @@ def sentences(comparison: Comparison) -> tuple[str, ...]:
     """The outcome of a comparison, in few words."""
     one, (before, after) = comparison, comparison.metrics[comparison.metric]
     return (
-        f"{one.metric} {before:.4f} → {after:.4f} on {one.num_images:,} images of dataset {one.dataset_digest[:12]}",
-        f"gain {one.gain:+.4f}, at least {one.gain_low:+.4f} with {100 * one.rules.confidence:g} % confidence (paired bootstrap)",
-        f"{one.num_only_challenger:,} images right that were wrong, {one.num_only_champion:,} wrong that were right "
+        f"{one.metric} {before:.4f} → {after:.4f} on {one.num_images:,} images of dataset "
+        f"{one.dataset_digest[:12]}",
+        f"gain {one.gain:+.4f}, at least {one.gain_low:+.4f} with {100 * one.rules.confidence:g} % "
+        "confidence (paired bootstrap)",
+        f"{one.num_only_challenger:,} images right that were wrong, {one.num_only_champion:,} wrong that "
+        "were right "
         f"(McNemar's exact test: p = {one.p_value:.2g})",
         *one.faults,
     )

@@ -54,7 +54,11 @@ class Evaluation:
 
 
 def evaluate(
-    classifier: Classifier | Ensemble, path: Path, options: AddOptions, split: str | None, progress: Progress = lambda *_: None
+    classifier: Classifier | Ensemble,
+    path: Path,
+    options: AddOptions,
+    split: str | None,
+    progress: Progress = lambda *_: None,
 ) -> Evaluation:
     """Measures the classifier on the images at `path`, whose classes must be among the model's, by name; some
     may be absent.
@@ -65,7 +69,9 @@ def evaluate(
     if split is not None and split not in SPLITS:
         raise SpecError(f"--split must be one of {', '.join(SPLITS)}, got {split!r}")
     source, problems = relabelled(read_source(path, path.name, options), options.relabel), Problems()
-    source = replace(source, images=(image for image in source.images if split is None or image.split == split))
+    source = replace(
+        source, images=(image for image in source.images if split is None or image.split == split)
+    )
     measured = _Predictions(classifier, _columns(source.classes, classifier.config.classes), source.classes)
     decode = partial(as_stored, config=classifier.config)
     for batch in decoded_batches(source, decode, problems, images_per_batch=IMAGES_PER_BATCH):
@@ -73,7 +79,9 @@ def evaluate(
         progress("measuring", measured.num_read, source.num_images)
     skipped = problems.settle(options.on_error)
     if not measured.labels:
-        raise DatasetError(f"there are no labelled images {f'of the split {split} ' if split else ''}at {path}")
+        raise DatasetError(
+            f"there are no labelled images {f'of the split {split} ' if split else ''}at {path}"
+        )
     probabilities_NK, labels_N = np.concatenate(measured.probabilities), np.array(measured.labels, np.int64)
     return Evaluation(
         source=source.description,
@@ -88,7 +96,9 @@ def evaluate(
 class _Predictions:
     """What the classifier made of the images so far."""
 
-    def __init__(self, classifier: Classifier | Ensemble, columns: dict[int, int], theirs: tuple[str, ...]) -> None:
+    def __init__(
+        self, classifier: Classifier | Ensemble, columns: dict[int, int], theirs: tuple[str, ...]
+    ) -> None:
         self._classifier = classifier
         self._columns = columns
         self._theirs = theirs

@@ -36,14 +36,17 @@ class Origin:
     """Of the metric on the validation split; None for an ensemble."""
 
 
-def model_card(origin: Origin, manifest: Manifest, classifier: Classifier | Ensemble, test: TestResult) -> str:
+def model_card(
+    origin: Origin, manifest: Manifest, classifier: Classifier | Ensemble, test: TestResult
+) -> str:
     """All that a person should know before using the version."""
     made_of = candidate_name(origin.trial, origin.seeds)
     parts = [
         f"# {manifest.name}: {made_of} of study {origin.study}",
         _what(manifest, classifier),
         "## Intended use",
-        f"Images like those of the dataset {manifest.name}: one of {_listed(manifest.classes)} for each. Any image gets one of these "
+        f"Images like those of the dataset {manifest.name}: one of {_listed(manifest.classes)} for each. Any "
+        "image gets one of these "
         "labels, also one that shows none of them; the probabilities say nothing of that.",
         "## Data",
         _data(manifest),
@@ -81,23 +84,38 @@ def description(model_card: str) -> str:
 
 def _what(manifest: Manifest, classifier: Classifier | Ensemble) -> str:
     model = classifier.config.recipe.model
-    many = f"The mean of {len(classifier.members)} networks" if isinstance(classifier, Ensemble) else "A network"
-    return f"{many} `{model.architecture}` (first weights: {model.weights}) that distinguishes {manifest.num_classes} classes."
+    many = (
+        f"The mean of {len(classifier.members)} networks" if isinstance(classifier, Ensemble) else "A network"
+    )
+    return (
+        f"{many} `{model.architecture}` (first weights: {model.weights}) that distinguishes "
+        f"{manifest.num_classes} classes."
+    )
 
 
 def _data(manifest: Manifest) -> str:
     channels = "gray" if manifest.channels == 1 else "RGB"
-    counts = ", ".join(f"{split.num_images:,} for {name} ({split.origin})" for name, split in manifest.splits.items())
+    counts = ", ".join(
+        f"{split.num_images:,} for {name} ({split.origin})" for name, split in manifest.splits.items()
+    )
     return (
-        f"{manifest.name}, {manifest.width}x{manifest.height} {channels}: {counts}. Licence: {manifest.licence or 'not stated'}. "
+        f"{manifest.name}, {manifest.width}x{manifest.height} {channels}: {counts}. Licence: "
+        f"{manifest.licence or 'not stated'}. "
         f"From: {manifest.source.rstrip('/').rpartition('/')[2]}.\n\nDigest: `{manifest.digest}`"
     )
 
 
 def _tested(test: TestResult) -> str:
-    clean = "" if test.clean_metrics is None else f", of which {test.num_clean:,} have no equal in training or validation (clean)"
+    clean = (
+        ""
+        if test.clean_metrics is None
+        else f", of which {test.num_clean:,} have no equal in training or validation (clean)"
+    )
     times = "once" if test.num_openings == 1 else f"{test.num_openings} times"
-    return f"{test.num_images:,} images{clean}. The split had been opened {times}, this time included. Intervals are 95 %."
+    return (
+        f"{test.num_images:,} images{clean}. The split had been opened {times}, this time included. "
+        "Intervals are 95 %."
+    )
 
 
 def _metrics_table(test: TestResult) -> str:
@@ -113,7 +131,8 @@ def _metrics_table(test: TestResult) -> str:
 def _calibration(calibration: Calibration) -> str:
     applied = "is applied" if calibration.is_registered else "is not applied, as the recipe does not want it"
     return (
-        f"Expected calibration error {calibration.before.ece:.4f}; with a temperature of {calibration.temperature:.3f} it is "
+        f"Expected calibration error {calibration.before.ece:.4f}; with a temperature of "
+        f"{calibration.temperature:.3f} it is "
         f"{calibration.after.ece:.4f}. The temperature {applied}."
     )
 
@@ -126,21 +145,32 @@ def _classes_table(classes: Sequence[ClassResult]) -> str:
 def _limits(manifest: Manifest, test: TestResult) -> list[str]:
     small = [row.name for row in test.classes if row.num_images < SMALL_CLASS]
     known = [(row.recall.value, row.name) for row in test.classes if row.recall is not None]
-    limits = ["Measured on images from the same source as those it was trained on; on others it may do worse."]
+    limits = [
+        "Measured on images from the same source as those it was trained on; on others it may do worse."
+    ]
     if known:
         worst, name = min(known)
         limits.append(f"It is weakest on {name}: {worst:.1%} of its images are recognised.")
     if small:
-        limits.append(f"Fewer than {SMALL_CLASS} test images of {_listed(small)}: what it does there is known only roughly.")
+        limits.append(
+            f"Fewer than {SMALL_CLASS} test images of {_listed(small)}: what it does there is known only "
+            "roughly."
+        )
     if manifest.findings.num_label_conflicts:
-        limits.append(f"{manifest.findings.num_label_conflicts:,} images of the dataset have more than one class.")
+        limits.append(
+            f"{manifest.findings.num_label_conflicts:,} images of the dataset have more than one class."
+        )
     return limits
 
 
 def _links(origin: Origin, classifier: Classifier | Ensemble) -> list[str]:
     card = classifier.config
-    value = () if origin.value is None else (f"validation {origin.metric.replace('_', ' ')}: {origin.value:.4f}",)
-    seeds = ", ".join(str(member.config.recipe.seed) for member in getattr(classifier, "members", (classifier,)))
+    value = (
+        () if origin.value is None else (f"validation {origin.metric.replace('_', ' ')}: {origin.value:.4f}",)
+    )
+    seeds = ", ".join(
+        str(member.config.recipe.seed) for member in getattr(classifier, "members", (classifier,))
+    )
     return [
         f"study {origin.study}: MLflow run `{origin.parent_run_id}`",
         f"{candidate_name(origin.trial, origin.seeds)}: MLflow run `{origin.run_id}`",
@@ -168,4 +198,6 @@ def _bullets(sentences: Iterable[str]) -> str:
 
 
 def _listed(names: Sequence[str], most: int = 10) -> str:
-    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"
+    return (
+        ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"
+    )

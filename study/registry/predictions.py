@@ -60,7 +60,11 @@ def predictions(classifier: Classifier | Ensemble, files: Iterable[Path]) -> Ite
         usable = [one for one in stored if isinstance(one, np.ndarray)]
         rows = iter(classifier.probabilities_of_stored(np.stack(usable)) if usable else ())
         for file, one in zip(batch, stored, strict=True):
-            yield _failed(file, one) if isinstance(one, str) else _predicted(file, next(rows), classifier.config.classes)
+            yield (
+                _failed(file, one)
+                if isinstance(one, str)
+                else _predicted(file, next(rows), classifier.config.classes)
+            )
 
 
 def _stored(file: Path, classifier: Classifier | Ensemble) -> NDArray[np.uint8] | str:
@@ -91,6 +95,10 @@ def _failed(file: Path, problem: str) -> Prediction:
 
 
 def _predicted(file: Path, probabilities_K: NDArray[np.float32], classes: tuple[str, ...]) -> Prediction:
-    by_class = {classes[index]: float(probabilities_K[index]) for index in np.argsort(-probabilities_K, kind="stable")}
+    by_class = {
+        classes[index]: float(probabilities_K[index]) for index in np.argsort(-probabilities_K, kind="stable")
+    }
     label = next(iter(by_class))
-    return Prediction(file=str(file), label=label, confidence=by_class[label], probabilities=by_class, problem=None)
+    return Prediction(
+        file=str(file), label=label, confidence=by_class[label], probabilities=by_class, problem=None
+    )

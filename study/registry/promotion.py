@@ -43,7 +43,13 @@ class History:
 
 
 def promote(
-    home: Home, model: str, number: int | None = None, *, force: bool = False, reason: str | None = None, user: str | None = None
+    home: Home,
+    model: str,
+    number: int | None = None,
+    *,
+    force: bool = False,
+    reason: str | None = None,
+    user: str | None = None,
 ) -> Outcome:
     """Makes a version, the candidate by default, the champion of its model if it keeps its promotion rules.
 
@@ -58,8 +64,12 @@ def promote(
         challenger.check_is_of_a_study()
         line = champions(log.decisions)
         if line and line[-1] == challenger.number:
-            raise SpecError(f"{challenger.name} is the champion already; see its history: study history {model}")
-        comparison, evidence, is_fit = _evidence(client, home, challenger, line[-1] if line else None, versions)
+            raise SpecError(
+                f"{challenger.name} is the champion already; see its history: study history {model}"
+            )
+        comparison, evidence, is_fit = _evidence(
+            client, home, challenger, line[-1] if line else None, versions
+        )
         decision = _decision(
             kind="promoted" if is_fit or force else "refused",
             champion_before=line[-1] if line else None,
@@ -86,11 +96,23 @@ def rollback(home: Home, model: str, *, reason: str | None = None, user: str | N
         back = next((number for number in reversed(earlier) if number in known), None)
         if now is None or back is None:
             before = f"version {now} is its first champion" if now else "it has no champion"
-            raise SpecError(f"{model} cannot go back: {before}; promote another version: study promote {model} VERSION")
+            raise SpecError(
+                f"{model} cannot go back: {before}; promote another version: study promote {model} VERSION"
+            )
         lost = [number for number in earlier if number not in known]
-        evidence = (f"versions {', '.join(map(str, lost))} are gone from MLflow, and were passed over",) if lost else ()
+        evidence = (
+            (f"versions {', '.join(map(str, lost))} are gone from MLflow, and were passed over",)
+            if lost
+            else ()
+        )
         decision = _decision(
-            kind="rolled back", champion_before=now, version=back, forced=False, reason=reason, evidence=evidence, user=user
+            kind="rolled back",
+            champion_before=now,
+            version=back,
+            forced=False,
+            reason=reason,
+            evidence=evidence,
+            user=user,
         )
         _record(client, log, decision, None)
     return Outcome(model=model, decision=decision, comparison=None)
@@ -100,7 +122,9 @@ def history(home: Home, model: str) -> History:
     """All decisions on a model; needs MLflow's database alone, no files."""
     with registry_of(home) as client:
         log, _ = _read(client, home, model)
-        return History(model=model, decisions=log.decisions, tables={one.key: log.tables(one) for one in log.decisions})
+        return History(
+            model=model, decisions=log.decisions, tables={one.key: log.tables(one) for one in log.decisions}
+        )
 
 
 def versions_with_files(home: Home, model: str | None) -> tuple[tuple[Version, bool], ...]:
@@ -117,14 +141,18 @@ def _read(client: "MlflowClient", home: Home, model: str) -> tuple[DecisionLog, 
     """The log and the versions, with aliases that follow the log."""
     versions = list_versions(client, model)
     if not versions:
-        raise UnknownModelError(f"model {model!r} has no versions; a study registers its best one: study run SPEC")
+        raise UnknownModelError(
+            f"model {model!r} has no versions; a study registers its best one: study run SPEC"
+        )
     log = DecisionLog.read(client, home, model)
     if mend_aliases(client, model, log.decisions, versions):
         versions = list_versions(client, model)
     return log, versions
 
 
-def _record(client: "MlflowClient", log: DecisionLog, decision: Decision, of_evidence: dict[str, Any] | None) -> None:
+def _record(
+    client: "MlflowClient", log: DecisionLog, decision: Decision, of_evidence: dict[str, Any] | None
+) -> None:
     """Appends the decision and sets the aliases, also where somebody decides again meanwhile."""
     while True:
         try:
@@ -160,14 +188,22 @@ def _challenger(model: str, number: int | None, versions: tuple[Version, ...], l
 
 
 def _evidence(
-    client: "MlflowClient", home: Home, challenger: Version, champion: int | None, versions: tuple[Version, ...]
+    client: "MlflowClient",
+    home: Home,
+    challenger: Version,
+    champion: int | None,
+    versions: tuple[Version, ...],
 ) -> tuple[Comparison | None, tuple[str, ...], bool]:
     """The evidence for and against the challenger: comparison, sentences, and whether it may be promoted."""
     if champion is None:
         return None, ("there was no champion to compare with", _measured(challenger)), True
     before = next((version for version in versions if version.number == champion), None)
     if before is None:
-        return None, (f"the champion, version {champion}, is gone from MLflow, so there is nothing to compare with",), False
+        return (
+            None,
+            (f"the champion, version {champion}, is gone from MLflow, so there is nothing to compare with",),
+            False,
+        )
     pair, source = comparable_evidence(client, home, before, challenger)
     if pair is None:
         return None, (source,), False

@@ -52,7 +52,12 @@ def register(
     and, where it can be exported, a program of `torch.export`.
     """
     name = names.model_name(classifier.config.dataset)
-    with tempfile.TemporaryDirectory() as scratch, tracking_errors(client.tracking_uri), addressed_to(client.tracking_uri), _quiet():
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        tracking_errors(client.tracking_uri),
+        addressed_to(client.tracking_uri),
+        _quiet(),
+    ):
         whole_card = with_program(model_card, export_program(classifier, Path(scratch, PROGRAM_FILE)))
         _write(Path(scratch), classifier, whole_card, evidence)
         info = _log(client, run_id, classifier, Path(scratch), example_HWC)
@@ -86,14 +91,22 @@ def _ensure_model(client: "MlflowClient", name: str) -> None:
             raise
 
 
-def _log(client: "MlflowClient", run_id: str, classifier: Classifier | Ensemble, folder: Path, example_HWC: NDArray[np.uint8]) -> Any:
+def _log(
+    client: "MlflowClient",
+    run_id: str,
+    classifier: Classifier | Ensemble,
+    folder: Path,
+    example_HWC: NDArray[np.uint8],
+) -> Any:
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
     # Left to itself, MLflow puts the files of a run's model into the experiment `Default`, and those into the
     # current folder.
-    logged = client.create_logged_model(client.get_run(run_id).info.experiment_id, name="model", source_run_id=run_id)
+    logged = client.create_logged_model(
+        client.get_run(run_id).info.experiment_id, name="model", source_run_id=run_id
+    )
     inputs: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), "image")]  # type: ignore[no-untyped-call]
     outputs: list[ColSpec | TensorSpec] = [ColSpec("string", "label")]
     outputs += [ColSpec("float", class_name) for class_name in classifier.config.classes]
@@ -121,7 +134,9 @@ def _base64_png(image_HWC: NDArray[np.uint8]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences MLflow's remarks on pip and its progress bars, and hides the current folder's project from it."""
+    """Silences MLflow's remarks on pip and its progress bars, and hides the current folder's project from
+    it.
+    """
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -91,7 +91,9 @@ def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, wat
     tolerance, because = _tolerance(metric, before, len(dataset.validation))
     return Retrained(
         metric=metric,
-        recorded=float(recorded) if is_recorded and recorded is not None else _measured(classifier, dataset, metric),
+        recorded=float(recorded)
+        if is_recorded and recorded is not None
+        else _measured(classifier, dataset, metric),
         obtained=best if is_recorded else _measured(Ensemble(trained), dataset, metric),
         tolerance=tolerance,
         because=because,
@@ -105,8 +107,10 @@ def _dataset(home: Home, version: Version, config: ClassifierConfig) -> Dataset:
     manifest = read_manifest(folder)
     if manifest.digest != config.dataset_digest:
         raise SpecError(
-            f"{version.name} was trained on {config.dataset} with digest {config.dataset_digest[:12]}, and the dataset here has "
-            f"{manifest.digest[:12]}; add the same images with the same options in a STUDY_HOME that has the model's MLflow "
+            f"{version.name} was trained on {config.dataset} with digest {config.dataset_digest[:12]}, and "
+            "the dataset here has "
+            f"{manifest.digest[:12]}; add the same images with the same options in a STUDY_HOME that has the "
+            "model's MLflow "
             "(MLFLOW_TRACKING_URI), then try again there"
         )
     return Dataset.open(folder)
@@ -144,7 +148,9 @@ def _trained(
     with tempfile.TemporaryDirectory() as scratch:
         state = Path(scratch)
         for last_epoch, recipe in (*config.earlier, (config.recipe.num_epochs, config.recipe)):
-            training = Training(_with_weights(home, recipe), dataset, device=find_device(), micro_batch=micro_batch)
+            training = Training(
+                _with_weights(home, recipe), dataset, device=find_device(), micro_batch=micro_batch
+            )
             if any(state.iterdir()):
                 training.load(state, with_other_values=True)
             for epoch in training:
@@ -171,7 +177,9 @@ def _with_weights(home: Home, recipe: Recipe) -> Recipe:
 
 def _measured(classifier: Classifier | Ensemble, dataset: Dataset, metric: str) -> float:
     split = dataset.validation
-    return float(getattr(metrics_of(classifier.probabilities_of_stored(split.images), np.array(split.labels)), metric))
+    return float(
+        getattr(metrics_of(classifier.probabilities_of_stored(split.images), np.array(split.labels)), metric)
+    )
 
 
 def _tolerance(metric: str, before: _Conditions, num_images: int) -> tuple[float, str]:
@@ -181,7 +189,10 @@ def _tolerance(metric: str, before: _Conditions, num_images: int) -> tuple[float
     here = device_name(find_device())
     changed = [
         f"{what} was {then}, and is {now}"
-        for what, then, now in (("the device", before.device, here), ("torch", before.torch, version_of("torch")))
+        for what, then, now in (
+            ("the device", before.device, here),
+            ("torch", before.torch, version_of("torch")),
+        )
         if then is not None and then != now
     ]
     if before.device is not None and not changed:
@@ -192,4 +203,7 @@ def _tolerance(metric: str, before: _Conditions, num_images: int) -> tuple[float
     # Two standard errors of a share of that many images, at the worst; its difference under another rounding
     # is less.
     tolerance = 1 / math.sqrt(num_images)
-    return tolerance, f"by {tolerance:.4f} (two standard errors of a share of {num_images:,} images), as {why}"
+    return (
+        tolerance,
+        f"by {tolerance:.4f} (two standard errors of a share of {num_images:,} images), as {why}",
+    )

@@ -29,13 +29,15 @@ class ImageClassifier(PythonModel):
         """Reads the weights, once."""
         self._classifier = load_classifier(Path(context.artifacts["classifier"]))
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         """A table with `label` and one column of probability for each class name, one row an image.
 
-        The column `image` of the input holds, in each row, the bytes of a file, those bytes in base64 (with or without
-        `data:image/png;base64,`), the path of a file as a `pathlib.Path`, or pixels from 0 to 255, (H, W) or (H, W, C), as an array or
-        nested lists. Text is never taken for a path: it may come over the network, and the server must not open files for anybody.
-        Raises ValueError for what is no image.
+        The column `image` of the input holds, in each row, the bytes of a file, those bytes in base64 (with
+        or without `data:image/png;base64,`), the path of a file as a `pathlib.Path`, or pixels from 0 to 255,
+        (H, W) or (H, W, C), as an array or nested lists. Text is never taken for a path: it may come over the
+        network, and the server must not open files for anybody. Raises ValueError for what is no image.
         """
         probabilities_NK = self._classifier.probabilities([_image(item) for item in model_input["image"]])
         classes = self._classifier.config.classes
@@ -53,7 +55,9 @@ def _image(item: Any) -> Any:
         return bytes(item)
     pixels = np.asarray(item if isinstance(item, np.ndarray) and item.dtype != object else _nested(item))
     if pixels.size and (pixels.min() < 0 or pixels.max() > 255 or not np.equal(np.mod(pixels, 1), 0).all()):
-        raise ValueError(f"pixels must be whole numbers in [0, 255], got values from {pixels.min()} to {pixels.max()}")
+        raise ValueError(
+            f"pixels must be whole numbers in [0, 255], got values from {pixels.min()} to {pixels.max()}"
+        )
     return pixels.astype(np.uint8)
 
 
@@ -67,7 +71,8 @@ def _decoded(text: str) -> bytes:
         return base64.b64decode(text.split(",", 1)[1] if text.startswith("data:") else text, validate=True)
     except (binascii.Error, IndexError) as error:
         raise DatasetError(
-            f"text must be an image file in base64, got {json.dumps(text[:40])}…: {error}; a file's path is given as a pathlib.Path"
+            f"text must be an image file in base64, got {json.dumps(text[:40])}…: {error}; a file's path is "
+            "given as a pathlib.Path"
         ) from error
 
 

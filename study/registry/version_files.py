@@ -34,10 +34,14 @@ def fetch(client: "MlflowClient", home: Home, version: Version, part: str) -> Pa
         if (place / "artifacts" / part).exists():
             return place / "artifacts" / part
     if folder.exists():
-        raise MissingFilesError(f"{version.name} holds no {part}; it was not registered by a study, or somebody deleted that")
+        raise MissingFilesError(
+            f"{version.name} holds no {part}; it was not registered by a study, or somebody deleted that"
+        )
     raise MissingFilesError(
-        f"the files of {version.name} are neither at {folder} nor below {home.artifacts}; if its STUDY_HOME was moved, "
-        "bring the folder artifacts/ along; if it was made on another machine, use that one, or an MLflow server"
+        f"the files of {version.name} are neither at {folder} nor below {home.artifacts}; if its STUDY_HOME "
+        "was moved, "
+        "bring the folder artifacts/ along; if it was made on another machine, use that one, or an MLflow "
+        "server"
     )
 
 
@@ -55,7 +59,9 @@ def fetch_weights(model: str, home: Home) -> Path:
         raise SpecError(f"weights {model!r} cannot be had: {error}") from error
     found = min(folder.rglob(WEIGHTS_FILE), default=None)
     if found is None:
-        raise SpecError(f"weights {model!r} must be a model that a study registered; this one holds no {WEIGHTS_FILE}")
+        raise SpecError(
+            f"weights {model!r} must be a model that a study registered; this one holds no {WEIGHTS_FILE}"
+        )
     target = _cached(home, version) / WEIGHTS_FILE
     target.parent.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copyfile(found, target))
@@ -77,7 +83,9 @@ def _local_folder(location: str) -> Path | None:
 
 def _moved(folder: Path, home: Home) -> tuple[Path, ...]:
     """Places of a folder whose STUDY_HOME was moved: MLflow keeps absolute addresses."""
-    ends = [folder.parts[index + 1 :] for index, part in enumerate(folder.parts) if part == home.artifacts.name]
+    ends = [
+        folder.parts[index + 1 :] for index, part in enumerate(folder.parts) if part == home.artifacts.name
+    ]
     return tuple(home.artifacts.joinpath(*end) for end in ends if end)
 
 
@@ -93,11 +101,17 @@ def _downloaded(home: Home, version: Version, part: str) -> Path:
     with tempfile.TemporaryDirectory(dir=home.fetched_models) as unfinished:
         try:
             with addressed_to(home.tracking_uri):
-                found = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/artifacts/{part}", dst_path=unfinished))
+                found = Path(
+                    mlflow.artifacts.download_artifacts(
+                        f"models:/{version.name}/artifacts/{part}", dst_path=unfinished
+                    )
+                )
         except (MlflowException, OSError) as error:
             raise MissingFilesError(f"{part} of {version.name} cannot be fetched: {error}") from error
         if not found.exists() or (found.is_dir() and not any(found.iterdir())):
-            raise MissingFilesError(f"{version.name} holds no {part}; it was not registered by a study, or somebody deleted that")
+            raise MissingFilesError(
+                f"{version.name} holds no {part}; it was not registered by a study, or somebody deleted that"
+            )
         if not target.exists():
             found.rename(target)
     return target
@@ -105,4 +119,7 @@ def _downloaded(home: Home, version: Version, part: str) -> Path:
 
 def _cached(home: Home, version: Version) -> Path:
     """A folder of its own for each version: the last part of its source is unique, also in a new database."""
-    return home.fetched_models / f"{version.model}-{version.number}-{version.source.rstrip('/').rpartition('/')[2]}"
+    return (
+        home.fetched_models
+        / f"{version.model}-{version.number}-{version.source.rstrip('/').rpartition('/')[2]}"
+    )

@@ -40,7 +40,9 @@ class Version:
     def check_is_of_a_study(self) -> None:
         """Raises SpecError for a version that somebody registered by hand: it lacks a study's tags."""
         if names.OBJECTIVE not in self.tags:
-            raise SpecError(f"{self.name} was not registered by a study; name one that was: study models {self.model}")
+            raise SpecError(
+                f"{self.name} was not registered by a study; name one that was: study models {self.model}"
+            )
 
 
 def list_versions(client: "MlflowClient", model: str | None = None) -> tuple[Version, ...]:
@@ -50,7 +52,12 @@ def list_versions(client: "MlflowClient", model: str | None = None) -> tuple[Ver
     """
     if model is not None:
         return _versions(client, _registered(client, model))
-    return tuple(version for one in _registered_models(client) for version in _versions(client, one) if names.STUDY in version.tags)
+    return tuple(
+        version
+        for one in _registered_models(client)
+        for version in _versions(client, one)
+        if names.STUDY in version.tags
+    )
 
 
 def find_version(client: "MlflowClient", wanted: str) -> Version:
@@ -63,7 +70,9 @@ def find_version(client: "MlflowClient", wanted: str) -> Version:
     model, at, alias = (model, "", "") if slash else model.partition("@")
     versions = list_versions(client, model)
     if not versions:
-        raise UnknownModelError(f"model {model!r} has no versions; a study registers its best one: study run SPEC")
+        raise UnknownModelError(
+            f"model {model!r} has no versions; a study registers its best one: study run SPEC"
+        )
     if slash:
         found = [version for version in versions if str(version.number) == number]
     elif at:
@@ -72,7 +81,9 @@ def find_version(client: "MlflowClient", wanted: str) -> Version:
         found = [version for version in versions if names.CHAMPION in version.aliases] or [versions[0]]
     if not found:
         listed = ", ".join("@".join((str(version.number), *version.aliases)) for version in versions)
-        raise UnknownModelError(f"model {model!r} has no version {written[len(model) :]!r}; it has {listed}; name one as {FORMS}")
+        raise UnknownModelError(
+            f"model {model!r} has no version {written[len(model) :]!r}; it has {listed}; name one as {FORMS}"
+        )
     return found[0]
 
 
@@ -85,7 +96,11 @@ def _registered(client: "MlflowClient", model: str) -> "RegisteredModel":
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         known = [found.name for found in _registered_models(client)]
-        listed = f"known: {', '.join(known)}" if known else "there are none yet; a study registers its best one: study run SPEC"
+        listed = (
+            f"known: {', '.join(known)}"
+            if known
+            else "there are none yet; a study registers its best one: study run SPEC"
+        )
         raise UnknownModelError(f"unknown model {model!r}; {listed}{did_you_mean(model, known)}") from None
 
 
@@ -100,11 +115,17 @@ def _versions(client: "MlflowClient", registered: "RegisteredModel") -> tuple[Ve
         Version(
             model=one.name,
             number=int(one.version),
-            aliases=tuple(sorted(alias for alias, number in registered.aliases.items() if int(number) == int(one.version))),
+            aliases=tuple(
+                sorted(
+                    alias for alias, number in registered.aliases.items() if int(number) == int(one.version)
+                )
+            ),
             tags=one.tags,
             run_id=one.run_id or None,
             source=one.source or "",
-            registered=datetime.fromtimestamp(one.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+            registered=datetime.fromtimestamp(one.creation_timestamp / 1000, UTC).isoformat(
+                timespec="seconds"
+            ),
         )
         for one in found
         if one.name == registered.name

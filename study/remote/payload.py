@@ -32,10 +32,16 @@ def job_environment(server: JobServer, home: str | None, *, needs_tracking: bool
         _check_others_reach(tracking_uri, server)
     if tracking_uri and without_password(tracking_uri) != tracking_uri:
         raise TrackingError(
-            "MLFLOW_TRACKING_URI holds a password, which the cluster's dashboard would show; leave it out, and set "
+            "MLFLOW_TRACKING_URI holds a password, which the cluster's dashboard would show; leave it out, "
+            "and set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD where Ray is started"
         )
-    variables = {"STUDY_HOME": home, "MLFLOW_TRACKING_URI": tracking_uri, USER_VARIABLE: current_user(), COMMIT_VARIABLE: commit()}
+    variables = {
+        "STUDY_HOME": home,
+        "MLFLOW_TRACKING_URI": tracking_uri,
+        USER_VARIABLE: current_user(),
+        COMMIT_VARIABLE: commit(),
+    }
     # `ray job stop` then interrupts the driver as Ctrl-C does, and waits until it has written what it knows.
     variables |= {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
     return {name: value for name, value in variables.items() if value}
@@ -45,7 +51,8 @@ def _check_others_reach(tracking_uri: str, server: JobServer) -> None:
     loopback = ("127.0.0.1", "localhost", "::1")
     if urlsplit(tracking_uri).hostname in loopback and urlsplit(server.address).hostname not in loopback:
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI={tracking_uri} is this machine's own address, which the nodes of {server.address} do not reach; "
+            f"MLFLOW_TRACKING_URI={tracking_uri} is this machine's own address, which the nodes of "
+            f"{server.address} do not reach; "
             "name the server by the address they know, or unset it to use the cluster's"
         )
 

@@ -16,7 +16,8 @@ from study.planning.plan import check_name_is_free, plan_study
 from study.study_file.study_spec import StudySpec
 
 START_MLFLOW = (
-    "start one that all nodes reach, such as `mlflow server --host HEAD --backend-store-uri postgresql://…`, and set MLFLOW_TRACKING_URI"
+    "start one that all nodes reach, such as `mlflow server --host HEAD --backend-store-uri postgresql://…`, "
+    "and set MLFLOW_TRACKING_URI"
 )
 
 
@@ -38,7 +39,8 @@ def check_tracking_is_a_server(tracking_uri: str | None) -> None:
     """Raises TrackingError for an address that other machines cannot reach, as far as its form shows."""
     if not tracking_uri or urlsplit(tracking_uri).scheme.split("+")[0] in ("sqlite", "file", ""):
         raise TrackingError(
-            f"a cluster needs an MLflow server, as its nodes cannot share a file; MLFLOW_TRACKING_URI is {tracking_uri or 'not set'}: "
+            "a cluster needs an MLflow server, as its nodes cannot share a file; MLFLOW_TRACKING_URI is "
+            f"{tracking_uri or 'not set'}: "
             f"{START_MLFLOW}"
         )
 

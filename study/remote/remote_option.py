@@ -14,8 +14,16 @@ if TYPE_CHECKING:
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 
-Address = Annotated[str | None, typer.Option(help=f"A cluster's dashboard, such as http://HEAD:8265; {ADDRESS_VARIABLE} where not given.")]
-ClusterHome = Annotated[str | None, typer.Option(metavar="FOLDER", help="STUDY_HOME on the cluster, where its environment does not say.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help=f"A cluster's dashboard, such as http://HEAD:8265; {ADDRESS_VARIABLE} where not given."
+    ),
+]
+ClusterHome = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="STUDY_HOME on the cluster, where its environment does not say."),
+]
 
 
 def job_server(address: str | None) -> "JobServer | None":
@@ -38,7 +46,10 @@ def with_remote_option(command: Callable[..., None]) -> Callable[..., None]:
             _run_on_cluster(server, home)
 
     signature = inspect.signature(command)
-    more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name, kind in _OPTIONS.items()]
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in _OPTIONS.items()
+    ]
     run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *more])  # type: ignore[attr-defined]
     run.__annotations__ = {**command.__annotations__, **_OPTIONS}
     return run

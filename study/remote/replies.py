@@ -59,4 +59,8 @@ def replies(log: str) -> tuple[Reply, ...]:
 def without_replies(log: str) -> str:
     """What a person wants to read of a log."""
     lines = log.splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith((_MARK, _OF_RAY[1])) and not line.rstrip().endswith(_OF_RAY[0]))
+    return "".join(
+        line
+        for line in lines
+        if not line.startswith((_MARK, _OF_RAY[1])) and not line.rstrip().endswith(_OF_RAY[0])
+    )

@@ -8,9 +8,17 @@ from study.errors import UnknownStudyError
 from study.remote.replies import without_replies
 from study.remote.submission import STUDY, latest_job
 
-_STATES = {"PENDING": "starting", "RUNNING": "running", "SUCCEEDED": "ended", "FAILED": "failed", "STOPPED": "stopped"}
+_STATES = {
+    "PENDING": "starting",
+    "RUNNING": "running",
+    "SUCCEEDED": "ended",
+    "FAILED": "failed",
+    "STOPPED": "stopped",
+}
 
-_PROGRESS_LINE = re.compile(r"^ *(?:\d+h)?\d+[ms](?:\d+s)?  (.*)|^((?:error: |stopped|finished).*)", re.MULTILINE)
+_PROGRESS_LINE = re.compile(
+    r"^ *(?:\d+h)?\d+[ms](?:\d+s)?  (.*)|^((?:error: |stopped|finished).*)", re.MULTILINE
+)
 """Lines of progress, which begin with a clock, and how a job ended; not the tables that it prints."""
 
 
@@ -45,8 +53,10 @@ def known_job(server: JobServer, name: str) -> Job:
     job = latest_job(server, name)
     if job is None:
         raise UnknownStudyError(
-            f"{server.address} knows no job of a study {name!r} since its head was started; to see what lies in its STUDY_HOME: "
-            f"study list --address {server.address}; to go on with it: study resume {name} --address {server.address}"
+            f"{server.address} knows no job of a study {name!r} since its head was started; to see what lies "
+            "in its STUDY_HOME: "
+            f"study list --address {server.address}; to go on with it: study resume {name} --address "
+            f"{server.address}"
         )
     return job
 

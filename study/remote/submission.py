@@ -1,4 +1,6 @@
-"""Submitting a study from a laptop to a cluster: checked here, sent as a Ray job, accepted or refused there."""
+"""Submitting a study from a laptop to a cluster: checked here, sent as a Ray job, accepted or refused
+there.
+"""
 
 import shlex
 import sys
@@ -41,12 +43,18 @@ class Submitted:
 
 
 def submit_study(
-    file: Path, server: JobServer, *, home: str | None = None, priority: int = 0, say: Callable[[str], None] = print
+    file: Path,
+    server: JobServer,
+    *,
+    home: str | None = None,
+    priority: int = 0,
+    say: Callable[[str], None] = print,
 ) -> Submitted:
     """Sends the study in `file` to the cluster and returns once it has begun there.
 
-    `home` is STUDY_HOME there, if the cluster's own environment does not say. Raises SpecError, SpaceError, TrackingError,
-    ClusterError, or StudyError with the reason why the cluster refuses it; then nothing is left of it there.
+    `home` is STUDY_HOME there, if the cluster's own environment does not say. Raises SpecError, SpaceError,
+    TrackingError, ClusterError, or StudyError with the reason why the cluster refuses it; then nothing is
+    left of it there.
     """
     spec = StudySpec.read(file)
     _check_here(spec)
@@ -58,16 +66,30 @@ def submit_study(
     return _begin(server, spec.study, f"run {SPEC_FILE} --priority {priority}", archive, settings, metadata)
 
 
-def resume_submitted(name: str, server: JobServer, *, home: str | None = None, say: Callable[[str], None] = print) -> Submitted:
-    """Resumes a study in the cluster's STUDY_HOME, as after the death of the head. Raises as `submit_study`."""
+def resume_submitted(
+    name: str, server: JobServer, *, home: str | None = None, say: Callable[[str], None] = print
+) -> Submitted:
+    """Resumes a study in the cluster's STUDY_HOME, as after the death of the head.
+
+    Raises as `submit_study`.
+    """
     check_versions(server, say)
     _check_is_not_running(server, name)
     home = home or home_of(server, name)
     metadata = {STUDY: name, "user": current_user(), "home": home or ""}
-    return _begin(server, name, f"resume {shlex.quote(name)}", zip_files(source_code()), job_environment(server, home), metadata)
+    return _begin(
+        server,
+        name,
+        f"resume {shlex.quote(name)}",
+        zip_files(source_code()),
+        job_environment(server, home),
+        metadata,
+    )
 
 
-def run_command(words: list[str], server: JobServer, *, home: str | None = None, patience: float = PATIENCE_SECONDS) -> Answer:
+def run_command(
+    words: list[str], server: JobServer, *, home: str | None = None, patience: float = PATIENCE_SECONDS
+) -> Answer:
     """What `study WORDS…` prints on the cluster. Raises ClusterError, StudyError."""
     settings = job_environment(server, home, needs_tracking=False)
     metadata = {COMMAND: words[0], "user": current_user()}
@@ -89,12 +111,15 @@ def home_of(server: JobServer, name: str | None) -> str | None:
 
 
 def check_versions(server: JobServer, say: Callable[[str], None]) -> None:
-    """Raises ClusterError if the cluster's Ray or Python is too old; `say` gets a line where Python differs."""
+    """Raises ClusterError if the cluster's Ray or Python is too old; `say` gets a line where Python
+    differs.
+    """
     theirs = server.versions()
     for what, theirs_now, least in (("Ray", theirs.ray, MIN_RAY), ("Python", theirs.python, MIN_PYTHON)):
         if theirs_now and _numbers(theirs_now) < least:
             raise ClusterError(
-                f"the cluster at {server.address} runs {what} {theirs_now}, this code needs {what} {'.'.join(map(str, least))} or newer; "
+                f"the cluster at {server.address} runs {what} {theirs_now}, this code needs {what} "
+                f"{'.'.join(map(str, least))} or newer; "
                 "start the cluster with an image that has it"
             )
     here = ".".join(map(str, sys.version_info[:3]))
@@ -110,21 +135,31 @@ def _check_here(spec: StudySpec) -> None:
     """Checks that need neither data nor cluster: the space, the start points, and the budget."""
     starts = start_points(spec.start_from, study_space(spec), spec.fix)
     if len(starts) > spec.budget.trials:
-        raise SpecError(f"start_from names {len(starts)} points but budget.trials is {spec.budget.trials}; raise it or drop some")
+        raise SpecError(
+            f"start_from names {len(starts)} points but budget.trials is {spec.budget.trials}; raise it or "
+            "drop some"
+        )
 
 
 def _check_is_not_running(server: JobServer, name: str) -> None:
     job = latest_job(server, name)
     if job is not None and not job.has_ended:
         raise StudyError(
-            f"the study {name!r} runs already on {server.address}, submitted by {job.metadata.get('user', 'somebody')}; "
-            f"see it: study status {name} --address {server.address}; stop it: study stop {name} --address {server.address}; "
+            f"the study {name!r} runs already on {server.address}, submitted by "
+            f"{job.metadata.get('user', 'somebody')}; "
+            f"see it: study status {name} --address {server.address}; stop it: study stop {name} --address "
+            f"{server.address}; "
             "or choose another name"
         )
 
 
 def _begin(
-    server: JobServer, name: str, command: str, archive: bytes, settings: Mapping[str, str], metadata: Mapping[str, str]
+    server: JobServer,
+    name: str,
+    command: str,
+    archive: bytes,
+    settings: Mapping[str, str],
+    metadata: Mapping[str, str],
 ) -> Submitted:
     job = _send(server, f"study-{name}", command, archive, settings, metadata)
     try:
@@ -135,10 +170,19 @@ def _begin(
     return Submitted(study=name, job=job, home=reply.home if isinstance(reply, Begun) else "")
 
 
-def _send(server: JobServer, prefix: str, command: str, archive: bytes, settings: Mapping[str, str], metadata: Mapping[str, str]) -> str:
+def _send(
+    server: JobServer,
+    prefix: str,
+    command: str,
+    archive: bytes,
+    settings: Mapping[str, str],
+    metadata: Mapping[str, str],
+) -> str:
     job = f"{prefix}-{token_hex(4)}"
     uri = server.upload(archive)
-    server.submit(job, f"python -m study.cli.job {command}", working_dir=uri, environment=settings, metadata=metadata)
+    server.submit(
+        job, f"python -m study.cli.job {command}", working_dir=uri, environment=settings, metadata=metadata
+    )
     return job
 
 
@@ -160,13 +204,16 @@ def _await(server: JobServer, job: str, patience: float) -> Reply | None:
             raise ClusterError(f"the job {job} ended before it began: {_last_words(server, state)}")
         time.sleep(POLL_SECONDS)
     raise ClusterError(
-        f"the cluster at {server.address} took the job {job} but did not begin it within {patience:.0f} s; see its dashboard, and try again"
+        f"the cluster at {server.address} took the job {job} but did not begin it within {patience:.0f} s; "
+        "see its dashboard, and try again"
     )
 
 
 def _last_words(server: JobServer, job: Job) -> str:
     """The last line that says something; `python: not found` where the nodes have no such command."""
-    lines = [line.strip() for line in (server.log(job.id) or job.message).splitlines() if len(line.strip()) > 1]
+    lines = [
+        line.strip() for line in (server.log(job.id) or job.message).splitlines() if len(line.strip()) > 1
+    ]
     said = lines[-1] if lines else job.state
     if "ModuleNotFoundError" in said:
         return f"{said}; start Ray there with a `python` that has all packages of pyproject.toml"

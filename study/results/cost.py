@@ -38,7 +38,10 @@ class Cost:
         items = [_item(trial_name(trial.number), trial, epochs, gpus) for trial in record.trials]
         confirmation = Confirmation.read(study_folder)
         if confirmation is not None:
-            items += [_item(confirmation.name(trial.number), trial, epochs, gpus) for trial in confirmation.record.trials]
+            items += [
+                _item(confirmation.name(trial.number), trial, epochs, gpus)
+                for trial in confirmation.record.trials
+            ]
         return cls(items=tuple(item for item in items if item.state != "waiting"))
 
     @property
@@ -75,7 +78,13 @@ class Cost:
 def _item(name: str, trial: Trial, epochs: int, gpus: float) -> Item:
     num_left = epochs - len(trial.values) if trial.state == "pruned" else 0
     pace = trial.seconds / max(len(trial.values), 1)
-    return Item(name=name, state=trial.state, seconds=trial.seconds, gpu_seconds=gpus * trial.seconds, saved_seconds=num_left * pace)
+    return Item(
+        name=name,
+        state=trial.state,
+        seconds=trial.seconds,
+        gpu_seconds=gpus * trial.seconds,
+        saved_seconds=num_left * pace,
+    )
 
 
 def _rounded(tree: dict[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,9 @@ class Replay:
     @property
     def is_winner_lost(self) -> bool:
         """Whether another trial would have won."""
-        return self.recorded_winner is not None and (self.winner is None or self.winner.trial != self.recorded_winner.trial)
+        return self.recorded_winner is not None and (
+            self.winner is None or self.winner.trial != self.recorded_winner.trial
+        )
 
     @property
     def regret(self) -> float | None:
@@ -87,7 +89,13 @@ class Replay:
 
 
 def replay_named(
-    home: Home, name: str, *, rule: str, first_rung: float | None = None, reduction: int | None = None, slots: int = 1
+    home: Home,
+    name: str,
+    *,
+    rule: str,
+    first_rung: float | None = None,
+    reduction: int | None = None,
+    slots: int = 1,
 ) -> Replay:
     """The study of that name under another rule; settings that are not given are those of its study file.
 
@@ -99,18 +107,22 @@ def replay_named(
     wanted = {key: value for key, value in given.items() if value is not None}
     written = result.spec.to_dict()
     early_stopping = {**written["early_stopping"], "brackets": None, **wanted}
-    return replay_study(result, StudySpec.parse({**written, "early_stopping": early_stopping}).early_stopping, slots=slots)
+    return replay_study(
+        result, StudySpec.parse({**written, "early_stopping": early_stopping}).early_stopping, slots=slots
+    )
 
 
 def _check_replayable(result: StudyResult, rule: str) -> None:
     if result.spec.early_stopping.rule == "pbt":
         raise SpecError(
-            f"study {result.spec.study!r} ran under pbt, whose trials go on from others' checkpoints: a curve of it mixes "
+            f"study {result.spec.study!r} ran under pbt, whose trials go on from others' checkpoints: a "
+            "curve of it mixes "
             "several configurations, and cannot be replayed; replay a study that ran under another rule"
         )
     if rule == "pbt":
         raise SpecError(
-            "pbt cannot be replayed: it trains copies of trials on with other values, of which no study has recorded a curve; "
+            "pbt cannot be replayed: it trains copies of trials on with other values, of which no study has "
+            "recorded a curve; "
             f"choose {rules_other_than('pbt')}"
         )
 
@@ -118,7 +130,9 @@ def _check_replayable(result: StudyResult, rule: str) -> None:
 def replay_study(result: StudyResult, early_stopping: EarlyStopping, *, slots: int = 1) -> Replay:
     """The trials in the order of their numbers, `slots` at a time, under `early_stopping`."""
     objective = result.spec.objective
-    curves = {trial.number: _curve(trial, result.spec.budget.epochs) for trial in result.trials if trial.values}
+    curves = {
+        trial.number: _curve(trial, result.spec.budget.epochs) for trial in result.trials if trial.values
+    }
     endings = simulate(list(curves.values()), build_rules(early_stopping, objective.maximise), slots)
     trials = [trial for trial in result.trials if trial.number in curves]
     ranks = {trial.number: rank for rank, trial in enumerate(result.leaderboard, start=1)}
@@ -130,13 +144,20 @@ def replay_study(result: StudyResult, early_stopping: EarlyStopping, *, slots: i
         early_stopping=early_stopping,
         slots=slots,
         num_trials=len(trials),
-        num_cut_short=sum(trial.state != "complete" and endings[trial.number].decision.action == "continue" for trial in trials),
+        num_cut_short=sum(
+            trial.state != "complete" and endings[trial.number].decision.action == "continue"
+            for trial in trials
+        ),
         epochs_recorded=sum(len(trial.values) for trial in trials),
         epochs_spent=sum(_num_epochs(trial, endings) for trial in trials),
         seconds_recorded=sum(trial.seconds for trial in trials),
-        seconds_spent=sum(_num_epochs(trial, endings) * curves[trial.number].epoch_seconds for trial in trials),
+        seconds_spent=sum(
+            _num_epochs(trial, endings) * curves[trial.number].epoch_seconds for trial in trials
+        ),
         stopped=tuple(
-            _stopped(trial, endings[trial.number], objective) for trial in trials if endings[trial.number].decision.action != "continue"
+            _stopped(trial, endings[trial.number], objective)
+            for trial in trials
+            if endings[trial.number].decision.action != "continue"
         ),
         recorded_winner=None
         if best is None or best.value is None
@@ -171,7 +192,9 @@ def _stopped(trial: Trial, ending: Ending, objective: Objective) -> StoppedTrial
     )
 
 
-def _winner(trials: list[Trial], endings: Mapping[int, Ending], objective: Objective) -> tuple[int, float] | None:
+def _winner(
+    trials: list[Trial], endings: Mapping[int, Ending], objective: Objective
+) -> tuple[int, float] | None:
     """Number and value of the best trial under the rule, complete ones before those stopped early."""
     ranked = []
     for trial in trials:

@@ -52,7 +52,11 @@ class Reproduction:
         if len(self.values) > 1:
             from scipy.stats import t
 
-            half = float(t.ppf((1 + CONFIDENCE) / 2, len(self.values) - 1)) * stdev(self.values) / math.sqrt(len(self.values))
+            half = (
+                float(t.ppf((1 + CONFIDENCE) / 2, len(self.values) - 1))
+                * stdev(self.values)
+                / math.sqrt(len(self.values))
+            )
             return self.mean - half, self.mean + half
         if self.metric != "accuracy":
             return None
@@ -98,7 +102,11 @@ def scaled_down(spec: StudySpec, recipe: NamedRecipe) -> tuple[str, ...]:
         "image_size": lambda value: f"{value} px",
         "weights": lambda value: f"weights {Path(str(value)).name}",
     }
-    changed = [phrase(spec.fix[name]) for name, phrase in phrases.items() if spec.fix.get(name) != recipe.point.get(name)]
+    changed = [
+        phrase(spec.fix[name])
+        for name, phrase in phrases.items()
+        if spec.fix.get(name) != recipe.point.get(name)
+    ]
     if spec.budget.epochs != recipe.epochs:
         changed.append(f"{spec.budget.epochs} of {recipe.epochs} epochs")
     return tuple(changed)

@@ -7,18 +7,45 @@ from study.results.reproduction import Reproduction, Reproductions
 
 def markdown_table(reproductions: Reproductions) -> str:
     """The table in Markdown."""
-    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(cells(reproduction) for reproduction in reproductions.done)]
-    notes = [f"{reproduction.recipe}: {reproduction.not_rebuilt}" for reproduction in reproductions.done if reproduction.not_rebuilt]
+    rows = [
+        COLUMNS,
+        tuple("---" for _ in COLUMNS),
+        *(cells(reproduction) for reproduction in reproductions.done),
+    ]
+    notes = [
+        f"{reproduction.recipe}: {reproduction.not_rebuilt}"
+        for reproduction in reproductions.done
+        if reproduction.not_rebuilt
+    ]
     notes += [f"{name} was not run: {reason}" for name, reason in reproductions.not_run.items()]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n" + "".join(f"\n{note}\n" for note in notes)
+    return (
+        "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        + "\n"
+        + "".join(f"\n{note}\n" for note in notes)
+    )
 
 
 def reproduction_dict(reproduction: Reproduction) -> dict[str, Any]:
     """Plain values for JSON."""
-    return {**vars(reproduction), "mean": reproduction.mean, "interval": reproduction.interval, "verdict": reproduction.verdict}
+    return {
+        **vars(reproduction),
+        "mean": reproduction.mean,
+        "interval": reproduction.interval,
+        "verdict": reproduction.verdict,
+    }
 
 
-COLUMNS = ("recipe", "measure", "stated", "obtained on test", "95 % interval", "seeds", "validation", "verdict", "scaled down to")
+COLUMNS = (
+    "recipe",
+    "measure",
+    "stated",
+    "obtained on test",
+    "95 % interval",
+    "seeds",
+    "validation",
+    "verdict",
+    "scaled down to",
+)
 
 
 def cells(reproduction: Reproduction) -> tuple[str, ...]:

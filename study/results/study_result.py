@@ -82,7 +82,10 @@ class StudyResult:
             return f"{ended} of {len(self.confirmation)} trainings that confirm the best ended"
         num_trials = extended_budget(self.spec.budget, read_edits(self.folder)).trials
         gone = replaced(self.trials)
-        return f"{sum(trial.has_ended and trial.number not in gone for trial in self.trials)} of {num_trials} trials ended"
+        return (
+            f"{sum(trial.has_ended and trial.number not in gone for trial in self.trials)} of {num_trials} "
+            "trials ended"
+        )
 
     @property
     def has_ended(self) -> bool:
@@ -107,8 +110,16 @@ class StudyResult:
             "confirmation": [_training_row(name, training) for name, training in self.confirmation.items()],
             "reproduction": None if self.reproduction is None else asdict(self.reproduction),
             "leaderboard": [trial_row(trial) for trial in self.leaderboard],
-            "failed": [{"trial": trial.number, "reason": trial.reason} for trial in self.trials if trial.state == "failed"],
-            "infeasible": [{"trial": trial.number, "reason": trial.reason} for trial in self.trials if trial.state == "infeasible"],
+            "failed": [
+                {"trial": trial.number, "reason": trial.reason}
+                for trial in self.trials
+                if trial.state == "failed"
+            ],
+            "infeasible": [
+                {"trial": trial.number, "reason": trial.reason}
+                for trial in self.trials
+                if trial.state == "infeasible"
+            ],
         }
 
     def to_frame(self) -> Any:
@@ -118,7 +129,12 @@ class StudyResult:
         rows = [trial_row(trial) for trial in self.leaderboard]
         return pd.DataFrame(
             [
-                {**{key: value for key, value in row.items() if key not in _OF_MANY}, **row["metrics"], **row["measures"], **row["point"]}
+                {
+                    **{key: value for key, value in row.items() if key not in _OF_MANY},
+                    **row["metrics"],
+                    **row["measures"],
+                    **row["point"],
+                }
                 for row in rows
             ]
         )
@@ -157,7 +173,11 @@ def trial_row(trial: Trial) -> dict[str, Any]:
 
 def _trainings(folder: Path) -> dict[str, Trial]:
     confirmation = Confirmation.read(folder)
-    return {} if confirmation is None else {confirmation.name(trial.number): trial for trial in confirmation.record.trials}
+    return (
+        {}
+        if confirmation is None
+        else {confirmation.name(trial.number): trial for trial in confirmation.record.trials}
+    )
 
 
 def _training_row(name: str, training: Trial) -> dict[str, Any]:
@@ -165,7 +185,10 @@ def _training_row(name: str, training: Trial) -> dict[str, Any]:
     row = trial_row(training)
     return {
         "training": name,
-        **{key: row[key] for key in ("state", "value", "best_epoch", "epochs", "seconds", "reason", "run_id", "metrics")},
+        **{
+            key: row[key]
+            for key in ("state", "value", "best_epoch", "epochs", "seconds", "reason", "run_id", "metrics")
+        },
     }
 
 

@@ -58,7 +58,12 @@ class Limits:
         """One more trial that ended."""
         self._num_ended += 1
         self._num_failed += trial.state == "failed"
-        if trial.state == "complete" and trial.is_feasible and trial.value is not None and self._is_better(trial.value):
+        if (
+            trial.state == "complete"
+            and trial.is_feasible
+            and trial.value is not None
+            and self._is_better(trial.value)
+        ):
             self._best = trial.value
             self._num_ended_at_best = self._num_ended
 
@@ -67,13 +72,23 @@ class Limits:
         budget = self.budget
         if budget.hours is not None and self.seconds >= budget.hours * 3600:
             return f"the study's {budget.hours:g} hours are over"
-        if budget.gpu_hours is not None and self.trial_seconds * self.gpus_per_trial >= budget.gpu_hours * 3600:
+        if (
+            budget.gpu_hours is not None
+            and self.trial_seconds * self.gpus_per_trial >= budget.gpu_hours * 3600
+        ):
             return f"the study's {budget.gpu_hours:g} GPU hours are over"
         if budget.total_epochs is not None and self.num_epochs >= budget.total_epochs:
             return f"the study's {budget.total_epochs} epochs are over"
-        if budget.target is not None and self._best is not None and not self._is_worse(self._best, budget.target):
+        if (
+            budget.target is not None
+            and self._best is not None
+            and not self._is_worse(self._best, budget.target)
+        ):
             return f"the target {budget.target:g} is reached"
-        if budget.no_improvement is not None and self._num_ended - self._num_ended_at_best >= budget.no_improvement:
+        if (
+            budget.no_improvement is not None
+            and self._num_ended - self._num_ended_at_best >= budget.no_improvement
+        ):
             return f"{budget.no_improvement} trials in a row brought nothing better"
         if self._num_ended >= FEWEST_FOR_BREAKER and 2 * self._num_failed >= self._num_ended:
             return f"{self._num_failed} of {self._num_ended} trials failed"

@@ -1,4 +1,6 @@
-"""The scheduler of a search: which trial starts or continues next, and what becomes of one that reported, broke or was lost."""
+"""The scheduler of a search: which trial starts or continues next, and what becomes of one that reported,
+broke or was lost.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +20,9 @@ from study.study_file.edits import Edit, extended_budget, is_stopped, killed, pi
 
 
 class TrialScheduler:
-    """Decides by the record alone, so that a study that was killed goes on as one that was not. Knows nothing of Ray.
+    """Decides by the record alone, so that a study that was killed goes on as one that was not.
+
+    Knows nothing of Ray.
 
     `restore` comes first. Not for several threads at the same time.
     """
@@ -39,7 +43,8 @@ class TrialScheduler:
     ) -> None:
         """`edits` reads all edits of the study. `generations` are those of a rule that has a population.
 
-        `on_change` is called with the number of each trial that begins or ends without a report of its own process.
+        `on_change` is called with the number of each trial that begins or ends without a report of its own
+        process.
         """
         self._record = record
         self._space = space
@@ -64,8 +69,8 @@ class TrialScheduler:
     def restore(self) -> None:
         """Takes up the search where the record has it, and the edits that came since.
 
-        Trials that the record holds as running were cut off by the death of an earlier driver: they come first, under their own
-        numbers.
+        Trials that the record holds as running were cut off by the death of an earlier driver: they come
+        first, under their own numbers.
         """
         self._edits = self._read_edits()
         self._num_edits_taken = self._record.facts.get("num_edits_taken", 0)
@@ -74,7 +79,9 @@ class TrialScheduler:
         for trial in self._record.trials:
             if trial.state != "waiting":
                 self._points[trial.number] = trial.point
-                self._rules.replay(trial.number, trial.values, self._epochs, partial(self._group, trial.number))
+                self._rules.replay(
+                    trial.number, trial.values, self._epochs, partial(self._group, trial.number)
+                )
             if trial.state == "paused":
                 self._paused.add(trial.number)
         if self._generations is not None and self._generations.last is not None:
@@ -102,10 +109,17 @@ class TrialScheduler:
             return
         self._limits.budget = extended_budget(self._budget, self._edits)
         for number, edit in enumerate(self._edits):
-            # The driver may have died between a trial's coming into the record and the note that its edit was taken.
-            if number >= self._num_edits_taken and edit.kind == "enqueue" and number not in self._enqueued_edits:
+            # The driver may have died between a trial's coming into the record and the note that its edit was
+            # taken.
+            if (
+                number >= self._num_edits_taken
+                and edit.kind == "enqueue"
+                and number not in self._enqueued_edits
+            ):
                 (start,) = start_points([edit.origin or dict(edit.point)], self._space, {})
-                self._record.enqueue(self._space, start.point, edit.origin or f"enqueued by {edit.user}", edit=number)
+                self._record.enqueue(
+                    self._space, start.point, edit.origin or f"enqueued by {edit.user}", edit=number
+                )
         self._num_edits_taken = len(self._edits)
         self._record.note(num_edits_taken=self._num_edits_taken)
 
@@ -157,7 +171,8 @@ class TrialScheduler:
         return number in self._running
 
     def on_trial_error(self, number: int, reason: str, *, counts: bool = True) -> None:
-        """A trial's process died or broke: the trial goes on from its checkpoint, unless that happened too often.
+        """A trial's process died or broke: the trial goes on from its checkpoint, unless that happened too
+        often.
 
         `counts` is False where the trial is not to blame, as its node was lost.
         """
@@ -165,17 +180,23 @@ class TrialScheduler:
             return  # it has left its process, with a checkpoint
         self._running.discard(number)
         if counts and self._record.note_retry(number, reason) > self._retries:
-            self._end(number, "failed", f"{reason} (after {self._retries} retries)" if self._retries else reason)
+            self._end(
+                number, "failed", f"{reason} (after {self._retries} retries)" if self._retries else reason
+            )
         else:
             self._waiting.append(number)
 
     def conclude(self) -> None:
-        """Ends the trials that still wait when the budget is spent; those of a study that was stopped go on waiting."""
+        """Ends the trials that still wait when the budget is spent; those of a study that was stopped go on
+        waiting.
+        """
         if self.is_stopped or self._may_go_on():
             return
         reason = self._limits.reason_to_end() or "the study's trials are spent"
         for number in sorted([*self._paused, *self._waiting]):
-            self._end(number, "pruned", f"waited at epoch {self._record.trial(number).last_epoch} when {reason}")
+            self._end(
+                number, "pruned", f"waited at epoch {self._record.trial(number).last_epoch} when {reason}"
+            )
             self._on_change(number)
         self._paused.clear()
         self._waiting.clear()
@@ -183,10 +204,17 @@ class TrialScheduler:
     def _may_go_on(self) -> bool:
         if self._limits.reason_to_end() is not None:
             return False
-        return bool(self._waiting) or self._may_ask() or self._trial_to_unpause() is not None or self._next_generation() is not None
+        return (
+            bool(self._waiting)
+            or self._may_ask()
+            or self._trial_to_unpause() is not None
+            or self._next_generation() is not None
+        )
 
     def _continues_after_restart(self, trial: Trial) -> bool:
-        """Decides on the last recorded epoch of a trial that was cut off: its driver may have died before it could act on it."""
+        """Decides on the last recorded epoch of a trial that was cut off: its driver may have died before it
+        could act on it.
+        """
         if self._generations is not None and self._generations.let_go_on(trial.number, trial.last_epoch):
             return True
         if trial.values and (last := max(trial.values)) < self._epochs:
@@ -202,14 +230,18 @@ class TrialScheduler:
         return self._generations.next(self._rules, self._paused, killed(self._edits))
 
     def _bring_about(self, generations: Generations, generation: Generation) -> None:
-        """Lets a generation begin, or what a driver that died left of it: what has begun, or ended, stays as it is."""
+        """Lets a generation begin, or what a driver that died left of it: what has begun, or ended, stays as
+        it is.
+        """
         children = generations.children(generation, pinned(self._edits))
         changed = [child.number for child in children]
         for place, child in zip(generation.parents, children, strict=True):
             self._points[child.number] = child.point
             self._paused.discard(place)
             if not self._record.trial(place).has_ended:
-                self._end(place, "pruned", f"replaced by {trial_name(child.number)} at epoch {generation.epoch}")
+                self._end(
+                    place, "pruned", f"replaced by {trial_name(child.number)} at epoch {generation.epoch}"
+                )
                 changed.append(place)
         kept = generations.let_go(generation, self._paused)
         self._paused -= kept
@@ -222,7 +254,9 @@ class TrialScheduler:
         return not (self._running or self._waiting or self._may_ask())
 
     def _may_ask(self) -> bool:
-        return self._limits.allow_another() and not self._record.is_exhausted(self._space, pinned(self._edits))
+        return self._limits.allow_another() and not self._record.is_exhausted(
+            self._space, pinned(self._edits)
+        )
 
     def _hand_out(self, number: int) -> TrialConfig:
         attempt = self._attempts.get(number, 0)
@@ -238,7 +272,9 @@ class TrialScheduler:
         )
 
     def _take_report(self, number: int, report: TrialReport) -> Decision:
-        """Records an epoch and asks the rules, which must know of every epoch; one that is recorded already was decided on."""
+        """Records an epoch and asks the rules, which must know of every epoch; one that is recorded already
+        was decided on.
+        """
         assert report.epoch is not None, "a trial that runs or is complete reports an epoch"
         epoch = report.epoch
         if epoch.epoch in self._record.trial(number).values:

@@ -27,5 +27,9 @@ class Asha(Rule):
             num_better, num = rung.num_better(progress.trial), len(rung.values)
             if num_better >= max(1, num // self._reduction):
                 where = f"{self._rungs.share(index):.0%} of the schedule"
-                return Decision("stop", f"behind the others at epoch {progress.epoch}: place {num_better + 1} of {num} at {where}")
+                return Decision(
+                    "stop",
+                    f"behind the others at epoch {progress.epoch}: place {num_better + 1} of {num} at "
+                    f"{where}",
+                )
         return CONTINUE

@@ -25,4 +25,5 @@ class Generation:
     kept: tuple[int, ...]
     """Trials that go on."""
     parents: Mapping[int, int]
-    """Trials whose place a new one takes, the worst first; by each of them, the trial that the new one goes on from."""
+    """Trials whose place a new one takes, the worst first; by each of them, the trial that the new one goes
+    on from."""

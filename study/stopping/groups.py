@@ -9,10 +9,11 @@ HEAD, NETWORK = "head", "network"
 
 
 def group_at(point: Point, epoch: int, num_epochs: int) -> str:
-    """`head` while a trial has trained nothing but its head up to `epoch` of its `num_epochs`, `network` from then on.
+    """`head` while a trial has trained nothing but its head up to `epoch` of its `num_epochs`, `network` from
+    then on.
 
-    A head that is trained alone at the end again, on a network that was trained before, is compared with networks.
-    Raises RecipeError where the point makes no recipe.
+    A head that is trained alone at the end again, on a network that was trained before, is compared with
+    networks. Raises RecipeError where the point makes no recipe.
     """
     num_stages = find_architecture(str(point.get("architecture", DEFAULTS["architecture"]))).num_stages
     begins = 0

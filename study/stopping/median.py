@@ -8,11 +8,14 @@ from study.stopping.rule import Rule
 from study.stopping.trial_progress import TrialProgress
 
 STEPS = 100
-"""Parts of a schedule: trials of different lengths meet at whole percents of their own, rounded up to whole epochs."""
+"""Parts of a schedule: trials of different lengths meet at whole percents of their own, rounded up to whole
+epochs."""
 
 
 class Median(Rule):
-    """Stops a trial whose best value is below the median of the others' running averages up to the same share of the schedule."""
+    """Stops a trial whose best value is below the median of the others' running averages up to the same share
+    of the schedule.
+    """
 
     def __init__(self, *, grace: float, min_trials: int) -> None:
         self._grace = grace
@@ -40,8 +43,13 @@ class Median(Rule):
 
 
 def _steps(progress: TrialProgress) -> range:
-    """Steps of the schedule that end within this epoch; none in some epochs of a trial that is longer than all steps."""
-    return range(STEPS * (progress.epoch - 1) // progress.num_epochs + 1, STEPS * progress.epoch // progress.num_epochs + 1)
+    """Steps of the schedule that end within this epoch; none in some epochs of a trial that is longer than
+    all steps.
+    """
+    return range(
+        STEPS * (progress.epoch - 1) // progress.num_epochs + 1,
+        STEPS * progress.epoch // progress.num_epochs + 1,
+    )
 
 
 def _median_without(ascending: "array[float]", left_out: float) -> float:

@@ -6,7 +6,9 @@ from study.stopping.trial_progress import TrialProgress
 
 
 class Plateau(Rule):
-    """Stops a trial after `num_epochs` epochs without a better value; the count begins anew where the trial begins to train more layers."""
+    """Stops a trial after `num_epochs` epochs without a better value; the count begins anew where the trial
+    begins to train more layers.
+    """
 
     def __init__(self, num_epochs: int) -> None:
         self._num_epochs = num_epochs
@@ -15,4 +17,6 @@ class Plateau(Rule):
         """See Rule."""
         if progress.epoch - progress.improved_at < self._num_epochs:
             return CONTINUE
-        return Decision("stop", f"no better value in the {self._num_epochs} epochs up to epoch {progress.epoch}")
+        return Decision(
+            "stop", f"no better value in the {self._num_epochs} epochs up to epoch {progress.epoch}"
+        )

@@ -9,7 +9,8 @@ class Protected:
     def __init__(self, num_protected: int) -> None:
         self._num_protected = num_protected
         self._best: dict[int, float] = {}
-        """Value by trial. A trial's best value only grows, so what drops out comes back with a value of its own alone."""
+        """Value by trial. A trial's best value only grows, so what drops out comes back with a value of its
+        own alone."""
 
     @property
     def trials(self) -> list[int]:

@@ -7,7 +7,10 @@ from study.stopping.trial_progress import TrialProgress
 
 
 class Rule:
-    """Remembers how far each trial has come, and decides by that alone. Each epoch is recorded once, before it is decided on."""
+    """Remembers how far each trial has come, and decides by that alone.
+
+    Each epoch is recorded once, before it is decided on.
+    """
 
     def record(self, progress: TrialProgress) -> None:
         """Takes in a trial's progress after an epoch."""
@@ -21,7 +24,11 @@ class Rule:
         return None
 
     def next_generation(
-        self, epoch: int, waiting: Collection[int], unfit: Mapping[int, str], is_protected: Callable[[TrialProgress], bool]
+        self,
+        epoch: int,
+        waiting: Collection[int],
+        unfit: Mapping[int, str],
+        is_protected: Callable[[TrialProgress], bool],
     ) -> Generation | None:
         """See RuleSet; a trial that `is_protected` keeps its place."""
         return None

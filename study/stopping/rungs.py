@@ -26,7 +26,9 @@ def rung_epoch(share: float, num_epochs: int) -> int:
 
 @dataclass
 class Rung:
-    """The trials of one group that reached one share of their schedules, ranked by their best values up to there."""
+    """The trials of one group that reached one share of their schedules, ranked by their best values up to
+    there.
+    """
 
     values: dict[int, float] = field(default_factory=dict)
     ranked: list[tuple[float, int]] = field(default_factory=list)
@@ -48,7 +50,10 @@ class Rung:
 
 
 class Rungs:
-    """All rungs of a study: one for each share and group. A share that is rounded up to a trial's last epoch is no rung of that trial."""
+    """All rungs of a study: one for each share and group.
+
+    A share that is rounded up to a trial's last epoch is no rung of that trial.
+    """
 
     def __init__(self, shares: tuple[float, ...]) -> None:
         self._shares = shares
@@ -70,7 +75,11 @@ class Rungs:
         """Indices of the shares that lie at this epoch of the trial: several in a short one, mostly none."""
         if progress.epoch >= progress.num_epochs:
             return []
-        return [index for index, share in enumerate(self._shares) if rung_epoch(share, progress.num_epochs) == progress.epoch]
+        return [
+            index
+            for index, share in enumerate(self._shares)
+            if rung_epoch(share, progress.num_epochs) == progress.epoch
+        ]
 
     def add(self, progress: TrialProgress) -> list[int]:
         """Puts a trial onto the rungs that it has reached, and returns their indices."""

@@ -35,9 +35,11 @@ class Ending:
 
 
 def simulate(curves: Sequence[Curve], rule: RuleSet, num_slots: int) -> dict[int, Ending]:
-    """How far each trial comes by the rule, where `num_slots` run at a time and start in the order of the curves.
+    """How far each trial comes by the rule, where `num_slots` run at a time and start in the order of the
+    curves.
 
-    A free slot takes a trial that the rule promotes before a new one. A trial whose curve ends takes no epochs any more.
+    A free slot takes a trial that the rule promotes before a new one. A trial whose curve ends takes no
+    epochs any more.
     """
     search = _Search(curves, rule, num_slots)
     while search.fill_slots():
@@ -76,7 +78,9 @@ class _Search:
         """Lets the epoch end that ends next."""
         self._now, _, trial, epoch = heappop(self._running)
         curve = self._curves[trial]
-        decision = self._rule.on_epoch(trial, epoch, curve.num_epochs, curve.values[epoch], curve.group_at(epoch))
+        decision = self._rule.on_epoch(
+            trial, epoch, curve.num_epochs, curve.values[epoch], curve.group_at(epoch)
+        )
         self.endings[trial] = Ending(epoch=epoch, decision=decision)
         if decision.action == "continue":
             self._go_on(trial, after=epoch)

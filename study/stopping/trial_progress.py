@@ -18,7 +18,8 @@ class TrialProgress:
     best: float
     """Highest value so far."""
     improved_at: int
-    """Epoch of the highest value; at least the one before the trial came into its group, as what trains there has to show first."""
+    """Epoch of the highest value; at least the one before the trial came into its group, as what trains there
+    has to show first."""
     total: float
     """Sum of the values so far."""
     num_values: int

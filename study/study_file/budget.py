@@ -17,7 +17,8 @@ class Budget(Written):
     hours: float | None = Field(None, gt=0, examples=[6])
     """Wall-clock limit of the search, in hours; trials that run when it is reached are stopped."""
     gpu_hours: float | None = Field(None, gt=0, examples=[24])
-    """Limit on the GPU-hours of all trials together: the hours that each trial trains and validates, times its GPUs."""
+    """Limit on the GPU-hours of all trials together: the hours that each trial trains and validates, times
+    its GPUs."""
     total_epochs: int | None = Field(None, ge=1, examples=[300])
     """Limit on the epochs of all trials together."""
     target: float | None = Field(None, examples=[0.7])
@@ -35,15 +36,21 @@ class Confirm(Written):
     top: int = Field(3, ge=1, le=100)
     """How many configurations are trained again: the best complete ones by the first objective."""
     seeds: int = Field(3, ge=2, le=100)
-    """Trainings of each configuration, all epochs long, each with a seed of its own; one alone would say nothing of the noise."""
+    """Trainings of each configuration, all epochs long, each with a seed of its own; one alone would say
+    nothing of the noise."""
 
 
 def check_confirmable(confirm: Confirm, budget: Budget, early_stopping: EarlyStopping) -> None:
     """Raises SpecError where the search has too few trials, or none that can be trained again."""
     if confirm.top > budget.trials:
-        raise SpecError(f"confirm.top is {confirm.top} but budget.trials is {budget.trials}; lower it, or let the search try more")
+        raise SpecError(
+            f"confirm.top is {confirm.top} but budget.trials is {budget.trials}; lower it, or let the search "
+            "try more"
+        )
     if early_stopping.rule == "pbt":
         raise SpecError(
-            "confirm cannot follow early_stopping 'pbt': its trials go on from others' checkpoints with changed values, "
-            f"so no configuration alone trains them again; leave confirm away, or choose {rules_other_than('pbt')}"
+            "confirm cannot follow early_stopping 'pbt': its trials go on from others' checkpoints with "
+            "changed values, "
+            "so no configuration alone trains them again; leave confirm away, or choose "
+            f"{rules_other_than('pbt')}"
         )

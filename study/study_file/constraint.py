@@ -29,11 +29,16 @@ class Constraint:
         found = _FORM.fullmatch(text)
         bound = None if found is None else _number(found["bound"])
         if found is None or bound is None:
-            raise SpecError(f"a constraint reads NAME <= NUMBER or NAME >= NUMBER, such as 'parameters_million <= 5'; got {text!r}")
+            raise SpecError(
+                "a constraint reads NAME <= NUMBER or NAME >= NUMBER, such as 'parameters_million <= 5'; "
+                f"got {text!r}"
+            )
         known = (*MEASURES, *METRICS)
         if found["name"] not in known:
             hint = did_you_mean(found["name"], known)
-            raise SpecError(f"the constraint {text!r} names {found['name']!r}; known: {', '.join(known)}{hint}")
+            raise SpecError(
+                f"the constraint {text!r} names {found['name']!r}; known: {', '.join(known)}{hint}"
+            )
         return cls(name=found["name"], relation="<=" if found["relation"] == "<=" else ">=", bound=bound)
 
     def violation(self, value: float) -> float:
@@ -48,7 +53,12 @@ def _read(written: Any) -> Any:
     return Constraint.parse(written) if isinstance(written, str) else written
 
 
-WrittenConstraint = Annotated[Constraint, BeforeValidator(_read), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})]
+WrittenConstraint = Annotated[
+    Constraint,
+    BeforeValidator(_read),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
 """A constraint in a study file: text, such as `parameters_million <= 5`."""
 
 

@@ -81,7 +81,9 @@ def extended_budget(budget: Budget, edits: Iterable[Edit]) -> Budget:
     """The budget with all that the edits add to it."""
     edits = list(edits)
     hours = None if budget.hours is None else budget.hours + sum(edit.hours for edit in edits)
-    return budget.model_copy(update={"trials": budget.trials + sum(edit.trials for edit in edits), "hours": hours})
+    return budget.model_copy(
+        update={"trials": budget.trials + sum(edit.trials for edit in edits), "hours": hours}
+    )
 
 
 def pinned(edits: Iterable[Edit]) -> dict[str, Value]:

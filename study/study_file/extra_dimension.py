@@ -21,25 +21,36 @@ class ExtraDimension(Written):
     choice: tuple[Scalar, ...] | None = Field(None, examples=[[2, 5, 10]])
     """The values to choose from: texts, numbers, `true` and `false`."""
     log: bool = False
-    """Whether values are drawn evenly in their logarithm; for `float` and `int`, with a lowest value above 0."""
+    """Whether values are drawn evenly in their logarithm; for `float` and `int`, with a lowest value
+    above 0."""
     unit: str | None = Field(None, examples=["px"])
     """The unit that tables show."""
     when: dict[str, Scalar | tuple[Scalar, ...] | dict[Literal["not"], Scalar | tuple[Scalar, ...]]] = Field(
         default_factory=dict, examples=[{"optimizer": "sgd", "weights": {"not": "none"}}]
     )
-    """Conditions under which the dimension exists: other dimensions, each with the value, or the list of values, that it must have; with
-    `{not: VALUE}` it must have another."""
+    """Conditions under which the dimension exists: other dimensions, each with the value, or the list of
+    values, that it must have; with `{not: VALUE}` it must have another."""
 
     def dimension(self, name: str) -> Dimension:
         """The dimension it describes. Raises SpecError or SpaceError if it contradicts itself."""
-        given = [kind for kind, value in (("float", self.float_), ("int", self.int_), ("choice", self.choice)) if value is not None]
+        given = [
+            kind
+            for kind, value in (("float", self.float_), ("int", self.int_), ("choice", self.choice))
+            if value is not None
+        ]
         if len(given) != 1:
-            raise SpecError(f"extend.{name} needs exactly one of float, int, choice; got {', '.join(given) or 'none'}")
+            raise SpecError(
+                f"extend.{name} needs exactly one of float, int, choice; got {', '.join(given) or 'none'}"
+            )
         when = {other: _condition(value) for other, value in self.when.items()}
         if self.float_ is not None:
-            return Float(name=name, low=self.float_[0], high=self.float_[1], log=self.log, unit=self.unit, when=when)
+            return Float(
+                name=name, low=self.float_[0], high=self.float_[1], log=self.log, unit=self.unit, when=when
+            )
         if self.int_ is not None:
-            return Int(name=name, low=self.int_[0], high=self.int_[1], log=self.log, unit=self.unit, when=when)
+            return Int(
+                name=name, low=self.int_[0], high=self.int_[1], log=self.log, unit=self.unit, when=when
+            )
         assert self.choice is not None
         return Choice(name=name, options=self.choice, unit=self.unit, when=when)
 

@@ -13,13 +13,15 @@ class Objective(Written):
     """What the search optimises: a metric of the validation split, or a measure of the trial."""
 
     metric: str = "macro_f1"
-    """A metric (`accuracy`, `balanced_accuracy`, `macro_f1`, `log_loss`, `kappa`, `worst_class_recall`), or, after the first objective,
-    a measure (`parameters_million`, `latency_ms`, `train_seconds`)."""
+    """A metric (`accuracy`, `balanced_accuracy`, `macro_f1`, `log_loss`, `kappa`, `worst_class_recall`), or,
+    after the first objective, a measure (`parameters_million`, `latency_ms`, `train_seconds`)."""
 
     def model_post_init(self, _: Any) -> None:
         """Raises SpecError for a metric that does not exist."""
         if self.metric not in METRICS and self.metric not in MEASURES:
-            raise SpecError(f"objective.metric must be one of {', '.join((*METRICS, *MEASURES))}, got {self.metric!r}")
+            raise SpecError(
+                f"objective.metric must be one of {', '.join((*METRICS, *MEASURES))}, got {self.metric!r}"
+            )
 
     @property
     def maximise(self) -> bool:
@@ -38,7 +40,8 @@ def check_objectives(objectives: Sequence[Objective]) -> None:
         raise SpecError("objective needs at least one metric, got an empty list")
     if names[0] not in METRICS:
         raise SpecError(
-            f"the first objective ranks trials at every epoch, so it must be one of {', '.join(METRICS)}; got {names[0]!r}: "
+            f"the first objective ranks trials at every epoch, so it must be one of {', '.join(METRICS)}; "
+            f"got {names[0]!r}: "
             "put it after one of them, or make it a constraint"
         )
     if repeated := [name for i, name in enumerate(names) if name in names[:i]]:

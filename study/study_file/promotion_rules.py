@@ -20,4 +20,5 @@ class PromotionRules(Written):
     max_recall_loss: float | None = Field(5.0, ge=0.0, le=100.0)
     """Percentage points of recall that any class may lose; `null` for no limit."""
     max_latency_ms: float | None = Field(None, gt=0.0, examples=[20])
-    """Most milliseconds to classify one image, as measured when the version was registered; `null` for no limit."""
+    """Most milliseconds to classify one image, as measured when the version was registered; `null` for no
+    limit."""

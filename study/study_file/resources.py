@@ -17,13 +17,14 @@ class Resources(Written):
     cpus_per_trial: int = Field(1, ge=1, le=1024)
     """CPU cores of each trial, which are its threads, too."""
     gpus_per_trial: float | Literal["auto"] = Field("auto", examples=[0.25])
-    """GPUs of each trial. `auto` measures how many trials fit on a GPU, lets that many share it, and takes no GPU where there is none; a
-    number from 0.01 to 1 is a share of a GPU; a whole number above 1 is GPUs of one machine, which share every batch."""
+    """GPUs of each trial. `auto` measures how many trials fit on a GPU, lets that many share it, and takes no
+    GPU where there is none; a number from 0.01 to 1 is a share of a GPU; a whole number above 1 is GPUs of
+    one machine, which share every batch."""
     max_concurrent: int | None = Field(None, ge=1, examples=[4])
     """The most trials that run at a time; as many as cores and GPUs allow, unless given."""
     retries: int = Field(2, ge=0, le=100)
-    """How often a trial goes on from its last checkpoint after its process died or its training raised an error; a lost node does not
-    count."""
+    """How often a trial goes on from its last checkpoint after its process died or its training raised an
+    error; a lost node does not count."""
 
     def model_post_init(self, _: Any) -> None:
         """Raises SpecError for a share of a GPU that no trial can have."""
@@ -32,10 +33,12 @@ class Resources(Written):
             return
         if not (gpus == 0 or LEAST_SHARE <= gpus <= 1 or (gpus > 1 and gpus.is_integer())):
             raise SpecError(
-                f"resources.gpus_per_trial must be auto, 0, a share of a GPU from {LEAST_SHARE} to 1, or whole GPUs, got {gpus:g}"
+                f"resources.gpus_per_trial must be auto, 0, a share of a GPU from {LEAST_SHARE} to 1, or "
+                f"whole GPUs, got {gpus:g}"
             )
         if gpus > 1 and self.cpus_per_trial < gpus:
             raise SpecError(
-                f"resources.cpus_per_trial must be at least gpus_per_trial, as each GPU has a process of its own, "
+                "resources.cpus_per_trial must be at least gpus_per_trial, as each GPU has a process of its "
+                "own, "
                 f"got {self.cpus_per_trial} for {gpus:g}"
             )

@@ -44,7 +44,9 @@ SAMPLERS: Mapping[SamplerRule, SamplerAbilities] = MappingProxyType(
         "grid": SamplerAbilities(learns=False, models_conditions=True),
         "quasi_random": SamplerAbilities(learns=False, models_conditions=True, draws_populations=True),
         "gp": SamplerAbilities(),
-        "cma_es": SamplerAbilities(models_choices=False, takes_constraints=False, counts_generations=True, max_objectives=1),
+        "cma_es": SamplerAbilities(
+            models_choices=False, takes_constraints=False, counts_generations=True, max_objectives=1
+        ),
         "nsga2": SamplerAbilities(counts_generations=True),
     }
 )
@@ -55,9 +57,10 @@ class Sampler(Written):
     """The rule by which configurations are drawn."""
 
     rule: SamplerRule = "tpe"
-    """`tpe` (tree-structured Parzen estimator) models good and bad configurations; `random` and `quasi_random` (a Sobol sequence, evenly
-    spread) learn nothing; `grid` tries all; `gp` is a Gaussian process; `cma_es` an evolution strategy for numbers; `nsga2` a genetic
-    algorithm for several objectives."""
+    """`tpe` (tree-structured Parzen estimator) models good and bad configurations; `random` and
+    `quasi_random` (a Sobol sequence, evenly spread) learn nothing; `grid` tries all; `gp` is a Gaussian
+    process; `cma_es` an evolution strategy for numbers; `nsga2` a genetic algorithm for several
+    objectives."""
     grid_points: int = Field(5, ge=2, le=1000)
     """Values of each real-numbered dimension in a grid, evenly spaced, both ends included; other rules do not
     read it.

@@ -33,12 +33,16 @@ class EarlierBest(Written):
 def _read(item: Any) -> Any:
     if not isinstance(item, Mapping) or KEY not in item:
         return item
-    tree = {name: (value,) if name in ("of", "studies") and isinstance(value, str) else value for name, value in item.items()}
+    tree = {
+        name: (value,) if name in ("of", "studies") and isinstance(value, str) else value
+        for name, value in item.items()
+    }
     try:
         return EarlierBest.model_validate(tree)
     except ValidationError:
         raise SpecError(
-            f"start_from takes the best of earlier studies as {{best: 3}}, from 1 to 100, optionally with of: DATASET and "
+            "start_from takes the best of earlier studies as {best: 3}, from 1 to 100, optionally with "
+            "of: DATASET and "
             f"studies: [NAME, ...], got {dict(item)}"
         ) from None
 

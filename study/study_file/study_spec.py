@@ -26,7 +26,10 @@ from study.yaml_file import read_yaml
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Dataset = Annotated[str, Field(pattern=rf"^(s3://[^/\s]+/([^/\s]+/)*)?{NAME_PATTERN.removeprefix('^')}")]
 
-Objectives = Annotated[tuple[Objective, ...], BeforeValidator(lambda written: [written] if isinstance(written, dict) else written)]
+Objectives = Annotated[
+    tuple[Objective, ...],
+    BeforeValidator(lambda written: [written] if isinstance(written, dict) else written),
+]
 
 
 class StudySpec(Written):
@@ -37,40 +40,55 @@ class StudySpec(Written):
     dataset: Dataset = Field(examples=["fer2013"])
     """The dataset's name, or where it is published: `s3://bucket/folder/NAME`."""
     search_space: str = "fine_tuning"
-    """A named space (`fine_tuning`, `from_scratch`, `everything`, `digits`, `given`), or one of your own: `path/to/file.py:NAME`."""
-    fix: dict[str, Scalar] = Field(default_factory=dict, examples=[{"architecture": "resnet18", "image_size": 48}])
-    """Dimensions and the values that they have in every trial; any dimension can be fixed, also one that the space does not have."""
+    """A named space (`fine_tuning`, `from_scratch`, `everything`, `digits`, `given`), or one of your own:
+    `path/to/file.py:NAME`."""
+    fix: dict[str, Scalar] = Field(
+        default_factory=dict, examples=[{"architecture": "resnet18", "image_size": 48}]
+    )
+    """Dimensions and the values that they have in every trial; any dimension can be fixed, also one that the
+    space does not have."""
     narrow: dict[str, tuple[Scalar, ...]] = Field(
         default_factory=dict, examples=[{"learning_rate": [0.0001, 0.003], "optimizer": ["adam", "adamw"]}]
     )
-    """Dimensions of the space and the part of their range that is searched: `[low, high]` of numbers, a list of the options kept."""
-    extend: dict[str, ExtraDimension] = Field(default_factory=dict, examples=[{"learning_rate": {"float": [0.0001, 0.05], "log": True}}])
-    """Dimensions that are added to the space, or that take the place of those it has; applied before `fix` and `narrow`."""
-    start_from: tuple[Start, ...] = Field((), examples=[["fer-r18-freeze-l1", {"learning_rate": 0.001}, {"best": 3}]])
-    """Configurations that are tried first: names of recipes, points of your own, and after these the best of earlier studies."""
+    """Dimensions of the space and the part of their range that is searched: `[low, high]` of numbers, a list
+    of the options kept."""
+    extend: dict[str, ExtraDimension] = Field(
+        default_factory=dict, examples=[{"learning_rate": {"float": [0.0001, 0.05], "log": True}}]
+    )
+    """Dimensions that are added to the space, or that take the place of those it has; applied before `fix`
+    and `narrow`."""
+    start_from: tuple[Start, ...] = Field(
+        (), examples=[["fer-r18-freeze-l1", {"learning_rate": 0.001}, {"best": 3}]]
+    )
+    """Configurations that are tried first: names of recipes, points of your own, and after these the best of
+    earlier studies."""
     objectives: Objectives = Field((Objective(),), alias="objective")
-    """What the search optimises: one mapping, or a list of them. With several, the study looks for the Pareto front: the configurations
-    that no other one beats in all objectives."""
+    """What the search optimises: one mapping, or a list of them. With several, the study looks for the Pareto
+    front: the configurations that no other one beats in all objectives."""
     constraints: tuple[WrittenConstraint, ...] = Field((), examples=[["parameters_million <= 5"]])
-    """Bounds that a configuration must keep to be the best, `NAME <= NUMBER` or `NAME >= NUMBER`, on metrics and measures; the sampler
-    learns them."""
+    """Bounds that a configuration must keep to be the best, `NAME <= NUMBER` or `NAME >= NUMBER`, on metrics
+    and measures; the sampler learns them."""
     sampler: Sampler = Field(Sampler(), examples=["random"])
     """How configurations are drawn: a rule's name, or a mapping."""
     search_storage: str | None = Field(None, examples=["postgresql://ada@db.example/studies"])
-    """URL of the database that holds the study's state (`sqlite:///FILE`, `postgresql://…`, `mysql://…`); a file in the study's folder,
-    unless given."""
+    """URL of the database that holds the study's state (`sqlite:///FILE`, `postgresql://…`, `mysql://…`); a
+    file in the study's folder, unless given."""
     budget: Budget = Field(Budget(), examples=[{"trials": 40, "epochs": 30, "hours": 6}])
     """What the study may spend."""
     early_stopping: EarlyStopping = Field(EarlyStopping(), examples=[{"rule": "hyperband", "reduction": 4}])
     """Which trials are stopped before their last epoch: a rule's name, or a mapping."""
     confirm: Confirm | None = Field(None, examples=[{"top": 3, "seeds": 3}])
-    """Further trainings of the best configurations; without them the best trial is registered as the search left it."""
-    promotion: PromotionRules = Field(PromotionRules(), examples=[{"minimum_gain": 0.01, "max_latency_ms": 20}])
+    """Further trainings of the best configurations; without them the best trial is registered as the search
+    left it."""
+    promotion: PromotionRules = Field(
+        PromotionRules(), examples=[{"minimum_gain": 0.01, "max_latency_ms": 20}]
+    )
     """What a registered version must show before it becomes the champion."""
     resources: Resources = Field(Resources(), examples=[{"gpus_per_trial": 0.25, "max_concurrent": 4}])
     """What one trial takes of the machine."""
     reproduces: str | None = Field(None, examples=["fer-cnn4-32x256"])
-    """The named recipe whose stated result the study checks: every trial is measured on the test split, and none is registered."""
+    """The named recipe whose stated result the study checks: every trial is measured on the test split, and
+    none is registered."""
     seed: int = Field(0, ge=0, lt=2**31)
     """The seed that every draw and every training of the study follows from."""
 
@@ -79,7 +97,10 @@ class StudySpec(Written):
         check_objectives(self.objectives)
         most = self.sampler.abilities.max_objectives
         if most is not None and len(self.objectives) > most:
-            raise SpecError(f"sampler {self.sampler.rule} takes one objective, got {len(self.objectives)}; use tpe, nsga2 or gp")
+            raise SpecError(
+                f"sampler {self.sampler.rule} takes one objective, got {len(self.objectives)}; use tpe, "
+                "nsga2 or gp"
+            )
         if self.search_storage is not None:
             check_form(self.search_storage)
         check_population(self.early_stopping, self.budget, self.sampler, len(self.objectives))
@@ -112,7 +133,8 @@ class StudySpec(Written):
         """
         if not isinstance(tree, dict):
             raise SpecError(
-                f"a study file is a mapping of keys to values, got {_kind(tree)}; it starts with a line such as `study: my-study`"
+                f"a study file is a mapping of keys to values, got {_kind(tree)}; it starts with a line such "
+                "as `study: my-study`"
             )
         short = [key for key in ("early_stopping", "sampler") if isinstance(tree.get(key), str)]
         try:
@@ -134,7 +156,10 @@ class StudySpec(Written):
 
     def to_public_dict(self) -> dict[str, Any]:
         """The same without the password that `search_storage` may hold, for where others read it."""
-        return {**self.to_dict(), "search_storage": None if self.search_storage is None else without_password(self.search_storage)}
+        return {
+            **self.to_dict(),
+            "search_storage": None if self.search_storage is None else without_password(self.search_storage),
+        }
 
 
 def _sentences(error: ValidationError, short: Collection[str]) -> str:
@@ -142,7 +167,9 @@ def _sentences(error: ValidationError, short: Collection[str]) -> str:
 
 
 def _sentence(problem: dict[str, Any], short: Collection[str]) -> str:
-    """One rule that is broken, under the key that the person wrote: `sampler: tpe` is `short` for `sampler: {rule: tpe}`."""
+    """One rule that is broken, under the key that the person wrote: `sampler: tpe` is `short` for `sampler:
+    {rule: tpe}`.
+    """
     location = problem["loc"]
     if location[:1] and location[0] in short:
         location = location[:1]

@@ -15,5 +15,7 @@ def dataset_used(manifest: Manifest) -> DatasetUsed:
         name=manifest.name,
         digest=manifest.digest[:DIGEST_LENGTH],
         source=json.dumps({"source": manifest.source, "licence": manifest.licence}),
-        profile=json.dumps({name: split.num_images for name, split in manifest.splits.items() if name != "test"}),
+        profile=json.dumps(
+            {name: split.num_images for name, split in manifest.splits.items() if name != "test"}
+        ),
     )

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from study import names
-from study.tracking.log_records import DatasetUsed, Described, Ended, LogRecord, Measured, Opened, Pictures, Text
+from study.tracking.log_records import (
+    DatasetUsed,
+    Described,
+    Ended,
+    LogRecord,
+    Measured,
+    Opened,
+    Pictures,
+    Text,
+)
 from study.tracking.run_log import RunLog, Sent
 
 if TYPE_CHECKING:
@@ -87,7 +96,9 @@ class Delivery:
         return True
 
     def _count(self, offset: int, run_id: str | None, record: LogRecord | None = None) -> None:
-        tags = {key: record.tags[key] for key in record.key} if isinstance(record, Opened) else self._sent.tags
+        tags = (
+            {key: record.tags[key] for key in record.key} if isinstance(record, Opened) else self._sent.tags
+        )
         self._sent = Sent(offset=offset, run_id=run_id, tags=tags)
         self.log.mark(self._sent)
 
@@ -119,7 +130,12 @@ class Delivery:
             if run_id is not None:
                 self._steps |= {metric.step for metric in client.get_metric_history(run_id, names.TRAIN_LOSS)}
         if run_id is None:
-            created = client.create_run(opened.experiment_id, start_time=opened.milliseconds, tags=dict(opened.tags), run_name=opened.name)
+            created = client.create_run(
+                opened.experiment_id,
+                start_time=opened.milliseconds,
+                tags=dict(opened.tags),
+                run_name=opened.name,
+            )
             return str(created.info.run_id)
         client.update_run(run_id, status="RUNNING")
         return run_id
@@ -143,7 +159,10 @@ def _num_in_a_call(records: Sequence[LogRecord | None]) -> int:
     """How many of the first records one call takes: one, or as many epochs as follow each other."""
     num_epochs = num_metrics = 0
     for record in records:
-        if not isinstance(record, Measured) or (num_metrics := num_metrics + len(record.metrics)) > MAX_METRICS_IN_A_CALL:
+        if (
+            not isinstance(record, Measured)
+            or (num_metrics := num_metrics + len(record.metrics)) > MAX_METRICS_IN_A_CALL
+        ):
             break
         num_epochs += 1
     return max(num_epochs, 1)
@@ -169,5 +188,7 @@ def _log_batch(client: "MlflowClient", run_id: str, described: Described) -> Non
 def _log_dataset(client: "MlflowClient", run_id: str, used: DatasetUsed) -> None:
     from mlflow.entities import Dataset, DatasetInput
 
-    dataset = Dataset(name=used.name, digest=used.digest, source_type="study", source=used.source, profile=used.profile)
+    dataset = Dataset(
+        name=used.name, digest=used.digest, source_type="study", source=used.source, profile=used.profile
+    )
     client.log_inputs(run_id, [DatasetInput(dataset)])

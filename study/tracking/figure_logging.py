@@ -34,7 +34,11 @@ def log_pictures(client: "MlflowClient", run_id: str, log: RunLog, pictures: Pic
         figure = _figure_or_none(draw)
         if figure is not None:
             client.log_figure(run_id, figure, name)
-    sheet = _figure_or_none(lambda: mistake_sheet(Dataset.open(Path(pictures.dataset_folder)).validation, inspection, pictures.classes))
+    sheet = _figure_or_none(
+        lambda: mistake_sheet(
+            Dataset.open(Path(pictures.dataset_folder)).validation, inspection, pictures.classes
+        )
+    )
     if sheet is not None:
         client.log_image(run_id, sheet, artifact_file="most_confidently_wrong.png")
 

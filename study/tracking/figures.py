@@ -21,9 +21,17 @@ def learning_curves(epochs: Sequence[Measured]) -> Any:
     losses, scores = figure.subplots(1, 2)
     numbers = [epoch.step for epoch in epochs]
     losses.plot(numbers, [epoch.metrics[TRAIN_LOSS] for epoch in epochs], label="training loss")
-    losses.plot(numbers, [epoch.metrics[validation_metric("log_loss")] for epoch in epochs], label="validation log-loss")
+    losses.plot(
+        numbers,
+        [epoch.metrics[validation_metric("log_loss")] for epoch in epochs],
+        label="validation log-loss",
+    )
     for name in ("accuracy", "balanced_accuracy", "macro_f1"):
-        scores.plot(numbers, [epoch.metrics[validation_metric(name)] for epoch in epochs], label=name.replace("_", " "))
+        scores.plot(
+            numbers,
+            [epoch.metrics[validation_metric(name)] for epoch in epochs],
+            label=name.replace("_", " "),
+        )
     for axes in (losses, scores):
         for before, after in pairwise(epochs):
             if after.phase != before.phase:
@@ -49,11 +57,20 @@ def confusion_matrix(inspection: Inspection, classes: Sequence[str]) -> Any:
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(f"validation, epoch {inspection.epoch}: accuracy {_accuracy(inspection):.2%}, {inspection.num_B.sum():,} images")
+    axes.set_title(
+        f"validation, epoch {inspection.epoch}: accuracy {_accuracy(inspection):.2%}, "
+        f"{inspection.num_B.sum():,} images"
+    )
     if len(classes) <= MAX_NUMBERED_CLASSES:
         for (row, column), count in np.ndenumerate(counts_KK):
             axes.text(
-                column, row, str(count), ha="center", va="center", fontsize=8, color="white" if shares_KK[row, column] > 0.5 else "black"
+                column,
+                row,
+                str(count),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if shares_KK[row, column] > 0.5 else "black",
             )
     return figure
 
@@ -68,9 +85,18 @@ def reliability_diagram(inspection: Inspection) -> Any:
     accuracy.bar(middles_B[seen_B], accuracy_B[seen_B], width=1 / NUM_BINS, edgecolor="white")
     accuracy.plot((0, 1), (0, 1), color="gray", linestyle=":", label="as confident as right")
     accuracy.set_ylabel("accuracy")
-    accuracy.set_title(f"validation, epoch {inspection.epoch}: calibration error {inspection.calibration_error:.3f}", fontsize=10)
+    accuracy.set_title(
+        f"validation, epoch {inspection.epoch}: calibration error {inspection.calibration_error:.3f}",
+        fontsize=10,
+    )
     accuracy.legend(fontsize=8)
-    share.bar(middles_B, inspection.num_B / inspection.num_B.sum(), width=1 / NUM_BINS, color="gray", edgecolor="white")
+    share.bar(
+        middles_B,
+        inspection.num_B / inspection.num_B.sum(),
+        width=1 / NUM_BINS,
+        color="gray",
+        edgecolor="white",
+    )
     share.set_ylabel("images")
     share.set_xlabel("probability of the predicted class")
     share.set_xlim(0, 1)
@@ -88,5 +114,7 @@ def _figure(width: float, height: float, *, left: float, bottom: float) -> Any:
 
     figure = Figure(figsize=(width, height), dpi=100)
     # Margins by hand: those that matplotlib finds by itself double the time.
-    figure.subplots_adjust(left=left / width, bottom=bottom / height, right=1 - 0.15 / width, top=1 - 0.4 / height)
+    figure.subplots_adjust(
+        left=left / width, bottom=bottom / height, right=1 - 0.15 / width, top=1 - 0.4 / height
+    )
     return figure

@@ -20,7 +20,13 @@ SECONDS_BETWEEN_MESSAGES = 15.0
 SILENT_SECONDS = 3.0
 
 
-def catch_up(outbox: Outbox, tracking_uri: str, study_folder: Path, say: Callable[[str], object], patience_seconds: float) -> None:
+def catch_up(
+    outbox: Outbox,
+    tracking_uri: str,
+    study_folder: Path,
+    say: Callable[[str], object],
+    patience_seconds: float,
+) -> None:
     """Returns once the outbox is empty; raises TrackingError if MLflow accepts nothing for
     `patience_seconds`.
     """
@@ -32,13 +38,18 @@ def catch_up(outbox: Outbox, tracking_uri: str, study_folder: Path, say: Callabl
             moved, num_sent = now, outbox.num_sent
         if now - moved >= patience_seconds:
             raise TrackingError(
-                f"MLflow at {masked(tracking_uri)} does not have {_waiting(study_folder)} of study {study_folder.name!r} "
-                f"({outbox.trouble or 'it does not answer'}); nothing is lost: they are kept in {study_folder / OUTBOX_FOLDER}, and once "
+                f"MLflow at {masked(tracking_uri)} does not have {_waiting(study_folder)} of study "
+                f"{study_folder.name!r} "
+                f"({outbox.trouble or 'it does not answer'}); nothing is lost: they are kept in "
+                f"{study_folder / OUTBOX_FOLDER}, and once "
                 f"MLflow works again, study resume {study_folder.name} sends them"
             )
         if now - said >= SECONDS_BETWEEN_MESSAGES:
             said = now
-            say(f"waiting for MLflow to take {_waiting(study_folder)}" + (f": {outbox.trouble}" if outbox.trouble else ""))
+            say(
+                f"waiting for MLflow to take {_waiting(study_folder)}"
+                + (f": {outbox.trouble}" if outbox.trouble else "")
+            )
 
 
 def send_leftovers(home: Home, study_folder: Path, say: Callable[[str], object]) -> None:

@@ -16,13 +16,26 @@ def serve_pages(port: int) -> None:
     uri = home.tracking_uri
     if uri.startswith("http"):
         raise TrackingError(f"MLFLOW_TRACKING_URI names a server already: open {uri}")
-    if uri.startswith("sqlite:") and not (home.folder / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
+    if (
+        uri.startswith("sqlite:")
+        and not (home.folder / "mlflow.db").exists()
+        and "MLFLOW_TRACKING_URI" not in os.environ
+    ):
         raise TrackingError(f"there are no runs in {home.folder} yet; a first study: study quickstart")
     print(f"MLflow's pages on http://127.0.0.1:{port} (this takes some seconds; Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--default-artifact-root", home.artifacts.as_uri()]
     # Through the environment, as every user of a machine may read command lines, and the address may hold a
     # password. Its queue for jobs of language models would be seven processes more.
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    finished = subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], env=environment, check=False)
+    environment = {
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    finished = subprocess.run(
+        [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], env=environment, check=False
+    )
     if finished.returncode not in (0, 130):
-        raise TrackingError(f"MLflow's server ended with code {finished.returncode}; is port {port} taken? Try: study ui --port {port + 1}")
+        raise TrackingError(
+            f"MLflow's server ended with code {finished.returncode}; is port {port} taken? Try: study ui "
+            f"--port {port + 1}"
+        )

@@ -65,7 +65,9 @@ class Outbox:
         return self
 
     def hold(self, log: RunLog) -> Delivery:
-        """Sends a log's records and, after each `wake`, those appended since; holds its lock until `leave`."""
+        """Sends a log's records and, after each `wake`, those appended since; holds its lock until
+        `leave`.
+        """
         with self._changed:
             for entry in self._entries:
                 if entry.delivery.log.name == log.name:
@@ -123,8 +125,14 @@ class Outbox:
                 is_all_sent = self._serve_all(client)
             except Exception as error:  # noqa: BLE001  whatever it is, what waits is tried again
                 self.trouble = _one_line(error)
-                pause_seconds = FIRST_PAUSE_SECONDS if self.num_sent > num_sent_before else min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
-                time.sleep(pause_seconds * random.uniform(0.75, 1.25))  # many processes must not come back at the same moment
+                pause_seconds = (
+                    FIRST_PAUSE_SECONDS
+                    if self.num_sent > num_sent_before
+                    else min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+                )
+                time.sleep(
+                    pause_seconds * random.uniform(0.75, 1.25)
+                )  # many processes must not come back at the same moment
                 continue
             self.trouble, pause_seconds = None, FIRST_PAUSE_SECONDS
             if not is_all_sent:
@@ -157,7 +165,12 @@ class Outbox:
             delivery.begin()
             entry.is_begun = True
         self._send(delivery, client)
-        while entry.is_left and not self._is_closed and entry.on_sent is not None and not entry.on_sent(delivery):
+        while (
+            entry.is_left
+            and not self._is_closed
+            and entry.on_sent is not None
+            and not entry.on_sent(delivery)
+        ):
             self._send(delivery, client)
         with self._changed:
             if entry.is_left:  # and nobody holds it again
@@ -174,7 +187,10 @@ class Outbox:
                 if is_worth_retrying(error) or delivery.is_opening:
                     raise
                 if delivery.drop():
-                    print(f"MLflow rejected what {delivery.log.name} logged: {type(error).__name__}: {error}", file=sys.stderr)
+                    print(
+                        f"MLflow rejected what {delivery.log.name} logged: {type(error).__name__}: {error}",
+                        file=sys.stderr,
+                    )
             else:
                 self.num_sent += 1
 
@@ -187,11 +203,15 @@ def _connect(tracking_uri: str) -> Any:
 
 
 def is_worth_retrying(error: Exception) -> bool:
-    """Whether the server or the network is at fault, and not the record: away, overloaded, locked, forbidden."""
+    """Whether the server or the network is at fault, and not the record: away, overloaded, locked,
+    forbidden.
+    """
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
-        if error.error_code == "BAD_REQUEST":  # how MLflow reports a failure of its database, unless the database rejects the value
+        if (
+            error.error_code == "BAD_REQUEST"
+        ):  # how MLflow reports a failure of its database, unless the database rejects the value
             return not re.search(r"DataError|StatementError", str(error))
         status = error.get_http_status_code()  # type: ignore[no-untyped-call]
         return status >= 500 or status in (401, 403, 408, 429)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 def log_final(client: "MlflowClient", run_id: str, final: FinalResult) -> None:
     """Logs the confirmed configurations and the classes as tables, and the whole result as `final.json`."""
-    tables = {f"classes_{candidate.kind}.json": list(map(_class_row, candidate.test.classes)) for candidate in final.candidates}
+    tables = {
+        f"classes_{candidate.kind}.json": list(map(_class_row, candidate.test.classes))
+        for candidate in final.candidates
+    }
     if final.confirmed:
         tables["confirmed.json"] = list(map(_confirmed_row, final.confirmed))
     with tracking_errors(client.tracking_uri):
@@ -35,7 +38,9 @@ def final_metrics(final: FinalResult) -> dict[str, float]:
 
 
 def _of_candidate(test: TestResult, *, ensemble: bool) -> dict[str, float]:
-    metrics: dict[str, float] = {names.metric_on_test_split("temperature", ensemble=ensemble): test.calibration.temperature}
+    metrics: dict[str, float] = {
+        names.metric_on_test_split("temperature", ensemble=ensemble): test.calibration.temperature
+    }
     for clean, intervals in ((False, test.metrics), (True, test.clean_metrics or {})):
         for name, interval in intervals.items():
             metrics |= {
@@ -44,8 +49,12 @@ def _of_candidate(test: TestResult, *, ensemble: bool) -> dict[str, float]:
                 names.metric_on_test_split(name, ensemble=ensemble, clean=clean, end="high"): interval.high,
             }
     for name in ("ece", "log_loss", "brier"):
-        metrics[names.calibration_metric(name, "before", ensemble=ensemble)] = getattr(test.calibration.before, name)
-        metrics[names.calibration_metric(name, "after", ensemble=ensemble)] = getattr(test.calibration.after, name)
+        metrics[names.calibration_metric(name, "before", ensemble=ensemble)] = getattr(
+            test.calibration.before, name
+        )
+        metrics[names.calibration_metric(name, "after", ensemble=ensemble)] = getattr(
+            test.calibration.after, name
+        )
     return metrics
 
 

@@ -110,7 +110,9 @@ class StudyRun:
         """
         self._close(RunLog(self._delivery.log.folder, name or names.trial_name(trial.number)), trial)
 
-    def close_trials(self, record: StudyRecord, run_tags: Callable[[int], Mapping[str, str]] = names.trial_tags) -> None:
+    def close_trials(
+        self, record: StudyRecord, run_tags: Callable[[int], Mapping[str, str]] = names.trial_tags
+    ) -> None:
         """Sets every trial's run to the status in the record, also where its process died, and notes its id.
 
         `run_tags` gives the tags that identify a trial's run. Returns once MLflow has all of it; raises
@@ -124,7 +126,13 @@ class StudyRun:
         self._catch_up()
         self._note_runs(record, trials)
 
-    def end(self, status: str, leaderboard: list[dict[str, Any]], tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    def end(
+        self,
+        status: str,
+        leaderboard: list[dict[str, Any]],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float],
+    ) -> None:
         """Logs leaderboard, final metrics and cost, and ends the run as FINISHED, FAILED or KILLED
         (interrupted).
 
@@ -139,7 +147,10 @@ class StudyRun:
         self._delivery.log.append(
             *([_json("leaderboard.json", {"trials": leaderboard})] if leaderboard else []),
             _json("cost.json", cost.to_dict()),
-            Described(metrics={**metrics, **{names.cost_metric(name): value for name, value in cost.sums.items()}}, milliseconds=_now()),
+            Described(
+                metrics={**metrics, **{names.cost_metric(name): value for name, value in cost.sums.items()}},
+                milliseconds=_now(),
+            ),
             Ended(status=status, tags=tags, milliseconds=_now()),
         )
         self._outbox.leave(self._delivery, delete)
@@ -161,17 +172,23 @@ class StudyRun:
         self._outbox.leave(self._outbox.hold(log), self._settle if trial.has_ended else None)
 
     def _settle(self, delivery: Delivery) -> bool:
-        """Deletes the log of a trial that has ended; the pictures of one whose process died are drawn first."""
+        """Deletes the log of a trial that has ended; the pictures of one whose process died are drawn
+        first.
+        """
         relevant = [record for record in delivery.log.records if isinstance(record, Measured | Pictures)]
         if relevant and isinstance(relevant[-1], Measured):
-            delivery.log.append(Pictures(classes=self._plan.manifest.classes, dataset_folder=str(self._plan.dataset_folder)))
+            delivery.log.append(
+                Pictures(classes=self._plan.manifest.classes, dataset_folder=str(self._plan.dataset_folder))
+            )
             return False
         delivery.log.delete()
         return True
 
     def _catch_up(self) -> None:
         try:
-            catch_up(self._outbox, self.client.tracking_uri, self._plan.folder, self._say, self._patience_seconds)
+            catch_up(
+                self._outbox, self.client.tracking_uri, self._plan.folder, self._say, self._patience_seconds
+            )
         except BaseException:
             self._patience_seconds = SECONDS_AFTER_GIVING_UP
             raise
@@ -218,7 +235,11 @@ def _ended(trial: Trial) -> Ended:
         tags[names.REASON] = trial.reason
     if trial.state == "pruned" and trial.values:
         tags[names.PRUNED_AT] = str(max(trial.values))
-    return Ended(status=_STATUS[trial.state], tags=tags, milliseconds=round(trial.ended * 1000) if trial.ended else _now())
+    return Ended(
+        status=_STATUS[trial.state],
+        tags=tags,
+        milliseconds=round(trial.ended * 1000) if trial.ended else _now(),
+    )
 
 
 def _identity(tags: Mapping[str, str]) -> frozenset[tuple[str, str]]:

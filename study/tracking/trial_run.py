@@ -36,7 +36,9 @@ class TrialRun:
     waits for MLflow or raises because of it.
     """
 
-    def __init__(self, outbox: Outbox, delivery: Delivery, context: StudyContext, number: int, *, is_first: bool) -> None:
+    def __init__(
+        self, outbox: Outbox, delivery: Delivery, context: StudyContext, number: int, *, is_first: bool
+    ) -> None:
         self._outbox = outbox
         self._delivery = delivery
         self._context = context
@@ -77,7 +79,12 @@ class TrialRun:
     def describe(self, point: Mapping[str, Any], recipe: Recipe, manifest: Manifest, device: str) -> None:
         """Logs what is trained, on which data and where."""
         self._classes = manifest.classes
-        params = {**point, "epochs": recipe.num_epochs, "seed": recipe.seed, "image_size": recipe.data.image_size}
+        params = {
+            **point,
+            "epochs": recipe.num_epochs,
+            "seed": recipe.seed,
+            "image_size": recipe.data.image_size,
+        }
         self._log(
             Described(
                 params={key: str(value) for key, value in params.items()},
@@ -94,7 +101,11 @@ class TrialRun:
         `of_machine` holds the use of the machine, by the names of MLflow's system metrics.
         """
         self._has_new_epochs = True
-        metrics = {**_metrics(epoch, self._classes), names.best_metric(self._context.metric): best, **of_machine}
+        metrics = {
+            **_metrics(epoch, self._classes),
+            names.best_metric(self._context.metric): best,
+            **of_machine,
+        }
         self._log(Measured(step=epoch.number, phase=epoch.phase, milliseconds=_now(), metrics=metrics))
 
     def inspect(self, inspection: Inspection) -> None:
@@ -168,6 +179,13 @@ def _metrics(epoch: Epoch, classes: tuple[str, ...]) -> dict[str, float]:
     }
     metrics |= {names.validation_metric(name): getattr(epoch.metrics, name) for name in METRICS}
     if len(classes) <= MAX_CLASSES_WITH_METRICS:
-        for kind, values in (("recall", epoch.metrics.recall_by_class), ("precision", epoch.metrics.precision_by_class)):
-            metrics |= {names.class_metric(kind, name): value for name, value in zip(classes, values, strict=True) if value is not None}
+        for kind, values in (
+            ("recall", epoch.metrics.recall_by_class),
+            ("precision", epoch.metrics.precision_by_class),
+        ):
+            metrics |= {
+                names.class_metric(kind, name): value
+                for name, value in zip(classes, values, strict=True)
+                if value is not None
+            }
     return metrics

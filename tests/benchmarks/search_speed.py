@@ -2,11 +2,11 @@
 
     python tests/benchmarks/search_speed.py --data fer2013-parquet --seeds 3
 
-`--data` is as for `study_speed.py`. For each seed a random study trains all its trials to their end, one at a time; then for each rule of
-early stopping a study with TPE, all else equal, runs until a trial has the best value of the random one. Compared are the seconds of
-training and validating, and the epochs, which other processes on the machine cannot disturb. Prints one JSON line a seed and rule, then
-the medians.
-With `--home` the studies stay there, and those that ended are read, not repeated.
+`--data` is as for `study_speed.py`. For each seed a random study trains all its trials to their end, one at a
+time; then for each rule of early stopping a study with TPE, all else equal, runs until a trial has the best
+value of the random one. Compared are the seconds of training and validating, and the epochs, which other
+processes on the machine cannot disturb. Prints one JSON line a seed and rule, then the medians. With `--home`
+the studies stay there, and those that ended are read, not repeated.
 """
 
 import argparse
@@ -27,7 +27,9 @@ from trainables.datasets.options import AddOptions
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--early-stopping", nargs="+", default=["asha", "asha_pause"])
@@ -42,18 +44,28 @@ def main() -> None:
         if not home.datasets.exists():
             _add_faces(home, arguments)
         for rule in arguments.early_stopping:
-            compared = [compare(home, seed, arguments.trials, arguments.epochs, rule) for seed in range(arguments.seeds)]
-            medians = {key: round(statistics.median(one[key] for one in compared), 3) for key in ("share_of_seconds", "share_of_epochs")}
+            compared = [
+                compare(home, seed, arguments.trials, arguments.epochs, rule)
+                for seed in range(arguments.seeds)
+            ]
+            medians = {
+                key: round(statistics.median(one[key] for one in compared), 3)
+                for key in ("share_of_seconds", "share_of_epochs")
+            }
             print(json.dumps({"early_stopping": rule, "seeds": arguments.seeds, **medians}), flush=True)
 
 
 def compare(home: Home, seed: int, trials: int, epochs: int, rule: str) -> dict[str, float]:
     """Runs both studies of one seed; shares are those of the random study's whole cost."""
-    random = _ended(home, spec(f"random-{seed}", seed, trials, epochs, sampler="random", early_stopping="none"))
+    random = _ended(
+        home, spec(f"random-{seed}", seed, trials, epochs, sampler="random", early_stopping="none")
+    )
     target = max(value for trial in random.trials for value in trial.values.values())
     # More trials than are needed, so that it is the target that ends the study.
     limits = {"target": target, "total_epochs": 2 * trials * epochs}
-    sought = _ended(home, spec(f"{rule}-{seed}", seed, 8 * trials, epochs, sampler="tpe", early_stopping=rule, **limits))
+    sought = _ended(
+        home, spec(f"{rule}-{seed}", seed, 8 * trials, epochs, sampler="tpe", early_stopping=rule, **limits)
+    )
     seconds, spent = cost_to_reach(sought, target)
     whole_seconds, whole_epochs = cost_to_reach(random, float("inf"))
     compared = {
@@ -71,12 +83,20 @@ def compare(home: Home, seed: int, trials: int, epochs: int, rule: str) -> dict[
 def cost_to_reach(result: StudyResult, target: float) -> tuple[float, int]:
     """Seconds and epochs of all trials until one had `target`; of the whole study where none had it.
 
-    The trial that has it counts up to that epoch; where trials paused, the others count with all that they were trained by then and later,
-    so that the cost is never told too low.
+    The trial that has it counts up to that epoch; where trials paused, the others count with all that they
+    were trained by then and later, so that the cost is never told too low.
     """
-    reached = next((trial for trial in result.trials if any(value >= target for value in trial.values.values())), None)
-    last = reached.number if reached is not None and result.spec.early_stopping.rule != "asha_pause" else len(result.trials)
-    others = [trial for trial in result.trials[: last + 1] if reached is None or trial.number != reached.number]
+    reached = next(
+        (trial for trial in result.trials if any(value >= target for value in trial.values.values())), None
+    )
+    last = (
+        reached.number
+        if reached is not None and result.spec.early_stopping.rule != "asha_pause"
+        else len(result.trials)
+    )
+    others = [
+        trial for trial in result.trials[: last + 1] if reached is None or trial.number != reached.number
+    ]
     seconds, epochs = sum(trial.seconds for trial in others), sum(len(trial.values) for trial in others)
     if reached is None:
         return seconds, epochs
@@ -84,7 +104,9 @@ def cost_to_reach(result: StudyResult, target: float) -> tuple[float, int]:
     return seconds + reached.seconds * done / len(reached.values), epochs + done
 
 
-def spec(name: str, seed: int, trials: int, epochs: int, *, sampler: str, early_stopping: str, **budget: float) -> dict[str, object]:
+def spec(
+    name: str, seed: int, trials: int, epochs: int, *, sampler: str, early_stopping: str, **budget: float
+) -> dict[str, object]:
     return {
         "study": name,
         "dataset": "faces",

@@ -1,11 +1,13 @@
-"""A cluster of 64 nodes with a thousand trials at once, simulated: real queue, real courses and records, tabulated trials, a fake clock.
+"""A cluster of 64 nodes with a thousand trials at once, simulated: real queue, real courses and records,
+tabulated trials, a fake clock.
 
     python tests/benchmarks/simulated_cluster.py --nodes 64 --cpus 16 --studies 8 --users 4 --trials 1000
     python tests/benchmarks/simulated_cluster.py --mlflow http://127.0.0.1:5000
 
-What is simulated is the cluster: no Ray process runs, nothing trains and nothing travels. What is real is all that a study's driver decides
-and writes (samplers, early stopping, its journal) and what the queue computes; each driver's work is timed alone, as each has a process of
-its own. Prints one JSON line. With `--mlflow`, real trials' logs go to a real MLflow server instead, and its requests are counted.
+What is simulated is the cluster: no Ray process runs, nothing trains and nothing travels. What is real is all
+that a study's driver decides and writes (samplers, early stopping, its journal) and what the queue computes;
+each driver's work is timed alone, as each has a process of its own. Prints one JSON line. With `--mlflow`,
+real trials' logs go to a real MLflow server instead, and its requests are counted.
 """
 
 import argparse
@@ -42,7 +44,9 @@ EPOCH_SECONDS = 60.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--nodes", type=int, default=64)
     parser.add_argument("--cpus", type=int, default=16, help="of a node; a trial takes one")
     parser.add_argument("--studies", type=int, default=8)
@@ -56,7 +60,13 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         drivers = [
-            Driver(f"study-{number}", f"user-{number % arguments.users}", Path(folder), arguments.trials, arguments.rule)
+            Driver(
+                f"study-{number}",
+                f"user-{number % arguments.users}",
+                Path(folder),
+                arguments.trials,
+                arguments.rule,
+            )
             for number in range(arguments.studies)
         ]
         print(json.dumps(simulate(drivers, arguments.nodes * arguments.cpus)))
@@ -190,7 +200,9 @@ def count_requests(tracking_uri: str, num_trials: int = 5) -> dict[str, object]:
             point = {"architecture": "cnn2-32x64", "learning_rate": 0.001 * (number + 1)}
             run = TrialRun.begin(outbox, told, number, is_first=True)
             run.open()
-            run.describe(point, build_recipe(point, dataset=manifest, epochs=EPOCHS, seed=number), manifest, "cpu")
+            run.describe(
+                point, build_recipe(point, dataset=manifest, epochs=EPOCHS, seed=number), manifest, "cpu"
+            )
             for one in range(1, EPOCHS + 1):
                 run.log_epoch(reported(one), 0.5, {})
                 outbox.drain(60.0)  # as between epochs that take longer than a request

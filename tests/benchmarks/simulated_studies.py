@@ -1,9 +1,11 @@
-"""What a study of many trials costs its driver: sampling, recording and early stopping, with tabulated curves in place of training.
+"""What a study of many trials costs its driver: sampling, recording and early stopping, with tabulated curves
+in place of training.
 
     python tests/benchmarks/simulated_studies.py --trials 1000 10000 --samplers random tpe --rule asha
 
-Each study goes through its record and its rule as a real one does, without Ray, MLflow and training, in a process of its own. Prints
-one JSON line for each: seconds in all, milliseconds of a trial, and by how many MB the process grew at most after its 100th trial.
+Each study goes through its record and its rule as a real one does, without Ray, MLflow and training, in a
+process of its own. Prints one JSON line for each: seconds in all, milliseconds of a trial, and by how many MB
+the process grew at most after its 100th trial.
 """
 
 import argparse
@@ -32,7 +34,9 @@ NUM_WARM = 100
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10000])
     parser.add_argument("--samplers", nargs="+", default=["random", "tpe"])
     parser.add_argument("--rule", default="asha", help="asha, asha_pause, hyperband, median or none")
@@ -42,15 +46,29 @@ def main() -> None:
     arguments = parser.parse_args()
     for sampler in arguments.samplers:
         for num_trials in arguments.trials:
-            settings = (num_trials, sampler, arguments.rule, arguments.epochs, arguments.slots, arguments.space)
+            settings = (
+                num_trials,
+                sampler,
+                arguments.rule,
+                arguments.epochs,
+                arguments.slots,
+                arguments.space,
+            )
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 print(json.dumps(pool.apply(measure, settings)), flush=True)
 
 
-def measure(num_trials: int, sampler: str, rule: str, num_epochs: int, num_slots: int, space: str) -> dict[str, object]:
+def measure(
+    num_trials: int, sampler: str, rule: str, num_epochs: int, num_slots: int, space: str
+) -> dict[str, object]:
     """Runs one study and says what it cost."""
     with tempfile.TemporaryDirectory() as folder:
-        study = SimulatedStudy(make_record(Path(folder), sampler), EarlyStopping.model_validate({"rule": rule}), space, num_epochs)
+        study = SimulatedStudy(
+            make_record(Path(folder), sampler),
+            EarlyStopping.model_validate({"rule": rule}),
+            space,
+            num_epochs,
+        )
         begun = time.perf_counter()
         study.run(num_trials, num_slots)
         seconds = time.perf_counter() - begun
@@ -69,13 +87,17 @@ def measure(num_trials: int, sampler: str, rule: str, num_epochs: int, num_slots
 
 
 def make_record(folder: Path, sampler: str) -> StudyRecord:
-    return StudyRecord.create(folder, "simulated", objectives=(Objective(),), sampler=Sampler.model_validate({"rule": sampler}))
+    return StudyRecord.create(
+        folder, "simulated", objectives=(Objective(),), sampler=Sampler.model_validate({"rule": sampler})
+    )
 
 
 class SimulatedStudy:
     """A search whose trials report from a table; what runs at once takes turns, an epoch each."""
 
-    def __init__(self, record: StudyRecord, early_stopping: EarlyStopping, space: str, num_epochs: int) -> None:
+    def __init__(
+        self, record: StudyRecord, early_stopping: EarlyStopping, space: str, num_epochs: int
+    ) -> None:
         self.num_reports = 0
         self.seconds_asking = self.seconds_judging = 0.0
         self.warm_mb = 0.0
@@ -132,10 +154,15 @@ class SimulatedStudy:
         self._epochs[number] += 1
         epoch, point = self._epochs[number], self._points[number]
         value = tabulated(point, epoch, self._num_epochs)
-        self._record.report(number, EpochReport(epoch=epoch, value=value, metrics={"macro_f1": value}, seconds=1.0, run_id=None))
+        self._record.report(
+            number,
+            EpochReport(epoch=epoch, value=value, metrics={"macro_f1": value}, seconds=1.0, run_id=None),
+        )
         self.num_reports += 1
         begun = time.perf_counter()
-        decision = self._rule.on_epoch(number, epoch, self._num_epochs, value, group_at(point, epoch, self._num_epochs))
+        decision = self._rule.on_epoch(
+            number, epoch, self._num_epochs, value, group_at(point, epoch, self._num_epochs)
+        )
         self.seconds_judging += time.perf_counter() - begun
         if epoch == self._num_epochs:
             self._end(number, "complete")
@@ -154,7 +181,9 @@ class SimulatedStudy:
 
 
 def tabulated(point: Point, epoch: int, num_epochs: int) -> float:
-    """A learning curve that follows from the point alone: rates near 3e-4 learn best, small ones late; the rest is chance."""
+    """A learning curve that follows from the point alone: rates near 3e-4 learn best, small ones late; the
+    rest is chance.
+    """
     chance = random.Random(zlib.crc32(repr(sorted(point.items())).encode()))
     rate = math.log10(float(point["learning_rate"]))
     ceiling = 0.9 - 0.05 * (rate + 3.5) ** 2 + 0.05 * chance.gauss(0, 1)

@@ -1,9 +1,10 @@
-"""A whole study on real images, timed as `plain_tune.py` times its own: same network, images, trials and epochs.
+"""A whole study on real images, timed as `plain_tune.py` times its own: same network, images, trials and
+epochs.
 
     python tests/benchmarks/study_speed.py --data fer2013-parquet --trials 8 --epochs 3
 
-`--data` is a folder with train.parquet and validation.parquet in Hugging Face's image convention. Prints one JSON line with the keys of
-`plain_tune.py`; the seconds are those of the search, as there.
+`--data` is a folder with train.parquet and validation.parquet in Hugging Face's image convention. Prints one
+JSON line with the keys of `plain_tune.py`; the seconds are those of the search, as there.
 """
 
 import argparse
@@ -21,7 +22,9 @@ from trainables.datasets.options import AddOptions
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=3)
@@ -36,7 +39,10 @@ def main() -> None:
         add_dataset(home.datasets, "faces", Path(folder) / "source", AddOptions())
         result = run_study(spec(arguments.trials, arguments.epochs), home=home)
     values = [trial.value or 0.0 for trial in result.trials]
-    timings = {"seconds": round(result.seconds, 1), "seconds_per_trial": round(result.seconds / arguments.trials, 2)}
+    timings = {
+        "seconds": round(result.seconds, 1),
+        "seconds_per_trial": round(result.seconds / arguments.trials, 2),
+    }
     print(json.dumps({"trials": arguments.trials, **timings, "best_val_accuracy": max(values)}))
 
 

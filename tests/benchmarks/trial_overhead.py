@@ -1,9 +1,10 @@
-"""Seconds that a trial costs beyond its training and validating: starting on a reused process, MLflow, early stopping.
+"""Seconds that a trial costs beyond its training and validating: starting on a reused process, MLflow, early
+stopping.
 
     python tests/benchmarks/trial_overhead.py --trials 20 --epochs 3
 
-Trials of the digits run one at a time, so that the time between the ends of two trials is the second one's. The first trial, which also
-pays for the imports of its process, is left out. Prints one JSON line.
+Trials of the digits run one at a time, so that the time between the ends of two trials is the second one's.
+The first trial, which also pays for the imports of its process, is left out. Prints one JSON line.
 """
 
 import argparse
@@ -21,7 +22,9 @@ from trainables.datasets.options import AddOptions
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=3)
     arguments = parser.parse_args()
@@ -54,9 +57,13 @@ def run(folder: Path, num_trials: int, num_epochs: int) -> StudyResult:
 
 
 def trial_overheads(result: StudyResult) -> list[float]:
-    """For each trial but the first, seconds since the one before ended, less its own training and validating."""
+    """For each trial but the first, seconds since the one before ended, less its own training and
+    validating.
+    """
     trials = sorted(result.trials, key=lambda trial: trial.ended or 0.0)
-    return [(later.ended or 0.0) - (earlier.ended or 0.0) - later.seconds for earlier, later in pairwise(trials)]
+    return [
+        (later.ended or 0.0) - (earlier.ended or 0.0) - later.seconds for earlier, later in pairwise(trials)
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""One real Ray cluster with an MLflow server, an object store and shared storage, used in turn by all tests."""
+"""One real Ray cluster with an MLflow server, an object store and shared storage, used in turn by all
+tests.
+"""
 
 import os
 import signal
@@ -20,13 +22,17 @@ NUM_TRIES = 5
 
 
 @pytest.fixture(scope="session")
-def laptop(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory, s3_endpoint: S3) -> Iterator[Laptop]:
+def laptop(
+    fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory, s3_endpoint: S3
+) -> Iterator[Laptop]:
     """A cluster of a head and a node, three logical CPUs together, which has the dataset digits."""
     folder = tmp_path_factory.mktemp("cluster")
     home = fresh_homes.make(folder / "shared", with_digits=True)
     (home.folder / "mlflow.db").rename(folder / "mlflow.db")
     server, address = _start_mlflow(folder)
-    cluster = RealCluster.with_token(STUDY_HOME=str(folder / "shared"), STUDY_CACHE=str(folder / "cache"), **s3_endpoint.environment)
+    cluster = RealCluster.with_token(
+        STUDY_HOME=str(folder / "shared"), STUDY_CACHE=str(folder / "cache"), **s3_endpoint.environment
+    )
     try:
         cluster.start_head(cpus=1)
         cluster.add_node(cpus=2)
@@ -40,10 +46,16 @@ def laptop(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory, s3
 def _start_mlflow(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     for _ in range(NUM_TRIES):
         port = free_port()
-        environment = {**os.environ, "STUDY_HOME": str(folder / "mlflow"), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+        environment = {
+            **os.environ,
+            "STUDY_HOME": str(folder / "mlflow"),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        }
         command = [sys.executable, "-c", "from study.cli.main import main; main()", "ui", "--port", str(port)]
         with (folder / "mlflow.log").open("ab") as log:
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
         address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
             try:

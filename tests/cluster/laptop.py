@@ -26,8 +26,16 @@ class Laptop:
 
     def start(self, *arguments: str, user: str = "ada", **environment: str) -> subprocess.Popen[str]:
         """The command line, in a process of its own."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "AWS_", "MLFLOW_", "STUDY_"))}
-        own = {**self.cluster.client_environment, "RAY_API_SERVER_ADDRESS": self.cluster.address, "MLFLOW_TRACKING_URI": self.mlflow}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("RAY_", "AWS_", "MLFLOW_", "STUDY_"))
+        }
+        own = {
+            **self.cluster.client_environment,
+            "RAY_API_SERVER_ADDRESS": self.cluster.address,
+            "MLFLOW_TRACKING_URI": self.mlflow,
+        }
         command = [sys.executable, "-c", "from study.cli.main import main; main()", *arguments]
         return subprocess.Popen(
             command,
@@ -38,7 +46,9 @@ class Laptop:
             text=True,
         )
 
-    def study(self, *arguments: str, user: str = "ada", **environment: str) -> subprocess.CompletedProcess[str]:
+    def study(
+        self, *arguments: str, user: str = "ada", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """The same, once it has ended."""
         process = self.start(*arguments, user=user, **environment)
         out, err = process.communicate(timeout=PATIENCE_SECONDS)

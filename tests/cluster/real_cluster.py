@@ -44,7 +44,11 @@ class RealCluster:
         self.client_environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
         """What a laptop needs."""
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MLFLOW_", "STUDY_"))},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("RAY_", "MLFLOW_", "STUDY_"))
+            },
             **self.client_environment,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
@@ -68,7 +72,11 @@ class RealCluster:
 
     def start_head(self, cpus: int) -> None:
         """Returns once it runs; the addresses stay the same when it is started again."""
-        ports = {"port": self._port, "dashboard-port": self._dashboard_port, "ray-client-server-port": free_port()}
+        ports = {
+            "port": self._port,
+            "dashboard-port": self._dashboard_port,
+            "ray-client-server-port": free_port(),
+        }
         options = [word for name, value in ports.items() for word in (f"--{name}", str(value))]
         self._start(["--head", *options], cpus)
 
@@ -87,7 +95,9 @@ class RealCluster:
             self.kill(node)
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.pid != os.getpid() and process.environ().get("RAY_AUTH_TOKEN_PATH", "").startswith(f"{self.folder}/"):
+                if process.pid != os.getpid() and process.environ().get("RAY_AUTH_TOKEN_PATH", "").startswith(
+                    f"{self.folder}/"
+                ):
                     process.kill()
 
     def close(self) -> None:
@@ -108,9 +118,20 @@ class RealCluster:
         raise AssertionError(f"a node does not start: {log.read_text(errors='replace')[-2000:]}")
 
     def _spawn(self, options: list[str], cpus: int, log: Path) -> subprocess.Popen[bytes]:
-        own = {"dashboard-agent-listen-port": free_port(), "dashboard-agent-grpc-port": free_port(), "metrics-export-port": free_port()}
+        own = {
+            "dashboard-agent-listen-port": free_port(),
+            "dashboard-agent-grpc-port": free_port(),
+            "metrics-export-port": free_port(),
+        }
         command = [
-            *(str(Path(sys.executable).parent / "ray"), "start", "--block", "--disable-usage-stats", "--node-ip-address", "127.0.0.1"),
+            *(
+                str(Path(sys.executable).parent / "ray"),
+                "start",
+                "--block",
+                "--disable-usage-stats",
+                "--node-ip-address",
+                "127.0.0.1",
+            ),
             *("--num-cpus", str(cpus), "--num-gpus", "0", "--object-store-memory", "80000000"),
             *("--min-worker-port", "0", "--max-worker-port", "0"),
             *(word for name, value in own.items() for word in (f"--{name}", str(value))),

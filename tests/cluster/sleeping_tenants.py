@@ -24,7 +24,9 @@ TASK_SECONDS = 0.5
 
 def main() -> None:
     """Reads the command line, measures, and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--address", required=True)
     parser.add_argument("--cpus", type=int, required=True, help="CPUs of the cluster")
     parser.add_argument("--seconds", type=float, default=30.0)

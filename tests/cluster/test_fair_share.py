@@ -20,8 +20,12 @@ def demand(tenant: str, user: str, **options: float) -> Demand:
     return Demand(tenant=tenant, user=user, **settings)  # type: ignore[arg-type]
 
 
-CAPACITIES = st.builds(Capacity, num_cpus=st.integers(0, 40).map(float), num_gpus=st.sampled_from([0.0, 1.0, 2.0, 8.0]))
-SHAPES = st.sampled_from([(1.0, 0.0), (2.0, 0.0), (1.0, 1.0), (1.0, 0.25), (1.0, 1 / 3), (4.0, 2.0), (7.0, 0.0)])
+CAPACITIES = st.builds(
+    Capacity, num_cpus=st.integers(0, 40).map(float), num_gpus=st.sampled_from([0.0, 1.0, 2.0, 8.0])
+)
+SHAPES = st.sampled_from(
+    [(1.0, 0.0), (2.0, 0.0), (1.0, 1.0), (1.0, 0.25), (1.0, 1 / 3), (4.0, 2.0), (7.0, 0.0)]
+)
 
 
 @st.composite
@@ -57,7 +61,9 @@ def held(capacity: Capacity, asked: list[Demand], given_: dict[str, int]) -> dic
     return shares
 
 
-def can_use_another(one: Demand, capacity: Capacity, asked: list[Demand], given_: dict[str, int], cap: float | None) -> bool:
+def can_use_another(
+    one: Demand, capacity: Capacity, asked: list[Demand], given_: dict[str, int], cap: float | None
+) -> bool:
     cpus, gpus = left(capacity, asked, given_)
     after = held(capacity, asked, given_)[one.user] + dominant_share(capacity, one)
     fits = one.cpus_per_slot <= cpus + TOLERANCE and one.gpus_per_slot <= gpus + TOLERANCE
@@ -65,7 +71,9 @@ def can_use_another(one: Demand, capacity: Capacity, asked: list[Demand], given_
 
 
 @given(CAPACITIES, demands(), CAPS)
-def test_never_more_than_there_is_or_is_wanted_or_allowed(capacity: Capacity, asked: list[Demand], cap: float | None) -> None:
+def test_never_more_than_there_is_or_is_wanted_or_allowed(
+    capacity: Capacity, asked: list[Demand], cap: float | None
+) -> None:
     given_ = allocate(capacity, asked, user_cap=cap)
     assert given_.keys() == {one.tenant for one in asked}
     assert min(left(capacity, asked, given_)) >= -1e-6
@@ -74,7 +82,9 @@ def test_never_more_than_there_is_or_is_wanted_or_allowed(capacity: Capacity, as
 
 
 @given(CAPACITIES, demands(), CAPS)
-def test_nothing_is_left_that_somebody_could_use(capacity: Capacity, asked: list[Demand], cap: float | None) -> None:
+def test_nothing_is_left_that_somebody_could_use(
+    capacity: Capacity, asked: list[Demand], cap: float | None
+) -> None:
     given_ = allocate(capacity, asked, user_cap=cap)
     assert not any(can_use_another(one, capacity, asked, given_, cap) for one in asked)
 
@@ -96,7 +106,9 @@ def test_equals_differ_by_a_slot_at_most_unless_they_want_no_more(num_cpus: int,
 
 
 @given(CAPACITIES, demands(), CAPS)
-def test_lower_priorities_take_nothing_from_higher_ones(capacity: Capacity, asked: list[Demand], cap: float | None) -> None:
+def test_lower_priorities_take_nothing_from_higher_ones(
+    capacity: Capacity, asked: list[Demand], cap: float | None
+) -> None:
     given_ = allocate(capacity, asked, user_cap=cap)
     for level in range(3):
         above = [one for one in asked if one.priority >= level]
@@ -115,7 +127,11 @@ def test_users_come_before_their_tenants() -> None:
 
 
 def test_gpus_are_shared_where_slots_take_them() -> None:
-    asked = [demand("a", "ada", gpus_per_slot=1.0), demand("b", "ben", gpus_per_slot=0.5), demand("c", "cyd", cpus_per_slot=8.0)]
+    asked = [
+        demand("a", "ada", gpus_per_slot=1.0),
+        demand("b", "ben", gpus_per_slot=0.5),
+        demand("c", "cyd", cpus_per_slot=8.0),
+    ]
     assert allocate(Capacity(num_cpus=64, num_gpus=4), asked) == {"a": 2, "b": 4, "c": 7}
 
 

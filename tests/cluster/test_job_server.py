@@ -33,11 +33,17 @@ def serve() -> Iterator[Serve]:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answer = answers.get(self.path, 404)
-                status, answer = answer.pop(0) if isinstance(answer, list) else (answer if isinstance(answer, int) else 200, answer)
+                status, answer = (
+                    answer.pop(0)
+                    if isinstance(answer, list)
+                    else (answer if isinstance(answer, int) else 200, answer)
+                )
                 self.send_response(status)
                 self.end_headers()
                 if not isinstance(answer, int):
-                    self.wfile.write(answer.encode() if isinstance(answer, str) else json.dumps(answer).encode())
+                    self.wfile.write(
+                        answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+                    )
 
             do_POST = do_GET
 
@@ -54,7 +60,10 @@ def serve() -> Iterator[Serve]:
 
 def head(ray: str, python: str) -> dict[str, object]:
     """What Ray's dashboard tells of itself."""
-    return {"/api/version": {"ray_version": ray}, "/api/v0/cluster_metadata": {"data": {"pythonVersion": python}}}
+    return {
+        "/api/version": {"ray_version": ray},
+        "/api/v0/cluster_metadata": {"data": {"pythonVersion": python}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,34 +72,49 @@ def head(ray: str, python: str) -> dict[str, object]:
         ({}, "is not Ray's dashboard; give its address, such as http://HEAD:8265"),
         ({"/api/version": "<html>Welcome</html>"}, "is not Ray's dashboard"),
         ({"/api/version": {"version": 3}}, "is not Ray's dashboard"),
-        ({"/api/version": 401}, "asks for its token, and there is none here; copy it from the head to ~/.ray/auth_token"),
+        (
+            {"/api/version": 401},
+            "asks for its token, and there is none here; copy it from the head to ~/.ray/auth_token",
+        ),
         ({"/api/version": 403}, "refuses the token in "),
         ({"/api/version": 500}, "answers 500: Internal Server Error"),
         (head("2.40.0", "3.12.1"), "runs Ray 2.40.0, this code needs Ray 2.55 or newer"),
         (head("2.60.0", "3.10.4"), "runs Python 3.10.4, this code needs Python 3.11 or newer"),
     ],
 )
-def test_what_is_no_cluster_of_ours_is_one_message(serve: Serve, answers: dict[str, object], message: str) -> None:
+def test_what_is_no_cluster_of_ours_is_one_message(
+    serve: Serve, answers: dict[str, object], message: str
+) -> None:
     with pytest.raises(ClusterError, match=re.escape(message)):
         check_versions(JobServer(serve(answers)), print)
 
 
-def test_another_version_that_serves_is_told_and_no_more(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_version_that_serves_is_told_and_no_more(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
     check_versions(JobServer(serve(head("2.71.0", "3.99.0"))), print)
     assert "the cluster runs Python 3.99.0, this machine" in capsys.readouterr().out
 
 
 def test_a_head_that_has_just_started_takes_the_job_a_little_later(serve: Serve) -> None:
     answers = [(500, "Traceback\nNo available agent to submit job, please try again later."), (200, {})]
-    JobServer(serve({"/api/jobs/": answers})).submit("study-a", "true", working_dir="gcs://a.zip", environment={}, metadata={})
+    JobServer(serve({"/api/jobs/": answers})).submit(
+        "study-a", "true", working_dir="gcs://a.zip", environment={}, metadata={}
+    )
     assert not answers
 
 
-def test_a_head_whose_agent_does_not_start_is_one_message(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_whose_agent_does_not_start_is_one_message(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cluster.jobs.AGENT_SECONDS", 0.0)
     answers = [(500, "No available agent to submit job, please try again later.")] * 9
-    with pytest.raises(ClusterError, match="give it another one: `ray start --head --dashboard-agent-listen-port PORT`"):
-        JobServer(serve({"/api/jobs/": answers})).submit("study-a", "true", working_dir="gcs://a.zip", environment={}, metadata={})
+    with pytest.raises(
+        ClusterError, match="give it another one: `ray start --head --dashboard-agent-listen-port PORT`"
+    ):
+        JobServer(serve({"/api/jobs/": answers})).submit(
+            "study-a", "true", working_dir="gcs://a.zip", environment={}, metadata={}
+        )
 
 
 @pytest.mark.parametrize("address", ["ray://head:10001", "", "http://", "ftp://head"])
@@ -100,20 +124,29 @@ def test_what_is_no_address_is_one_message(address: str) -> None:
 
 
 def test_a_dead_head_is_found_out_at_once() -> None:
-    with pytest.raises(ClusterError, match=r"no Ray cluster answers at http://127.0.0.1:1 .*Connection refused"):
+    with pytest.raises(
+        ClusterError, match=r"no Ray cluster answers at http://127.0.0.1:1 .*Connection refused"
+    ):
         JobServer("127.0.0.1:1/").versions()
 
 
 def test_the_same_files_make_the_same_zip_and_data_makes_none() -> None:
     first, again, other = {"b": b"2", "a": b"1"}, {"a": b"1", "b": b"2"}, {"a": b"1", "b": b"3"}
     assert zip_files(first) == zip_files(again) != zip_files(other)
-    with pytest.raises(ClusterError, match=r"at most 20,000,000 bytes, this has 20,000,001; the largest file is images.bin"):
+    with pytest.raises(
+        ClusterError, match=r"at most 20,000,000 bytes, this has 20,000,001; the largest file is images.bin"
+    ):
         zip_files({"a.py": b"1", "images.bin": b"0" * MAX_BYTES})
 
 
 def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
     files = source_code()
-    ours = {"study/cli/job.py", "cluster/slot_queue.py", "trainables/training/loop.py", "search_spaces/studies/fer-r18-freeze-sweep.yaml"}
+    ours = {
+        "study/cli/job.py",
+        "cluster/slot_queue.py",
+        "trainables/training/loop.py",
+        "search_spaces/studies/fer-r18-freeze-sweep.yaml",
+    }
     assert ours <= set(files)
     assert {Path(file).suffix for file in files} == {".py", ".yaml"}
     assert len(zip_files(files)) < 2_000_000
@@ -123,8 +156,13 @@ def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
     travels = study_files(spec)
     assert travels["search_space.py"] == b"SPACE = 1"
     (tmp_path / "study.yaml").write_bytes(travels["study.yaml"])
-    assert StudySpec.read(tmp_path / "study.yaml") == spec.model_copy(update={"search_space": "search_space.py:SPACE"})
-    assert source_files(Path(study.__path__[0]))["study/home.py"] == (Path(study.__path__[0]) / "home.py").read_bytes()
+    assert StudySpec.read(tmp_path / "study.yaml") == spec.model_copy(
+        update={"search_space": "search_space.py:SPACE"}
+    )
+    assert (
+        source_files(Path(study.__path__[0]))["study/home.py"]
+        == (Path(study.__path__[0]) / "home.py").read_bytes()
+    )
 
 
 def test_replies_are_found_in_a_log_and_left_out_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:

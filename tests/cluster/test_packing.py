@@ -31,7 +31,12 @@ def packed(**changes: float) -> Packing:
     max_processes=st.integers(1, 1000),
 )
 def test_what_shares_a_gpu_fits(
-    peak_bytes: int, total_bytes: int, overhead_bytes: int, cores_per_gpu: float, cpus_per_process: int, max_processes: int
+    peak_bytes: int,
+    total_bytes: int,
+    overhead_bytes: int,
+    cores_per_gpu: float,
+    cpus_per_process: int,
+    max_processes: int,
 ) -> None:
     num = pack(
         peak_bytes=peak_bytes,
@@ -76,7 +81,9 @@ def test_what_limits_is_said(changes: dict[str, float], processes_per_gpu: int, 
 def test_a_memory_fraction_leaves_room_for_what_is_no_tensor() -> None:
     assert memory_fraction(1.0, 80 * GB) == 1.0
     assert memory_fraction(0.25, 80 * GB, 4 * GB) == pytest.approx(0.2)
-    assert memory_fraction(0.01, 8 * GB, GB) == pytest.approx(0.0025), "a part that is too small for a context is still a part"
+    assert memory_fraction(0.01, 8 * GB, GB) == pytest.approx(0.0025), (
+        "a part that is too small for a context is still a part"
+    )
 
 
 def test_a_slot_lies_on_one_machine_and_one_gpu() -> None:

@@ -73,7 +73,12 @@ def shares(tenants: list[Tenant]) -> dict[str, float]:
 def test_shares_are_fair_over_time_whatever_the_length_of_tasks() -> None:
     """Seven slots: three and a half for each user. Long tasks make nobody richer."""
     clock = Clock()
-    tenants = [Tenant("a1", "ada", 60), Tenant("a2", "ada", 60), Tenant("b1", "ben", 300), Tenant("b2", "ben", 20)]
+    tenants = [
+        Tenant("a1", "ada", 60),
+        Tenant("a2", "ada", 60),
+        Tenant("b1", "ben", 300),
+        Tenant("b2", "ben", 20),
+    ]
     pass_time(SlotQueue(clock=clock), clock, tenants, cpus=7, seconds=4 * 3600)
     found = shares(tenants)
     assert found["a1"] + found["a2"] == pytest.approx(0.5, rel=0.1)

@@ -44,7 +44,13 @@ def _token(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_study(laptop: Laptop, name: str, **options: object) -> str:
     """A study file, and the path that `study submit` takes."""
-    spec = {"study": name, "dataset": "digits", "search_space": "digits", "budget": {"trials": 2, "epochs": 2}, "early_stopping": "none"}
+    spec = {
+        "study": name,
+        "dataset": "digits",
+        "search_space": "digits",
+        "budget": {"trials": 2, "epochs": 2},
+        "early_stopping": "none",
+    }
     file = laptop.folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump({**spec, **options}))
     return str(file)
@@ -108,7 +114,9 @@ def check_trials(result: StudyResult, num_trials: int) -> None:
 
 def check_that_nothing_changed(before: StudyResult, result: StudyResult) -> None:
     for trial in before.trials:
-        assert dict(trial.values).items() <= dict(result.trials[trial.number].values).items(), "a measured epoch changed"
+        assert dict(trial.values).items() <= dict(result.trials[trial.number].values).items(), (
+            "a measured epoch changed"
+        )
 
 
 def check_runs(laptop: Laptop, result: StudyResult, user: str) -> None:
@@ -143,7 +151,9 @@ def test_what_the_cluster_has_against_a_study_is_one_message(laptop: Laptop) -> 
     assert "resources.gpus_per_trial asks for 1" in refused(laptop, on_gpus)
     assert "STUDY_HOME=/proc/nowhere cannot be written" in refused(laptop, on_gpus, home="/proc/nowhere")
     assert "MLFLOW_TRACKING_URI is not set" in refused(laptop, on_gpus, MLFLOW_TRACKING_URI="")
-    assert "MLflow at http://127.0.0.1:1 does not answer" in refused(laptop, on_gpus, MLFLOW_TRACKING_URI="http://127.0.0.1:1")
+    assert "MLflow at http://127.0.0.1:1 does not answer" in refused(
+        laptop, on_gpus, MLFLOW_TRACKING_URI="http://127.0.0.1:1"
+    )
     assert "refuses the token in RAY_AUTH_TOKEN" in refused(laptop, on_gpus, RAY_AUTH_TOKEN="0" * 64)
     assert "asks for its token" in refused(laptop, on_gpus, RAY_AUTH_TOKEN_PATH="/nowhere")
     assert not (laptop.home.studies / "on-gpus").exists()
@@ -152,7 +162,9 @@ def test_what_the_cluster_has_against_a_study_is_one_message(laptop: Laptop) -> 
 
 
 @pytest.mark.slow
-def test_four_studies_of_two_people_while_a_node_comes_and_dies(laptop: Laptop, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_studies_of_two_people_while_a_node_comes_and_dies(
+    laptop: Laptop, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in s3_endpoint.environment.items():
         monkeypatch.setenv(name, value)
     add_dataset(laptop.folder / "bens", "others", write_images(laptop.folder / "images"), AddOptions())
@@ -179,7 +191,10 @@ def test_four_studies_of_two_people_while_a_node_comes_and_dies(laptop: Laptop, 
     assert (again.returncode, "runs already on" in again.stderr, "by ada" in again.stderr) == (2, True, True)
 
     node = laptop.cluster.add_node(cpus=2)
-    wait_until(lambda: _trains_on(node) and all(num_epochs(laptop, name) for name in lows), "no trial trains on the new node")
+    wait_until(
+        lambda: _trains_on(node) and all(num_epochs(laptop, name) for name in lows),
+        "no trial trains on the new node",
+    )
     time.sleep(2)
     laptop.cluster.kill(node)
 
@@ -188,10 +203,15 @@ def test_four_studies_of_two_people_while_a_node_comes_and_dies(laptop: Laptop, 
     assert {study["study"]: study["state"] for study in shown} == dict.fromkeys(lows, "finished")
     for name, result in results.items():
         low = lows[name]
-        assert all(low <= float(trial.point["learning_rate"]) <= 2 * low for trial in result.trials), "another study's space"
+        assert all(low <= float(trial.point["learning_rate"]) <= 2 * low for trial in result.trials), (
+            "another study's space"
+        )
         check_trials(result, num_trials=2)
         check_runs(laptop, result, users[name])
-    digests = {connect(laptop.mlflow).get_run(results[name].run_id).data.tags["dataset.digest"] for name in ("ben-1", "ben-2")}
+    digests = {
+        connect(laptop.mlflow).get_run(results[name].run_id).data.tags["dataset.digest"]
+        for name in ("ben-1", "ben-2")
+    }
     assert len(digests) == 1
     assert digests != {connect(laptop.mlflow).get_run(results["ada-1"].run_id).data.tags["dataset.digest"]}
     assert len(list((laptop.folder / "cache").glob("*/others/train.arrow"))) == 1
@@ -205,7 +225,17 @@ def test_four_tenants_have_equal_shares(laptop: Laptop) -> None:
     """
     script = str(Path(__file__).parent / "sleeping_tenants.py")
     tenants = ["cy/c1", "cy/c2", "dee/d1", "dee/d2"]
-    command = [sys.executable, script, "--address", laptop.cluster.gcs_address, "--cpus", "3", "--seconds", "40", *tenants]
+    command = [
+        sys.executable,
+        script,
+        "--address",
+        laptop.cluster.gcs_address,
+        "--cpus",
+        "3",
+        "--seconds",
+        "40",
+        *tenants,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     shares = json.loads(done.stdout.splitlines()[-1])
@@ -214,11 +244,15 @@ def test_four_tenants_have_equal_shares(laptop: Laptop) -> None:
 
 
 def test_stopped_and_resumed_from_the_laptop(laptop: Laptop) -> None:
-    file = write_study(laptop, "phoenix", budget={"trials": 2, "epochs": 20}, early_stopping=EVERY_EPOCH_KEPT, seed=5)
+    file = write_study(
+        laptop, "phoenix", budget={"trials": 2, "epochs": 20}, early_stopping=EVERY_EPOCH_KEPT, seed=5
+    )
     assert laptop.study("submit", file, "--priority", "3").returncode == 0
     wait_until(lambda: num_epochs(laptop, "phoenix") > 3, "nothing trains")
     stopped = laptop.study("stop", "phoenix", user="ben")
-    assert (stopped.returncode, "go on with: study resume phoenix" in stopped.stdout) == (0, True), stopped.stderr
+    assert (stopped.returncode, "go on with: study resume phoenix" in stopped.stdout) == (0, True), (
+        stopped.stderr
+    )
     before = wait_for_end(laptop, "phoenix")
     assert not before.has_ended
     (job,) = json.loads(laptop.study("status", "phoenix", "--json").stdout)
@@ -235,7 +269,9 @@ def test_stopped_and_resumed_from_the_laptop(laptop: Laptop) -> None:
 
 @pytest.mark.slow
 def test_a_study_outlives_the_head(laptop: Laptop) -> None:
-    file = write_study(laptop, "ashes", budget={"trials": 2, "epochs": 40}, early_stopping=EVERY_EPOCH_KEPT, seed=5)
+    file = write_study(
+        laptop, "ashes", budget={"trials": 2, "epochs": 40}, early_stopping=EVERY_EPOCH_KEPT, seed=5
+    )
     assert laptop.study("submit", file).returncode == 0
     wait_until(lambda: num_epochs(laptop, "ashes") > 3, "nothing trains")
     laptop.cluster.kill_all()
@@ -245,7 +281,9 @@ def test_a_study_outlives_the_head(laptop: Laptop) -> None:
     before = StudyResult.read(laptop.home.studies / "ashes")
     laptop.cluster.start_head(cpus=1)
     laptop.cluster.add_node(cpus=2)
-    assert "knows no job of a study 'ashes' since its head was started" in laptop.study("status", "ashes").stderr
+    assert (
+        "knows no job of a study 'ashes' since its head was started" in laptop.study("status", "ashes").stderr
+    )
     assert "of 2 trials ended" in laptop.study("list").stdout
     resumed = laptop.study("resume", "ashes")
     assert resumed.returncode == 0, resumed.stderr
@@ -257,7 +295,10 @@ def test_a_study_outlives_the_head(laptop: Laptop) -> None:
 
 def _trains_on(node: subprocess.Popen[bytes]) -> bool:
     try:
-        return any("Trainable.train" in " ".join(child.cmdline()) for child in psutil.Process(node.pid).children(recursive=True))
+        return any(
+            "Trainable.train" in " ".join(child.cmdline())
+            for child in psutil.Process(node.pid).children(recursive=True)
+        )
     except psutil.NoSuchProcess:
         return False
 
@@ -265,10 +306,18 @@ def _trains_on(node: subprocess.Popen[bytes]) -> bool:
 def test_a_study_file_that_is_wrong_is_refused_here(laptop: Laptop, tmp_path: Path) -> None:
     """Without a word to the cluster: it may be down."""
     nowhere = {"RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1"}
-    assert "unknown search space 'digit'" in refused(laptop, write_study(laptop, "wrong", search_space="digit"), **nowhere)
-    assert "cannot be loaded" in refused(laptop, write_study(laptop, "wrong", search_space=f"{tmp_path}/no.py:SPACE"), **nowhere)
+    assert "unknown search space 'digit'" in refused(
+        laptop, write_study(laptop, "wrong", search_space="digit"), **nowhere
+    )
+    assert "cannot be loaded" in refused(
+        laptop, write_study(laptop, "wrong", search_space=f"{tmp_path}/no.py:SPACE"), **nowhere
+    )
     good = write_study(laptop, "good")
-    assert "as its nodes cannot share a file" in refused(laptop, good, MLFLOW_TRACKING_URI="sqlite:///mlflow.db", **nowhere)
-    assert "holds a password" in refused(laptop, good, MLFLOW_TRACKING_URI="http://ada:secret@127.0.0.1:5000", **nowhere)
+    assert "as its nodes cannot share a file" in refused(
+        laptop, good, MLFLOW_TRACKING_URI="sqlite:///mlflow.db", **nowhere
+    )
+    assert "holds a password" in refused(
+        laptop, good, MLFLOW_TRACKING_URI="http://ada:secret@127.0.0.1:5000", **nowhere
+    )
     assert "whole path of a folder" in refused(laptop, good, home="shared", **nowhere)
     assert "no Ray cluster answers at http://127.0.0.1:1" in refused(laptop, good, **nowhere)

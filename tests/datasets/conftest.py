@@ -44,21 +44,39 @@ def encode_png() -> Callable[[np.ndarray], bytes]:
 
 @pytest.fixture(scope="session")
 def write_parquet(encode_png) -> Callable[..., Path]:
-    """Writes images (arrays, bytes or None) and labels as Hugging Face does; `classes` become the ClassLabel of the schema."""
+    """Writes images (arrays, bytes or None) and labels as Hugging Face does; `classes` become the ClassLabel
+    of the schema.
+    """
 
-    def write(path: Path, images: Sequence, labels: Sequence, classes: Sequence[str] | None = None, **columns: Sequence) -> Path:
+    def write(
+        path: Path,
+        images: Sequence,
+        labels: Sequence,
+        classes: Sequence[str] | None = None,
+        **columns: Sequence,
+    ) -> Path:
         encoded = [encode_png(image) if isinstance(image, np.ndarray) else image for image in images]
-        structs = [None if image is None else {"bytes": image, "path": f"{path.stem}/{row}.png"} for row, image in enumerate(encoded)]
+        structs = [
+            None if image is None else {"bytes": image, "path": f"{path.stem}/{row}.png"}
+            for row, image in enumerate(encoded)
+        ]
         table = pa.table(
             {
                 "image": pa.array(structs, pa.struct({"bytes": pa.binary(), "path": pa.string()})),
-                "label": pa.array(labels, pa.int64() if all(label is None or isinstance(label, int) for label in labels) else pa.string()),
+                "label": pa.array(
+                    labels,
+                    pa.int64()
+                    if all(label is None or isinstance(label, int) for label in labels)
+                    else pa.string(),
+                ),
                 **columns,
             }
         )
         if classes is not None:
             features = {"image": {"_type": "Image"}, "label": {"names": list(classes), "_type": "ClassLabel"}}
-            table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+            table = table.replace_schema_metadata(
+                {"huggingface": json.dumps({"info": {"features": features}})}
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, path)
         return path
@@ -84,7 +102,11 @@ def write_idx() -> Callable[[Path, np.ndarray], Path]:
 
     def write(path: Path, array: np.ndarray) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = (0x0800 + array.ndim).to_bytes(4, "big") + b"".join(size.to_bytes(4, "big") for size in array.shape) + array.tobytes()
+        content = (
+            (0x0800 + array.ndim).to_bytes(4, "big")
+            + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            + array.tobytes()
+        )
         path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
         return path
 
@@ -94,4 +116,6 @@ def write_idx() -> Callable[[Path, np.ndarray], Path]:
 @pytest.fixture
 def ten_per_class(tmp_path: Path, write_parquet, make_images) -> Path:
     """A parquet file with ten images each of `cat`, `dog` and `owl`, and no splits."""
-    return write_parquet(tmp_path / "ten_per_class.parquet", make_images(30), [0, 1, 2] * 10, ("cat", "dog", "owl"))
+    return write_parquet(
+        tmp_path / "ten_per_class.parquet", make_images(30), [0, 1, 2] * 10, ("cat", "dog", "owl")
+    )

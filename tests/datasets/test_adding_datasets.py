@@ -44,14 +44,20 @@ def test_stored_images_are_those_of_the_source(home, ten_per_class, make_images)
     manifest = add_dataset(home, "pets", ten_per_class, AddOptions())
 
     images = make_images(30)
-    stored = {name: pixels for split in manifest.splits for name, pixels in pixels_by_name(home / "pets", split).items()}
+    stored = {
+        name: pixels
+        for split in manifest.splits
+        for name, pixels in pixels_by_name(home / "pets", split).items()
+    }
     assert stored == {f"ten_per_class/{row}.png": image.tobytes() for row, image in enumerate(images)}
     train = Dataset.open(home / "pets").train
     np.testing.assert_allclose(manifest.pixel_mean, [train.images.mean() / 255])
     np.testing.assert_allclose(manifest.pixel_std, [train.images.std() / 255])
 
 
-@pytest.mark.parametrize("given", [["train"], ["train", "validation"], ["train", "test"], ["train", "validation", "test"]])
+@pytest.mark.parametrize(
+    "given", [["train"], ["train", "validation"], ["train", "test"], ["train", "validation", "test"]]
+)
 def test_carves_the_splits_that_are_missing(home, tmp_path, write_parquet, make_images, given):
     for seed, split in enumerate(given):
         write_parquet(tmp_path / "source" / f"{split}.parquet", make_images(20, seed=seed), [0, 1] * 10, "ab")
@@ -59,7 +65,11 @@ def test_carves_the_splits_that_are_missing(home, tmp_path, write_parquet, make_
     manifest = add_dataset(home, "ab", tmp_path / "source", AddOptions())
 
     assert {name for name, split in manifest.splits.items() if split.origin == "given"} == set(given)
-    assert {name for name, split in manifest.splits.items() if split.origin == "carved"} == {"train", "validation", "test"} - set(given)
+    assert {name for name, split in manifest.splits.items() if split.origin == "carved"} == {
+        "train",
+        "validation",
+        "test",
+    } - set(given)
     assert sum(split.num_images for split in manifest.splits.values()) == 20 * len(given)
     assert all(manifest.splits[split].num_images == 20 for split in given if split != "train")
 
@@ -80,7 +90,10 @@ def test_impossible_names_are_refused(home, name):
 
 def test_an_existing_name_is_refused_and_kept(home, ten_per_class):
     first = add_dataset(home, "pets", ten_per_class, AddOptions())
-    with pytest.raises(DatasetError, match=r"there is a dataset 'pets' already; choose another name, or replace it with --replace"):
+    with pytest.raises(
+        DatasetError,
+        match=r"there is a dataset 'pets' already; choose another name, or replace it with --replace",
+    ):
         add_dataset(home, "pets", ten_per_class, AddOptions(split_seed=1))
     assert Manifest.read(home / "pets") == first
 
@@ -134,10 +147,15 @@ def test_images_of_one_group_stay_together(home, tmp_path, write_parquet, make_i
     persons = [f"person {row % 12}" for row in range(60)]
     source = write_parquet(tmp_path / "persons.parquet", make_images(60), [0, 1] * 30, "ab", person=persons)
 
-    add_dataset(home, "persons", source, AddOptions(group_column="person", validation_fraction=0.2, test_fraction=0.2))
+    add_dataset(
+        home, "persons", source, AddOptions(group_column="person", validation_fraction=0.2, test_fraction=0.2)
+    )
 
     person_of = {f"persons/{row}.png": person for row, person in enumerate(persons)}
-    found = [{person_of[name] for name in pixels_by_name(home / "persons", split)} for split in ("train", "validation", "test")]
+    found = [
+        {person_of[name] for name in pixels_by_name(home / "persons", split)}
+        for split in ("train", "validation", "test")
+    ]
     assert sum(len(split) for split in found) == len(set.union(*found)) == 12
 
 
@@ -149,7 +167,8 @@ def test_a_class_with_too_few_images_to_carve_is_refused(home, tmp_path, write_p
 
 def test_fractions_that_leave_nothing_are_refused(home, ten_per_class):
     with pytest.raises(
-        DatasetError, match=r"leave some images in train, but nothing is left by --test-fraction 0.5, --validation-fraction 0.5"
+        DatasetError,
+        match=r"leave some images in train, but nothing is left by --test-fraction 0\.5, --validation",
     ):
         add_dataset(home, "pets", ten_per_class, AddOptions(test_fraction=0.5, validation_fraction=0.5))
 

@@ -36,11 +36,23 @@ print(private_kilobytes() - before, dataset.train.images.nbytes // 1024, total >
 
 def write(path: Path, images: np.ndarray, labels: np.ndarray, clean: np.ndarray | None = None) -> str:
     names = [f"image {row}" for row in range(len(images))]
-    return write_split(path, np.array_split(images, 2), labels=labels, names=names, digests=np.full(len(images), b"d" * 16), clean=clean)
+    return write_split(
+        path,
+        np.array_split(images, 2),
+        labels=labels,
+        names=names,
+        digests=np.full(len(images), b"d" * 16),
+        clean=clean,
+    )
 
 
 @settings(max_examples=30, deadline=None)
-@given(data=st.data(), images=arrays(np.uint8, st.tuples(st.integers(2, 6), st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 3]))))
+@given(
+    data=st.data(),
+    images=arrays(
+        np.uint8, st.tuples(st.integers(2, 6), st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 3]))
+    ),
+)
 def test_what_is_written_is_what_is_mapped(data, images):
     labels = data.draw(arrays(np.int64, len(images), elements=st.integers(0, 2**40)))
     clean = data.draw(arrays(np.bool_, len(images)))
@@ -61,7 +73,16 @@ def test_the_digest_covers_pixels_and_labels(tmp_path, make_images):
     other_labels[0] = 1
     digest = write(tmp_path / "a.arrow", images, labels)
     assert write(tmp_path / "b.arrow", images, labels) == digest
-    assert len({digest, write(tmp_path / "c.arrow", other_images, labels), write(tmp_path / "d.arrow", images, other_labels)}) == 3
+    assert (
+        len(
+            {
+                digest,
+                write(tmp_path / "c.arrow", other_images, labels),
+                write(tmp_path / "d.arrow", images, other_labels),
+            }
+        )
+        == 3
+    )
 
 
 @pytest.fixture
@@ -99,10 +120,14 @@ def test_opening_takes_under_50_milliseconds(home, opened):
 def test_a_second_process_shares_the_pages(home, tmp_path, write_parquet, make_images):
     images = make_images(600, side=256)
     images[:, 1:] = 0  # Compresses well: the source is small, the stored images are not.
-    add_dataset(home, "large", write_parquet(tmp_path / "large.parquet", images, [0, 1] * 300, "ab"), AddOptions())
+    add_dataset(
+        home, "large", write_parquet(tmp_path / "large.parquet", images, [0, 1] * 300, "ab"), AddOptions()
+    )
     mapped_here = Dataset.open(home / "large")
     assert mapped_here.train.images.any()
-    output = subprocess.run([sys.executable, "-c", READ_EVERY_PAGE, home / "large"], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", READ_EVERY_PAGE, home / "large"], capture_output=True, text=True, check=True
+    ).stdout
     private_kilobytes, image_kilobytes, was_read = output.split()
     assert was_read == "True"
     assert int(image_kilobytes) > 30_000
@@ -110,7 +135,9 @@ def test_a_second_process_shares_the_pages(home, tmp_path, write_parquet, make_i
 
 
 def test_a_missing_dataset_is_told_with_the_known_ones(home, opened):
-    with pytest.raises(UnknownDatasetError, match=r"unknown dataset 'pet'; known: pets; did you mean 'pets'\?"):
+    with pytest.raises(
+        UnknownDatasetError, match=r"unknown dataset 'pet'; known: pets; did you mean 'pets'\?"
+    ):
         Dataset.open(home / "pet")
 
 
@@ -130,7 +157,9 @@ def test_a_missing_split_is_refused(home, opened):
 
 def test_a_split_of_another_length_or_size_is_refused(home, opened, tmp_path, write_parquet, make_images):
     (home / "pets" / "train.arrow").write_bytes((home / "pets" / "validation.arrow").read_bytes())
-    with pytest.raises(DatasetError, match=r"train.arrow holds 3 images, its manifest says 24; add it again with --replace"):
+    with pytest.raises(
+        DatasetError, match=r"train.arrow holds 3 images, its manifest says 24; add it again with --replace"
+    ):
         Dataset.open(home / "pets")
     source = write_parquet(tmp_path / "other.parquet", make_images(20, side=5), [0, 1] * 10, "ab")
     add_dataset(home, "other", source, AddOptions())

@@ -63,7 +63,11 @@ def test_groups_are_those_of_a_search_through_the_graph(pairs):
         reached, frontier = {start}, [start]
         while frontier:
             image = frontier.pop()
-            joined = {other for other, pair in enumerate(pairs) if pair[0] == pairs[image][0] or pair[1] == pairs[image][1]}
+            joined = {
+                other
+                for other, pair in enumerate(pairs)
+                if pair[0] == pairs[image][0] or pair[1] == pairs[image][1]
+            }
             frontier += joined - reached
             reached |= joined
         assert set(np.flatnonzero(groups == groups[start])) == reached
@@ -121,7 +125,9 @@ def test_repeats_of_a_given_split_stay_in_train():
     ],
 )
 def test_nothing_to_carve_is_refused(given_too):
-    with pytest.raises(DatasetError, match="no image can be carved for test: all of train is one group, or connected"):
+    with pytest.raises(
+        DatasetError, match="no image can be carved for test: all of train is one group, or connected"
+    ):
         carve([0, 1] * 5, {"test": 0.2}, **given_too)
 
 

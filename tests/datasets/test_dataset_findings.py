@@ -21,7 +21,11 @@ def leaky(tmp_path, write_parquet, make_images):
         "validation": [*range(10, 20), 2, 3, 3],
         "test": [*range(20, 30), 4, 10, 11, 3],
     }
-    labels = {"train": [row % 2 for row in range(13)], "validation": [row % 2 for row in range(13)], "test": [row % 2 for row in range(14)]}
+    labels = {
+        "train": [row % 2 for row in range(13)],
+        "validation": [row % 2 for row in range(13)],
+        "test": [row % 2 for row in range(14)],
+    }
     for split, numbers in rows.items():
         write_parquet(tmp_path / "leaky" / f"{split}.parquet", images[numbers], labels[split], "ab")
     return tmp_path / "leaky"
@@ -51,7 +55,9 @@ def test_clean_images_of_the_test_split_stand_nowhere_else(home, leaky):
 
 def test_carved_splits_share_no_image(home, tmp_path, write_parquet, make_images):
     images = make_images(40)[np.arange(80) // 2]
-    findings = add_dataset(home, "ab", write_parquet(tmp_path / "x.parquet", images, [0, 0, 1, 1] * 20, "ab"), AddOptions()).findings
+    findings = add_dataset(
+        home, "ab", write_parquet(tmp_path / "x.parquet", images, [0, 0, 1, 1] * 20, "ab"), AddOptions()
+    ).findings
     assert set(findings.num_duplicates_across.values()) == {0}
     assert sum(findings.num_duplicates_within.values()) == 40
 

@@ -20,11 +20,16 @@ def pixels_by_name(folder: Path, split: str) -> dict[str, bytes]:
 
 def test_equal_content_has_an_equal_digest(home, ten_per_class, tmp_path):
     copy = shutil.copy(ten_per_class, tmp_path / "copy.parquet")
-    digests = {add_dataset(home, name, Path(source), AddOptions()).digest for name, source in (("a", ten_per_class), ("b", copy))}
+    digests = {
+        add_dataset(home, name, Path(source), AddOptions()).digest
+        for name, source in (("a", ten_per_class), ("b", copy))
+    }
     assert len(digests) == 1
 
 
-def test_the_digest_depends_on_each_pixel_label_and_the_class_order(home, tmp_path, write_parquet, make_images):
+def test_the_digest_depends_on_each_pixel_label_and_the_class_order(
+    home, tmp_path, write_parquet, make_images
+):
     images, labels = make_images(20), [0, 1] * 10
     pixel, label = images.copy(), labels.copy()
     pixel[7, 3, 2] ^= 1
@@ -37,13 +42,17 @@ def test_the_digest_depends_on_each_pixel_label_and_the_class_order(home, tmp_pa
         "class-order": (images, labels, "ba"),
     }
     digests = {
-        name: add_dataset(home, name, write_parquet(tmp_path / f"{name}.parquet", *source), AddOptions()).digest
+        name: add_dataset(
+            home, name, write_parquet(tmp_path / f"{name}.parquet", *source), AddOptions()
+        ).digest
         for name, source in sources.items()
     }
     assert len(set(digests.values())) == len(sources)
 
 
-def test_every_family_of_sources_gives_the_same_dataset(tmp_path, write_parquet, write_idx, write_image, make_images):
+def test_every_family_of_sources_gives_the_same_dataset(
+    tmp_path, write_parquet, write_idx, write_image, make_images
+):
     images, labels = make_images(20), [0] * 10 + [1] * 10
     write_parquet(tmp_path / "parquet" / "train.parquet", images, labels)
     write_idx(tmp_path / "idx" / "train-images-idx3-ubyte.gz", images)
@@ -51,7 +60,10 @@ def test_every_family_of_sources_gives_the_same_dataset(tmp_path, write_parquet,
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
         write_image(tmp_path / "folder" / "train" / str(label) / f"{row:02}.png", image)
 
-    manifests = [add_dataset(tmp_path / "datasets", family, tmp_path / family, AddOptions()) for family in ("parquet", "idx", "folder")]
+    manifests = [
+        add_dataset(tmp_path / "datasets", family, tmp_path / family, AddOptions())
+        for family in ("parquet", "idx", "folder")
+    ]
 
     assert {manifest.classes for manifest in manifests} == {("0", "1")}
     assert len({manifest.digest for manifest in manifests}) == 1
@@ -67,11 +79,17 @@ def test_a_csv_of_fer2013_is_added(home, tmp_path, make_images):
     manifest = add_dataset(home, "fer2013", source, AddOptions())
 
     assert manifest.classes[:3] == ("angry", "disgust", "fear")
-    assert [(split.num_images, split.origin) for split in manifest.splits.values()] == [(14, "given"), (7, "given"), (7, "given")]
+    assert [(split.num_images, split.origin) for split in manifest.splits.values()] == [
+        (14, "given"),
+        (7, "given"),
+        (7, "given"),
+    ]
 
 
 def test_relabelling_merges_and_reorders(home, ten_per_class):
-    manifest = add_dataset(home, "pets", ten_per_class, AddOptions(relabel={"bird": ("owl",), "mammal": ("dog", "cat")}))
+    manifest = add_dataset(
+        home, "pets", ten_per_class, AddOptions(relabel={"bird": ("owl",), "mammal": ("dog", "cat")})
+    )
     assert manifest.classes == ("bird", "mammal")
     assert manifest.splits["train"].num_by_class == (8, 16)
     assert manifest.options["relabel"] == {"bird": ["owl"], "mammal": ["dog", "cat"]}
@@ -83,8 +101,14 @@ def test_relabelling_merges_and_reorders(home, ten_per_class):
     [
         ({"bird": ("owl",), "mammal": ("dog",)}, "every class needs a new one, but cat has none"),
         ({"bird": ("owl", "cat"), "mammal": ("dog", "cat")}, "'cat' is named 2 times"),
-        ({"bird": ("owll",), "mammal": ("dog", "cat")}, "no class 'owll'; classes: cat, dog, owl; did you mean 'owl'?"),
-        ({"bird": ("owl",), "mammal": ("dog", "cat"), "fish": ()}, "at least one old class, but fish has none"),
+        (
+            {"bird": ("owll",), "mammal": ("dog", "cat")},
+            "no class 'owll'; classes: cat, dog, owl; did you mean 'owl'?",
+        ),
+        (
+            {"bird": ("owl",), "mammal": ("dog", "cat"), "fish": ()},
+            "at least one old class, but fish has none",
+        ),
         ({"animal": ("owl", "dog", "cat")}, "at least 2 classes with images, found animal"),
     ],
 )
@@ -103,7 +127,9 @@ def test_a_permutation_moves_all_pixels_alike(home, ten_per_class):
     order = np.random.RandomState(3).permutation(16)
     for split in plain.splits:
         for name, pixels in pixels_by_name(home / "plain", split).items():
-            assert pixels_by_name(home / "permuted", split)[name] == bytes(np.frombuffer(pixels, np.uint8)[order])
+            assert pixels_by_name(home / "permuted", split)[name] == bytes(
+                np.frombuffer(pixels, np.uint8)[order]
+            )
 
 
 def test_gray_images_are_widened_among_rgb_images(home, tmp_path, write_parquet, make_images):
@@ -114,7 +140,11 @@ def test_gray_images_are_widened_among_rgb_images(home, tmp_path, write_parquet,
     manifest = add_dataset(home, "mixed", source, AddOptions())
 
     assert manifest.channels == 3
-    stored = {name: pixels for split in manifest.splits for name, pixels in pixels_by_name(home / "mixed", split).items()}
+    stored = {
+        name: pixels
+        for split in manifest.splits
+        for name, pixels in pixels_by_name(home / "mixed", split).items()
+    }
     assert stored["mixed/0.png"] == np.repeat(gray[0][..., np.newaxis], 3, axis=2).tobytes()
     assert stored["mixed/10.png"] == rgb[0].tobytes()
     # The gray image and its RGB twin are one image once both have three channels.

@@ -21,7 +21,9 @@ def encoded(picture: Image.Image, format_name: str = "PNG", **options) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize(("mode", "channels"), [("1", 1), ("L", 1), ("LA", 1), ("I;16", 1), ("P", 3), ("RGB", 3), ("RGBA", 3)])
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("1", 1), ("L", 1), ("LA", 1), ("I;16", 1), ("P", 3), ("RGB", 3), ("RGBA", 3)]
+)
 def test_gray_modes_have_one_channel_and_others_three(mode, channels):
     assert decode(encoded(Image.new(mode, (5, 4))), AddOptions()).shape == (4, 5, channels)
 
@@ -51,7 +53,11 @@ def test_pictures_are_turned_upright():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_channels_can_be_asked_for(channels):
     for mode in ("L", "RGB"):
-        assert decode(encoded(Image.new(mode, (4, 4))), AddOptions(channels=channels)).shape == (4, 4, channels)
+        assert decode(encoded(Image.new(mode, (4, 4))), AddOptions(channels=channels)).shape == (
+            4,
+            4,
+            channels,
+        )
 
 
 def test_the_shorter_side_is_scaled_and_the_centre_is_cropped():
@@ -83,13 +89,17 @@ def test_permuting_moves_whole_pixels_and_loses_none(pixels, seed):
     permuted = permute(pixels, seed)
     positions = permute(np.arange(pixels[..., 0].size).reshape(*pixels.shape[:2], 1), seed).ravel()
     assert sorted(positions) == list(range(pixels[..., 0].size))
-    np.testing.assert_array_equal(permuted.reshape(-1, pixels.shape[-1]), pixels.reshape(-1, pixels.shape[-1])[positions])
+    np.testing.assert_array_equal(
+        permuted.reshape(-1, pixels.shape[-1]), pixels.reshape(-1, pixels.shape[-1])[positions]
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(PIXELS, PIXELS)
 def test_digests_are_equal_exactly_for_equal_images(one, other):
-    assert (pixel_digest(one) == pixel_digest(other)) == (one.shape == other.shape and bool((one == other).all()))
+    assert (pixel_digest(one) == pixel_digest(other)) == (
+        one.shape == other.shape and bool((one == other).all())
+    )
 
 
 def test_the_digest_tells_shapes_apart():

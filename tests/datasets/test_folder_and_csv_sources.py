@@ -17,7 +17,15 @@ class TestImageFolders:
         source = read_source(tmp_path, "x", AddOptions())
         images = list(source.images)
         assert source.classes == tuple("abcdefg")
-        assert [image.name for image in images] == ["a/x.jpeg", "b/x.png", "c/x.JPG", "d/x.bmp", "e/x.gif", "f/x.webp", "g/x.tif"]
+        assert [image.name for image in images] == [
+            "a/x.jpeg",
+            "b/x.png",
+            "c/x.JPG",
+            "d/x.bmp",
+            "e/x.gif",
+            "f/x.webp",
+            "g/x.tif",
+        ]
         assert [image.label for image in images] == list(range(7))
         assert source.num_images == 7
 
@@ -25,7 +33,10 @@ class TestImageFolders:
         for path in ("a/1.png", "b/2.png", "a/.3.png", ".thumbnails/4.png", "a/.cache/5.png"):
             write_image(tmp_path / path, make_images(1)[0])
         (tmp_path / "a" / "notes.txt").write_text("x")
-        assert [image.name for image in read_source(tmp_path, "x", AddOptions()).images] == ["a/1.png", "b/2.png"]
+        assert [image.name for image in read_source(tmp_path, "x", AddOptions()).images] == [
+            "a/1.png",
+            "b/2.png",
+        ]
 
     def test_splits_are_recognised_in_any_case(self, tmp_path, write_image, make_images):
         for path in ("Training/a/1.png", "VAL/b/2.png", "testing/a/3.png", "Training/b/deep/4.png"):
@@ -50,7 +61,11 @@ class TestImageFolders:
         for path in ("banner.png", "train/a/1.png", "test/2.png"):
             write_image(tmp_path / path, make_images(1)[0])
         images = read_source(tmp_path, "x", AddOptions()).images
-        assert {image.name: image.label for image in images} == {"banner.png": None, "test/2.png": None, "train/a/1.png": 0}
+        assert {image.name: image.label for image in images} == {
+            "banner.png": None,
+            "test/2.png": None,
+            "train/a/1.png": 0,
+        }
 
     def test_a_folder_among_splits_that_is_none_is_refused(self, tmp_path, write_image, make_images):
         for path in ("train/a/1.png", "holdout/a/2.png"):
@@ -66,7 +81,10 @@ class TestFerCsv:
         return path
 
     def test_rows_become_square_images(self, tmp_path):
-        path = self.write(tmp_path / "fer2013.csv", ["3,0 1 2 255,Training", "6,9 9 9 9,PublicTest", "0,1 1 1 1,PrivateTest"])
+        path = self.write(
+            tmp_path / "fer2013.csv",
+            ["3,0 1 2 255,Training", "6,9 9 9 9,PublicTest", "0,1 1 1 1,PrivateTest"],
+        )
         source = read_source(path, "x", AddOptions())
         images = list(source.images)
         assert source.classes == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -89,7 +107,9 @@ class TestFerCsv:
 
     @pytest.mark.parametrize("pixels", ["1 2 3", "1 2 3 256", "1 x 3 4", "1 -2 3 4", " "])
     def test_pixels_that_are_no_square_image_cannot_be_loaded(self, tmp_path, pixels):
-        (image,) = read_source(self.write(tmp_path / "fer2013.csv", [f"0,{pixels},Training"]), "x", AddOptions()).images
+        (image,) = read_source(
+            self.write(tmp_path / "fer2013.csv", [f"0,{pixels},Training"]), "x", AddOptions()
+        ).images
         with pytest.raises(ValueError, match="pixels must be"):
             image.load()
 
@@ -97,7 +117,10 @@ class TestFerCsv:
         ("row", "message"),
         [
             ("sad,1,Training", "an emotion is a number from 0 to 6, got 'sad' in line 2"),
-            ("1,1,Holdout", "a split must be Training, PublicTest, PrivateTest or .* got 'Holdout' in line 2"),
+            (
+                "1,1,Holdout",
+                "a split must be Training, PublicTest, PrivateTest or .* got 'Holdout' in line 2",
+            ),
             ("1,1,", "a split must be Training, .* got '' in line 2"),
             ("1,1", "is not a CSV with a header|is not a whole CSV"),
         ],
@@ -109,7 +132,10 @@ class TestFerCsv:
 
     def test_a_missing_column_is_refused(self, tmp_path):
         path = self.write(tmp_path / "x.csv", ["1,2"], "label,image")
-        with pytest.raises(DatasetError, match="no column is called pixels; columns: label, image; name one with --image-column"):
+        with pytest.raises(
+            DatasetError,
+            match="no column is called pixels; columns: label, image; name one with --image-column",
+        ):
             read_source(path, "x", AddOptions())
 
     def test_an_empty_file_is_refused(self, tmp_path):
@@ -134,7 +160,11 @@ class TestDigits:
 
     def test_other_names_need_a_source(self):
         with pytest.raises(
-            DatasetError, match="only the dataset 'digits' is built in, got 'mnist'; say where its images are with --from PATH"
+            DatasetError,
+            match=(
+                "only the dataset 'digits' is built in, got 'mnist'; say where its images are with --from "
+                "PATH"
+            ),
         ):
             read_source(None, "mnist", AddOptions())
 
@@ -151,7 +181,11 @@ class TestPathsThatAreNoSource:
         for path in (tmp_path, tmp_path / "notes.txt"):
             if path.exists():
                 with pytest.raises(
-                    DatasetError, match=r"is none of the sources that are understood: a \.parquet file or .* split/class/image"
+                    DatasetError,
+                    match=(
+                        r"is none of the sources that are understood: a \.parquet file or .* "
+                        "split/class/image"
+                    ),
                 ):
                     read_source(path, "x", AddOptions())
 

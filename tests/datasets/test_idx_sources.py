@@ -47,7 +47,11 @@ def test_t10k_is_the_test_split(tmp_path, write_mnist, make_images, suffix):
 
 
 def test_classes_can_be_named(tmp_path, write_mnist):
-    assert read_source(write_mnist(tmp_path), "x", AddOptions(classes=("a", "b", "c"))).classes == ("a", "b", "c")
+    assert read_source(write_mnist(tmp_path), "x", AddOptions(classes=("a", "b", "c"))).classes == (
+        "a",
+        "b",
+        "c",
+    )
 
 
 def test_only_train_is_fine(tmp_path, write_mnist):
@@ -92,7 +96,9 @@ def test_surplus_bytes_are_refused(tmp_path, write_mnist):
 def test_a_wrong_magic_number_is_refused(tmp_path, write_mnist):
     folder = write_mnist(tmp_path)
     (folder / "train-images-idx3-ubyte.gz").write_bytes((folder / "train-labels-idx1-ubyte.gz").read_bytes())
-    with pytest.raises(DatasetError, match="must begin with the IDX magic number 0x00000803, found 0x00000801"):
+    with pytest.raises(
+        DatasetError, match="must begin with the IDX magic number 0x00000803, found 0x00000801"
+    ):
         read_source(tmp_path, "x", AddOptions())
 
 

@@ -39,11 +39,23 @@ PROBLEMS = [
     ("unreadable_image", "images that cannot be read: 1 (source/3.png)", {"unreadable_image": 1}),
     ("missing_image", "rows without an image: 1 (source.parquet row 3)", {"missing_image": 1}),
     ("missing_label", "images without a label: 1 (source/3.png)", {"missing_label": 1}),
-    ("label_outside_classes", "images whose label is outside the class list: 1 (source/3.png: label 7)", {"label_outside_classes": 1}),
-    ("wrong_size", "images of another size than most: 1 (source/3.png: 5x5, most are 4x4)", {"wrong_size": 1}),
+    (
+        "label_outside_classes",
+        "images whose label is outside the class list: 1 (source/3.png: label 7)",
+        {"label_outside_classes": 1},
+    ),
+    (
+        "wrong_size",
+        "images of another size than most: 1 (source/3.png: 5x5, most are 4x4)",
+        {"wrong_size": 1},
+    ),
     ("empty_class", "classes without images: 1 (c)", {"empty_class": 1}),
     ("class_in_test_only", "images of classes that have none in train: 2 (c: 2)", {"class_outside_train": 2}),
-    ("class_in_validation_only", "images of classes that have none in train: 2 (c: 2)", {"class_outside_train": 2}),
+    (
+        "class_in_validation_only",
+        "images of classes that have none in train: 2 (c: 2)",
+        {"class_outside_train": 2},
+    ),
 ]
 
 
@@ -81,7 +93,9 @@ def test_all_kinds_are_told_in_one_message(home, tmp_path, write_parquet, make_i
 
 
 def test_at_most_ten_names_are_listed(home, tmp_path, write_parquet, make_images):
-    source = write_parquet(tmp_path / "source.parquet", [b"broken"] * 13 + list(make_images(7)), [0, 1] * 10, ["a", "b"])
+    source = write_parquet(
+        tmp_path / "source.parquet", [b"broken"] * 13 + list(make_images(7)), [0, 1] * 10, ["a", "b"]
+    )
     with pytest.raises(DatasetError, match=r"cannot be read: 13 \(.*source/9.png, and 3 more\)"):
         add_dataset(home, "ab", source, AddOptions())
 

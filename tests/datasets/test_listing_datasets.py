@@ -16,7 +16,11 @@ def test_datasets_are_listed_by_name(home, ten_per_class):
 
 def test_folders_that_are_no_dataset_are_left_out(home, ten_per_class):
     add_dataset(home, "zoo", ten_per_class, AddOptions())
-    for name, content in {".zoo.adding-0": (home / "zoo" / "manifest.json").read_text(), "damaged": "{", "empty": None}.items():
+    for name, content in {
+        ".zoo.adding-0": (home / "zoo" / "manifest.json").read_text(),
+        "damaged": "{",
+        "empty": None,
+    }.items():
         (home / name).mkdir()
         if content is not None:
             (home / name / "manifest.json").write_text(content)

@@ -1,4 +1,6 @@
-"""Datasets in an object store: what is fetched is what was pushed, once for a machine, or one message says why not."""
+"""Datasets in an object store: what is fetched is what was pushed, once for a machine, or one message says
+why not.
+"""
 
 import re
 import subprocess
@@ -17,7 +19,10 @@ from trainables.datasets.published import fetch_dataset, published_address, push
 from trainables.datasets.sealed_test import open_test_split
 from trainables.errors import DatasetError
 
-ASK = "import sys; from trainables.datasets.node_cache import cached_dataset; print(cached_dataset(*sys.argv[1:]))"
+ASK = (
+    "import sys; from trainables.datasets.node_cache import cached_dataset; "
+    "print(cached_dataset(*sys.argv[1:]))"
+)
 
 
 @pytest.fixture
@@ -31,7 +36,11 @@ def overwrite(s3: S3, key: str, content: bytes) -> None:
     import boto3
 
     client = boto3.client(
-        "s3", endpoint_url=s3.endpoint, aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1"
+        "s3",
+        endpoint_url=s3.endpoint,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        region_name="us-east-1",
     )
     client.put_object(Bucket=BUCKET, Key=key, Body=content)
 
@@ -43,14 +52,23 @@ def test_what_is_fetched_is_what_was_pushed(pushed: str, tmp_path: Path) -> None
     assert published_address(after) == published_address(before) == pushed
     assert len(open_test_split(after, "a test")[0]) == 359
     assert fetch_dataset(pushed, tmp_path / "cluster") == after, "it is there"
-    assert push_dataset(tmp_path / "laptop", "digits", pushed.rsplit("/", 1)[0]) == pushed, "pushing it again changes nothing"
+    assert push_dataset(tmp_path / "laptop", "digits", pushed.rsplit("/", 1)[0]) == pushed, (
+        "pushing it again changes nothing"
+    )
 
 
-def test_a_machine_fetches_once_and_never_the_test_split(pushed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_fetches_once_and_never_the_test_split(
+    pushed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     digest = read_manifest(tmp_path / "laptop" / "digits").digest
     processes = [
-        subprocess.Popen([sys.executable, "-c", ASK, pushed, digest], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", ASK, pushed, digest],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(4)
     ]
     said = [process.communicate(timeout=120) for process in processes]
@@ -58,21 +76,28 @@ def test_a_machine_fetches_once_and_never_the_test_split(pushed: str, tmp_path: 
     assert len(folders) == 1, said
     (folder,) = folders
     assert len(Dataset.open(folder).train) == 1079
-    assert sorted(file.name for file in folder.iterdir()) == ["manifest.json", "train.arrow", "validation.arrow"]
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "manifest.json",
+        "train.arrow",
+        "validation.arrow",
+    ]
     written = (folder / "train.arrow").stat().st_mtime_ns
     assert cached_dataset(pushed, digest) == folder
     assert (folder / "train.arrow").stat().st_mtime_ns == written
     assert not list(folder.parent.glob(".digits*")), "nothing half-fetched stays"
 
 
-def test_damage_is_one_message_and_nothing_stays(s3: S3, pushed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_is_one_message_and_nothing_stays(
+    s3: S3, pushed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     manifest = read_manifest(tmp_path / "laptop" / "digits")
     content = bytearray((tmp_path / "laptop" / "digits" / "train.arrow").read_bytes())
     content[len(content) // 3] ^= 1
     overwrite(s3, f"{tmp_path.name}/digits/train.arrow", bytes(content))
     message = (
-        rf"{re.escape(pushed)}/train.arrow is damaged: its digest is \w{{12}}, the manifest says {manifest.splits['train'].digest[:12]}"
+        rf"{re.escape(pushed)}/train.arrow is damaged: its digest is \w{{12}}, the manifest says "
+        f"{manifest.splits['train'].digest[:12]}"
     )
     with pytest.raises(DatasetError, match=message):
         cached_dataset(pushed, manifest.digest)
@@ -84,16 +109,24 @@ def test_damage_is_one_message_and_nothing_stays(s3: S3, pushed: str, tmp_path: 
         cached_dataset(pushed, "0" * 64)
 
 
-def test_what_cannot_be_used_is_one_message(s3: S3, pushed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_used_is_one_message(
+    s3: S3, pushed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = pushed.rsplit("/", 1)[0]
     add_dataset(tmp_path / "other", "digits", None, AddOptions(split_seed=1))
     with pytest.raises(DatasetError, match="holds another dataset 'digits'"):
         push_dataset(tmp_path / "other", "digits", folder)
     with pytest.raises(DatasetError, match="is another dataset than s3://"):
         fetch_dataset(pushed, tmp_path / "other")
-    with pytest.raises(DatasetError, match=f"there is no dataset at {folder}/cats; publish one: study data push NAME {folder}"):
+    with pytest.raises(
+        DatasetError,
+        match=f"there is no dataset at {folder}/cats; publish one: study data push NAME {folder}",
+    ):
         fetch_dataset(f"{folder}/cats", tmp_path / "cluster")
     with pytest.raises(DatasetError, match="published at s3://BUCKET/FOLDER, got 'ftp://x/digits'"):
         push_dataset(tmp_path / "laptop", "digits", "ftp://x")
-    with pytest.raises(DatasetError, match=r"s3://no-such-bucket-here/digits cannot be used .*; check its name, AWS_ACCESS_KEY_ID"):
+    with pytest.raises(
+        DatasetError,
+        match=r"s3://no-such-bucket-here/digits cannot be used .*; check its name, AWS_ACCESS_KEY_ID",
+    ):
         push_dataset(tmp_path / "laptop", "digits", "s3://no-such-bucket-here")

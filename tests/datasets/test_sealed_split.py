@@ -24,7 +24,9 @@ def test_every_opening_is_recorded(home, ten_per_class):
     records = openings(home / "pets")
     assert [record.opened_by for record in records] == ["study one", "study 'zwei' ü\n"]
     assert {record.dataset_digest for record in records} == {manifest.digest}
-    assert all(datetime.now(UTC) - datetime.fromisoformat(record.time) < timedelta(minutes=1) for record in records)
+    assert all(
+        datetime.now(UTC) - datetime.fromisoformat(record.time) < timedelta(minutes=1) for record in records
+    )
 
 
 def test_a_split_that_cannot_be_opened_is_not_recorded(home, ten_per_class):
@@ -37,6 +39,7 @@ def test_a_split_that_cannot_be_opened_is_not_recorded(home, ten_per_class):
 
 def test_an_unknown_dataset_has_no_test_split(home):
     with pytest.raises(
-        UnknownDatasetError, match=r"unknown dataset 'pets'; there are none in .*datasets yet; add one with `study data add`"
+        UnknownDatasetError,
+        match=r"unknown dataset 'pets'; there are none in .*datasets yet; add one with `study data add`",
     ):
         open_test_split(home / "pets", "a study")

@@ -35,7 +35,9 @@ def mlflow_server(
     clean_environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[MlflowServer]:
-    """The MLflow server of compose.yaml on real PostgreSQL and S3 servers, prepared by its command for that."""
+    """The MLflow server of compose.yaml on real PostgreSQL and S3 servers, prepared by its command for
+    that.
+    """
     services = compose()["services"]
     database = urlsplit(postgres.url("mlflow"))
     postgres.execute("CREATE DATABASE mlflow")
@@ -56,16 +58,27 @@ def mlflow_server(
     arguments = [word.replace("127.0.0.1:5000", f"127.0.0.1:{port}") for word in arguments]
     folder = tmp_path_factory.mktemp("mlflow")
     log = (folder / "log").open("w")
-    process = subprocess.Popen(arguments, env={**clean_environment, **settings, **place}, cwd=folder, stdout=log, stderr=log)
+    process = subprocess.Popen(
+        arguments, env={**clean_environment, **settings, **place}, cwd=folder, stdout=log, stderr=log
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/health", process, folder / "log")
         asking = {name: filled(value, secrets) for name, value in services["prepare"]["environment"].items()}
         asking |= {"MLFLOW_TRACKING_URI": address, "MLFLOW_S3_ENDPOINT_URL": s3_endpoint.endpoint}
         prepared = subprocess.run(
-            services["prepare"]["command"], env={**clean_environment, **asking}, cwd=ROOT, capture_output=True, text=True, check=False
+            services["prepare"]["command"],
+            env={**clean_environment, **asking},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert prepared.returncode == 0, prepared.stderr
-        yield MlflowServer(address=address, settings=asking, database={name: place[name] for name in place if name.startswith("PG")})
+        yield MlflowServer(
+            address=address,
+            settings=asking,
+            database={name: place[name] for name in place if name.startswith("PG")},
+        )
     finally:
         end(process)

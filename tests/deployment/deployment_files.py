@@ -53,7 +53,8 @@ def containers(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, A
 def environment(container: Mapping[str, Any]) -> dict[str, str]:
     """A container's plain settings; of those from a secret `secret:KEY`."""
     return {
-        one["name"]: one["value"] if "value" in one else f"secret:{one['valueFrom']['secretKeyRef']['key']}" for one in container["env"]
+        one["name"]: one["value"] if "value" in one else f"secret:{one['valueFrom']['secretKeyRef']['key']}"
+        for one in container["env"]
     }
 
 
@@ -87,7 +88,11 @@ def command(file: str, program: str, *words: str) -> list[str]:
 
     From the program to the end of the line, or to the shell's next operator.
     """
-    lines = [line for name in ("head_start_ray_commands", "worker_start_ray_commands") for line in ray_up(file)[name]]
+    lines = [
+        line
+        for name in ("head_start_ray_commands", "worker_start_ray_commands")
+        for line in ray_up(file)[name]
+    ]
     found = []
     for line in lines:
         for part in re.split(r"&&|\|\||[{}]|>\s", line):

@@ -13,7 +13,12 @@ _POD_TEMPLATE = {"type": "object", "required": ["spec"]}
 
 
 def _object(required: tuple[str, ...], **properties: object) -> dict[str, Any]:
-    return {"type": "object", "required": list(required), "properties": properties, "additionalProperties": False}
+    return {
+        "type": "object",
+        "required": list(required),
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 _GROUP = {"rayStartParams": _STRINGS, "template": _POD_TEMPLATE}
@@ -29,7 +34,9 @@ _CLUSTER_SPEC = _object(
         resources={"type": "object"},
         securityContext={"type": "object"},
     ),
-    headGroupSpec=_object(("template",), serviceType={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, **_GROUP),
+    headGroupSpec=_object(
+        ("template",), serviceType={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, **_GROUP
+    ),
     workerGroupSpecs={
         "type": "array",
         "items": _object(
@@ -43,11 +50,21 @@ _CLUSTER_SPEC = _object(
     },
 )
 _JOB_SPEC = _object(
-    ("entrypoint", "clusterSelector"), entrypoint={"type": "string"}, clusterSelector=_STRINGS, submitterPodTemplate=_POD_TEMPLATE
+    ("entrypoint", "clusterSelector"),
+    entrypoint={"type": "string"},
+    clusterSelector=_STRINGS,
+    submitterPodTemplate=_POD_TEMPLATE,
 )
 _HEADER = {"apiVersion": {"const": "ray.io/v1"}, "metadata": {"type": "object", "required": ["name"]}}
 
 SCHEMAS = {
-    "RayCluster": _object(("apiVersion", "kind", "metadata", "spec"), kind={"const": "RayCluster"}, spec=_CLUSTER_SPEC, **_HEADER),
-    "RayJob": _object(("apiVersion", "kind", "metadata", "spec"), kind={"const": "RayJob"}, spec=_JOB_SPEC, **_HEADER),
+    "RayCluster": _object(
+        ("apiVersion", "kind", "metadata", "spec"),
+        kind={"const": "RayCluster"},
+        spec=_CLUSTER_SPEC,
+        **_HEADER,
+    ),
+    "RayJob": _object(
+        ("apiVersion", "kind", "metadata", "spec"), kind={"const": "RayJob"}, spec=_JOB_SPEC, **_HEADER
+    ),
 }

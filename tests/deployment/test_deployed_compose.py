@@ -12,12 +12,21 @@ SERVICES = compose()["services"]
 
 
 def settings(service: str, secrets: dict[str, str]) -> dict[str, str]:
-    return {name: filled(str(value), secrets) for name, value in SERVICES[service].get("environment", {}).items()}
+    return {
+        name: filled(str(value), secrets) for name, value in SERVICES[service].get("environment", {}).items()
+    }
 
 
 @pytest.mark.parametrize("file", ["compose.yaml", "compose.gpu.yaml"])
 def test_it_fits_the_compose_specification(file: str) -> None:
-    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FOLDER / file)]
+    words = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        str(FOLDER / file),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -31,19 +40,29 @@ def test_every_secret_is_asked_for_and_has_no_default() -> None:
 
 
 def test_ports_are_those_of_loopback_unless_told_otherwise(secrets: dict[str, str]) -> None:
-    published = {name: [filled(port, {}) for port in service.get("ports", ())] for name, service in SERVICES.items()}
+    published = {
+        name: [filled(port, {}) for port in service.get("ports", ())] for name, service in SERVICES.items()
+    }
     assert {name: ports for name, ports in published.items() if ports} == {
         "mlflow": ["127.0.0.1:5000:5000"],
         "ray": ["127.0.0.1:8265:8265"],
     }
-    assert [filled(port, {"STUDY_BIND": "10.0.0.5"}) for port in SERVICES["mlflow"]["ports"]] == ["10.0.0.5:5000:5000"]
+    assert [filled(port, {"STUDY_BIND": "10.0.0.5"}) for port in SERVICES["mlflow"]["ports"]] == [
+        "10.0.0.5:5000:5000"
+    ]
     assert not [name for name, service in SERVICES.items() if service.get("network_mode")]
 
 
 def test_every_server_has_its_password(secrets: dict[str, str]) -> None:
     assert settings("postgres", secrets)["POSTGRES_PASSWORD"] == settings("mlflow", secrets)["PGPASSWORD"]
-    assert settings("objects", secrets)["ROOT_SECRET_ACCESS_KEY"] == settings("mlflow", secrets)["AWS_SECRET_ACCESS_KEY"]
-    assert settings("prepare", secrets)["MLFLOW_TRACKING_PASSWORD"] == settings("ray", secrets)["MLFLOW_TRACKING_PASSWORD"]
+    assert (
+        settings("objects", secrets)["ROOT_SECRET_ACCESS_KEY"]
+        == settings("mlflow", secrets)["AWS_SECRET_ACCESS_KEY"]
+    )
+    assert (
+        settings("prepare", secrets)["MLFLOW_TRACKING_PASSWORD"]
+        == settings("ray", secrets)["MLFLOW_TRACKING_PASSWORD"]
+    )
     ray = settings("ray", secrets)
     assert (ray["RAY_AUTH_MODE"], ray["RAY_AUTH_TOKEN"]) == ("token", secrets["RAY_AUTH_TOKEN"])
     assert len(set(secrets.values())) == len(secrets)
@@ -64,12 +83,19 @@ def test_parts_find_each_other_under_names_and_ports_that_are_served(secrets: di
     assert ":7070" in SERVICES["objects"]["command"]
     assert settings("mlflow", secrets)["PGHOST"] in SERVICES
     assert settings("mlflow", secrets)["PGUSER"] == settings("postgres", secrets)["POSTGRES_USER"]
-    assert f"--backend-store-uri=postgresql+psycopg:///{settings('postgres', secrets)['POSTGRES_DB']}" in SERVICES["mlflow"]["command"]
+    assert (
+        f"--backend-store-uri=postgresql+psycopg:///{settings('postgres', secrets)['POSTGRES_DB']}"
+        in SERVICES["mlflow"]["command"]
+    )
 
 
 def test_what_must_last_is_on_volumes() -> None:
     mounted = {name: service["volumes"] for name, service in SERVICES.items() if "volumes" in service}
-    expected = {"postgres": ["postgres:/var/lib/postgresql/data"], "objects": ["objects:/data"], "ray": ["study:/study"]}
+    expected = {
+        "postgres": ["postgres:/var/lib/postgresql/data"],
+        "objects": ["objects:/data"],
+        "ray": ["study:/study"],
+    }
     assert mounted == expected
     assert set(compose()["volumes"]) == {"postgres", "objects", "study"}
 
@@ -82,7 +108,9 @@ def test_ray_waits_for_what_trials_need() -> None:
     assert before("ray") == {"prepare", "mlflow", "postgres", "objects"}
     for service, parts in SERVICES.items():
         for needed, how in parts.get("depends_on", {}).items():
-            assert how["condition"] != "service_healthy" or "healthcheck" in SERVICES[needed], f"{service} waits for {needed}"
+            assert how["condition"] != "service_healthy" or "healthcheck" in SERVICES[needed], (
+                f"{service} waits for {needed}"
+            )
 
 
 def test_containers_cannot_gain_rights() -> None:
@@ -90,12 +118,20 @@ def test_containers_cannot_gain_rights() -> None:
         parts: dict[str, Any] = service
         assert "no-new-privileges:true" in parts["security_opt"], name
         assert not parts.get("privileged"), name
-        assert name == "postgres" or parts["cap_drop"] == ["ALL"], name  # its entrypoint gives the volume to its own user
+        assert name == "postgres" or parts["cap_drop"] == ["ALL"], (
+            name
+        )  # its entrypoint gives the volume to its own user
 
 
 def test_the_examples_line_fills_in_every_secret() -> None:
     (line,) = [line for line in (FOLDER / ".env.example").read_text().splitlines() if "openssl" in line]
-    done = subprocess.run(["bash", "-c", line.lstrip("# ").removesuffix("> .env")], cwd=FOLDER, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["bash", "-c", line.lstrip("# ").removesuffix("> .env")],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     made = dict(one.split("=") for one in done.stdout.splitlines())
     assert list(made) == secret_names()
     assert all(len(value) == 64 for value in made.values())

@@ -24,8 +24,17 @@ def test_hadolint_finds_nothing() -> None:
 
 
 def test_what_it_copies_is_there_and_is_let_through() -> None:
-    copied = [word for line in INSTRUCTIONS if line.startswith("COPY") and "--from" not in line for word in line.split()[1:-1]]
-    allowed = [line.removeprefix("!") for line in (FOLDER / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = [
+        word
+        for line in INSTRUCTIONS
+        if line.startswith("COPY") and "--from" not in line
+        for word in line.split()[1:-1]
+    ]
+    allowed = [
+        line.removeprefix("!")
+        for line in (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
     assert len(copied) > 4
     for path in copied:
         assert (ROOT / path).exists(), path
@@ -43,12 +52,18 @@ def test_it_installs_what_the_project_names() -> None:
     synced = [line for line in INSTRUCTIONS if "uv sync" in line]
     assert len(synced) == 2
     for line in synced:
-        assert set(re.findall(r"--extra (\S+)", line)) == {"postgresql", "s3"} <= set(PROJECT["project"]["optional-dependencies"])
+        assert (
+            set(re.findall(r"--extra (\S+)", line))
+            == {"postgresql", "s3"}
+            <= set(PROJECT["project"]["optional-dependencies"])
+        )
         assert re.findall(r"--group (\S+)", line) == ["server"]
     assert "server" in PROJECT["dependency-groups"]
     python = re.search(r"^FROM python:(\d+)\.(\d+)\.", DOCKERFILE, re.MULTILINE)
     assert python is not None
-    assert (int(python[1]), int(python[2])) == sys.version_info[:2], "the image runs the Python that is tested"
+    assert (int(python[1]), int(python[2])) == sys.version_info[:2], (
+        "the image runs the Python that is tested"
+    )
 
 
 def test_it_runs_as_nobody_special_with_a_home_that_is_theirs() -> None:

@@ -10,7 +10,16 @@ import kubernetes_validate
 import pytest
 import ray
 import yaml
-from deployment_files import FOLDER, MANIFESTS, containers, environment, manifest, manifests, pod_specs, secret_names
+from deployment_files import (
+    FOLDER,
+    MANIFESTS,
+    containers,
+    environment,
+    manifest,
+    manifests,
+    pod_specs,
+    secret_names,
+)
 from kuberay_schema import SCHEMAS
 
 KUBERNETES = "1.34"
@@ -28,7 +37,12 @@ def test_every_object_fits_its_published_schema(one: dict[str, Any]) -> None:
         return
     jsonschema.validate(one, SCHEMAS[one["kind"]])
     for owner, spec in pod_specs([one]):
-        pod = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "any"}, "template": {"spec": spec}}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "PodTemplate",
+            "metadata": {"name": "any"},
+            "template": {"spec": spec},
+        }
         kubernetes_validate.validate(pod, KUBERNETES, strict=True)
         assert owner
 
@@ -82,12 +96,18 @@ def test_services_and_policies_select_pods_that_are_there_on_ports_that_they_ope
     ]
     for service in (one for one in OBJECTS if one["kind"] == "Service"):
         (spec,) = [spec for labels, spec in pods if service["spec"]["selector"].items() <= labels.items()]
-        opened = {port["name"]: port["containerPort"] for container in spec["containers"] for port in container["ports"]}
+        opened = {
+            port["name"]: port["containerPort"]
+            for container in spec["containers"]
+            for port in container["ports"]
+        }
         for port in service["spec"]["ports"]:
             assert opened[port["targetPort"]] == port["port"], title(service)
         policy = manifest("NetworkPolicy", service["metadata"]["name"])
         assert policy["spec"]["podSelector"]["matchLabels"] == service["spec"]["selector"]
-        assert [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] == [service["spec"]["ports"][0]["port"]]
+        assert [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] == [
+            service["spec"]["ports"][0]["port"]
+        ]
 
 
 def test_nothing_is_reached_that_no_policy_names() -> None:
@@ -114,7 +134,9 @@ def test_pods_run_as_nobody_special() -> None:
 def test_servers_have_probes_and_keep_their_data() -> None:
     claims = {one["metadata"]["name"]: one for one in OBJECTS if one["kind"] == "PersistentVolumeClaim"}
     for name in ("postgres", "objects", "mlflow"):
-        (server,) = [spec["containers"][0] for owner, spec in pod_specs(OBJECTS) if owner.endswith(f" {name}")]
+        (server,) = [
+            spec["containers"][0] for owner, spec in pod_specs(OBJECTS) if owner.endswith(f" {name}")
+        ]
         assert {"startupProbe", "readinessProbe", "livenessProbe"} <= server.keys(), name
     for owner, spec in pod_specs(OBJECTS):
         for volume in spec.get("volumes", ()):

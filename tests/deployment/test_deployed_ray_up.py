@@ -18,7 +18,8 @@ from s3_server import S3
 BOOTSTRAPS = """
 import json, sys, yaml
 from ray.autoscaler._private.commands import _bootstrap_config
-resolved = _bootstrap_config(yaml.safe_load(sys.stdin), no_config_cache=True)  # checks it against Ray's schema, too
+# Checks it against Ray's schema, too.
+resolved = _bootstrap_config(yaml.safe_load(sys.stdin), no_config_cache=True)
 print(json.dumps(resolved["available_node_types"]))
 """
 
@@ -49,18 +50,31 @@ def test_ray_up_takes_the_file_for_own_machines() -> None:
     assert not prepared["docker"]
 
 
-def test_ray_up_takes_the_file_for_aws_and_finds_its_machines(s3_endpoint: S3, clean_environment: dict[str, str], tmp_path: Path) -> None:
+def test_ray_up_takes_the_file_for_aws_and_finds_its_machines(
+    s3_endpoint: S3, clean_environment: dict[str, str], tmp_path: Path
+) -> None:
     """With what a person fills in, and a server that answers as EC2 does."""
     import boto3
 
     settings = {**s3_endpoint.environment, "AWS_ENDPOINT_URL": s3_endpoint.endpoint, "HOME": str(tmp_path)}
-    login = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "endpoint_url": s3_endpoint.endpoint}
+    login = {
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "testing",
+        "endpoint_url": s3_endpoint.endpoint,
+    }
     ec2 = boto3.client("ec2", ray_up("aws.yaml")["provider"]["region"], **login)
     subnet = ec2.describe_subnets()["Subnets"][0]
     group = ec2.create_security_group(GroupName="own", Description="own", VpcId=subnet["VpcId"])["GroupId"]
-    text = (FOLDER / "aws.yaml").read_text().replace("YOUR-SUBNET", subnet["SubnetId"]).replace("YOUR-SECURITY-GROUP", group)
+    text = (
+        (FOLDER / "aws.yaml")
+        .read_text()
+        .replace("YOUR-SUBNET", subnet["SubnetId"])
+        .replace("YOUR-SECURITY-GROUP", group)
+    )
     words = [sys.executable, "-c", BOOTSTRAPS]
-    done = subprocess.run(words, input=text, env={**clean_environment, **settings}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, input=text, env={**clean_environment, **settings}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     kinds: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert kinds["head"]["resources"] == {"CPU": 0}, "trials must not run beside the drivers"
@@ -69,7 +83,9 @@ def test_ray_up_takes_the_file_for_aws_and_finds_its_machines(s3_endpoint: S3, c
     assert spot["resources"]["GPU"] >= 1
     assert spot["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
     assert 1 <= spot["min_workers"] < spot["max_workers"]
-    opened = [rule for one in ec2.describe_security_groups()["SecurityGroups"] for rule in one["IpPermissions"]]
+    opened = [
+        rule for one in ec2.describe_security_groups()["SecurityGroups"] for rule in one["IpPermissions"]
+    ]
     assert opened == [], "Ray makes no group of its own, which would let the world to SSH"
 
 
@@ -86,11 +102,15 @@ def test_what_travels_to_the_nodes_is_there_and_enough(file: str) -> None:
     for remote, local in mounts.items():
         assert remote == f"~/study/{local}"
         assert (ROOT / local).exists()
-    assert {"pyproject.toml", "README.md", "cluster", "search_spaces", "study", "trainables"} == set(mounts.values())
+    assert {"pyproject.toml", "README.md", "cluster", "search_spaces", "study", "trainables"} == set(
+        mounts.values()
+    )
 
 
 @pytest.mark.parametrize("file", RAY_UP)
-def test_every_node_takes_the_token_and_nothing_that_is_not_its_own(file: str, tmp_path: Path, secrets: dict[str, str]) -> None:
+def test_every_node_takes_the_token_and_nothing_that_is_not_its_own(
+    file: str, tmp_path: Path, secrets: dict[str, str]
+) -> None:
     """The commands up to `ray start`, run by bash on files as a node has them."""
     node(tmp_path, file.replace(".yaml", ".env"), secrets)
     for line in head_and_workers(file):
@@ -105,23 +125,35 @@ def test_every_node_takes_the_token_and_nothing_that_is_not_its_own(file: str, t
         assert "127.0.0.1" not in found["MLFLOW_TRACKING_URI"], "workers are told this address, too"
 
 
-def test_the_head_on_aws_starts_mlflow_with_what_the_server_needs(tmp_path: Path, secrets: dict[str, str]) -> None:
+def test_the_head_on_aws_starts_mlflow_with_what_the_server_needs(
+    tmp_path: Path, secrets: dict[str, str]
+) -> None:
     """The command, run by bash, with programs of those names that write down how they were started."""
     folder = node(tmp_path, "aws.env", secrets)
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, text in {"curl": "exit 7", "mlflow": f'echo "$@" > {tmp_path}/words; env > {tmp_path}/env; touch {tmp_path}/done'}.items():
+    for name, text in {
+        "curl": "exit 7",
+        "mlflow": f'echo "$@" > {tmp_path}/words; env > {tmp_path}/env; touch {tmp_path}/done',
+    }.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     bare = {"HOME": str(tmp_path), "PATH": f"{programs}:{os.environ['PATH']}"}
-    subprocess.run(["bash", "-c", ray_up("aws.yaml")["head_start_ray_commands"][1]], env=bare, check=True, timeout=60)
+    subprocess.run(
+        ["bash", "-c", ray_up("aws.yaml")["head_start_ray_commands"][1]], env=bare, check=True, timeout=60
+    )
     deadline = time.monotonic() + 30
     while not (tmp_path / "done").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     found = dict(one.split("=", 1) for one in (tmp_path / "env").read_text().splitlines())
     assert found["PGPASSWORD"] == secrets["POSTGRES_PASSWORD"]
     assert found["MLFLOW_AUTH_CONFIG_PATH"] == str(folder / "mlflow_auth.ini")
-    assert {"MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY", "PGHOST", "PGSSLMODE"} <= found.keys()
+    assert {
+        "MLFLOW_AUTH_ADMIN_PASSWORD",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY",
+        "PGHOST",
+        "PGSSLMODE",
+    } <= found.keys()
     assert "--artifacts-destination s3://YOUR-BUCKET/artifacts" in (tmp_path / "words").read_text()
 
 
@@ -149,8 +181,14 @@ def test_aws_machines_have_a_group_of_their_own() -> None:
 
 
 def test_every_option_of_ray_start_exists() -> None:
-    told = subprocess.run([str(PROGRAMS / "ray"), "start", "--help"], capture_output=True, text=True, check=True).stdout
-    starts = [command(file, "ray", "start", kind) for file in RAY_UP for kind in ("--head", "--address=$RAY_HEAD_IP:6379")]
+    told = subprocess.run(
+        [str(PROGRAMS / "ray"), "start", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    starts = [
+        command(file, "ray", "start", kind)
+        for file in RAY_UP
+        for kind in ("--head", "--address=$RAY_HEAD_IP:6379")
+    ]
     for words in starts:
         for word in words[2:]:
             assert word.split("=")[0] in told, word

@@ -8,11 +8,25 @@ from pathlib import Path
 
 import pytest
 import ray
-from deployment_files import FOLDER, RAY_UP, compose, containers, env_file, environment, manifest, manifests, secret_names
+from deployment_files import (
+    FOLDER,
+    RAY_UP,
+    compose,
+    containers,
+    env_file,
+    environment,
+    manifest,
+    manifests,
+    secret_names,
+)
 
 from cluster.working_dir import source_files
 
-FILES = sorted(path for path in FOLDER.rglob("*") if path.is_file() and "__pycache__" not in path.parts and path.name != ".env")
+FILES = sorted(
+    path
+    for path in FOLDER.rglob("*")
+    if path.is_file() and "__pycache__" not in path.parts and path.name != ".env"
+)
 IMAGES = {
     *(service["image"] for service in compose()["services"].values()),
     *(container["image"] for _, container in containers(manifests())),
@@ -59,7 +73,10 @@ def test_ray_asks_for_its_token_everywhere() -> None:
 def test_trials_log_under_the_same_account_everywhere() -> None:
     names = {env_file(file.replace(".yaml", ".env"))["MLFLOW_TRACKING_USERNAME"] for file in RAY_UP}
     names.add(compose()["services"]["ray"]["environment"]["MLFLOW_TRACKING_USERNAME"])
-    names |= {environment(container)["MLFLOW_TRACKING_USERNAME"] for _, container in containers([manifest("RayCluster")])}
+    names |= {
+        environment(container)["MLFLOW_TRACKING_USERNAME"]
+        for _, container in containers([manifest("RayCluster")])
+    }
     assert names == {"study"}
 
 
@@ -67,7 +84,9 @@ def test_trials_log_to_the_service_that_is_there() -> None:
     service = manifest("Service", "mlflow")
     address = f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
     assert compose()["services"]["ray"]["environment"]["MLFLOW_TRACKING_URI"] == address
-    assert {environment(container)["MLFLOW_TRACKING_URI"] for _, container in containers([manifest("RayCluster")])} == {address}
+    assert {
+        environment(container)["MLFLOW_TRACKING_URI"] for _, container in containers([manifest("RayCluster")])
+    } == {address}
     (server,) = manifest("Deployment", "mlflow")["spec"]["template"]["spec"]["containers"]
     assert f"--allowed-hosts={address.removeprefix('http://')}," in " ".join(server["command"])
 

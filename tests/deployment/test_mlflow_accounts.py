@@ -1,4 +1,6 @@
-"""The MLflow server of the deployment files asks everybody who they are; the cluster's own account can log."""
+"""The MLflow server of the deployment files asks everybody who they are; the cluster's own account can
+log.
+"""
 
 import json
 import re
@@ -31,7 +33,9 @@ client.set_registered_model_alias("fer2013", "champion", "1")
 """
 
 
-def status(address: str, path: str, user: str | None = None, password: str | None = None, host: str | None = None) -> int:
+def status(
+    address: str, path: str, user: str | None = None, password: str | None = None, host: str | None = None
+) -> int:
     request = urllib.request.Request(address + path)
     if user is not None:
         request.add_header("Authorization", "Basic " + b64encode(f"{user}:{password}".encode()).decode())
@@ -53,7 +57,12 @@ def test_nobody_gets_in_without_a_password(mlflow_server: MlflowServer) -> None:
     assert status(mlflow_server.address, "/") == 401
     assert status(mlflow_server.address, EXPERIMENTS, "admin", "password1234") == 401
     assert status(mlflow_server.address, EXPERIMENTS, "admin", mlflow_server.admin_password) == 200
-    assert status(mlflow_server.address, EXPERIMENTS, "study", mlflow_server.settings["MLFLOW_TRACKING_PASSWORD"]) == 200
+    assert (
+        status(
+            mlflow_server.address, EXPERIMENTS, "study", mlflow_server.settings["MLFLOW_TRACKING_PASSWORD"]
+        )
+        == 200
+    )
 
 
 def test_only_names_that_the_files_give_it_are_answered(mlflow_server: MlflowServer) -> None:
@@ -62,20 +71,35 @@ def test_only_names_that_the_files_give_it_are_answered(mlflow_server: MlflowSer
     assert status(mlflow_server.address, EXPERIMENTS, *login, host="attacker.example") == 403
 
 
-def test_a_node_logs_runs_files_and_models(mlflow_server: MlflowServer, s3_endpoint: S3, clean_environment: dict[str, str]) -> None:
-    node = {name: mlflow_server.settings[name] for name in ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")}
+def test_a_node_logs_runs_files_and_models(
+    mlflow_server: MlflowServer, s3_endpoint: S3, clean_environment: dict[str, str]
+) -> None:
+    node = {
+        name: mlflow_server.settings[name]
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+    }
     done = subprocess.run(
-        [sys.executable, "-c", LOGS_A_RUN], env={**clean_environment, **node}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", LOGS_A_RUN],
+        env={**clean_environment, **node},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     objects = s3_endpoint.object_names()
     assert any(name.startswith("artifacts/") and name.endswith("picture.txt") for name in objects), objects
 
 
-def test_preparing_again_gives_the_account_the_new_password(mlflow_server: MlflowServer, s3_endpoint: S3) -> None:
+def test_preparing_again_gives_the_account_the_new_password(
+    mlflow_server: MlflowServer, s3_endpoint: S3
+) -> None:
     make_account(mlflow_server.address, mlflow_server.admin_password, "another", "a first password")
     assert status(mlflow_server.address, EXPERIMENTS, "another", "a first password") == 200
-    settings = {**mlflow_server.settings, "MLFLOW_TRACKING_USERNAME": "another", "MLFLOW_TRACKING_PASSWORD": "a second password"}
+    settings = {
+        **mlflow_server.settings,
+        "MLFLOW_TRACKING_USERNAME": "another",
+        "MLFLOW_TRACKING_PASSWORD": "a second password",
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3_endpoint.environment.items():
             patch.setenv(name, value)
@@ -88,7 +112,9 @@ def test_a_bucket_is_made_once(s3: S3) -> None:
 
     make_bucket("fresh", s3.endpoint)
     make_bucket("fresh", s3.endpoint)
-    assert "fresh" in [one["Name"] for one in boto3.client("s3", endpoint_url=s3.endpoint).list_buckets()["Buckets"]]
+    assert "fresh" in [
+        one["Name"] for one in boto3.client("s3", endpoint_url=s3.endpoint).list_buckets()["Buckets"]
+    ]
 
 
 def test_on_aws_a_bucket_must_be_there(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,8 +130,13 @@ def test_a_wrong_administrator_is_one_message(mlflow_server: MlflowServer) -> No
 
 def test_a_missing_secret_is_one_message(clean_environment: dict[str, str]) -> None:
     words = compose()["services"]["prepare"]["command"]
-    settings = {"MLFLOW_ARTIFACTS_DESTINATION": "s3://studies/artifacts", "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
-    done = subprocess.run(words, env={**clean_environment, **settings}, cwd=ROOT, capture_output=True, text=True, check=False)
+    settings = {
+        "MLFLOW_ARTIFACTS_DESTINATION": "s3://studies/artifacts",
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
+    }
+    done = subprocess.run(
+        words, env={**clean_environment, **settings}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("error: MLFLOW_AUTH_ADMIN_PASSWORD is not set; secrets come from .env")
     assert "Traceback" not in done.stderr
@@ -113,7 +144,10 @@ def test_a_missing_secret_is_one_message(clean_environment: dict[str, str]) -> N
 
 @pytest.mark.parametrize(
     ("destination", "message"),
-    [("/some/folder", "must be s3://BUCKET/FOLDER, got '/some/folder'"), ("s3://", "must be s3://BUCKET/FOLDER")],
+    [
+        ("/some/folder", "must be s3://BUCKET/FOLDER, got '/some/folder'"),
+        ("s3://", "must be s3://BUCKET/FOLDER"),
+    ],
 )
 def test_artifacts_go_to_a_bucket(destination: str, message: str) -> None:
     with pytest.raises(ClusterError, match=message):
@@ -135,7 +169,9 @@ def test_kubernetes_and_aws_run_the_same_server() -> None:
 def as_admin(server: MlflowServer, method: str, path: str, body: dict[str, str]) -> None:
     """One of the calls of the operations page."""
     request = urllib.request.Request(f"{server.address}/api/{path}", json.dumps(body).encode(), method=method)
-    request.add_header("Authorization", "Basic " + b64encode(f"admin:{server.admin_password}".encode()).decode())
+    request.add_header(
+        "Authorization", "Basic " + b64encode(f"admin:{server.admin_password}".encode()).decode()
+    )
     request.add_header("Content-Type", "application/json")
     urllib.request.urlopen(request, timeout=30).close()
 
@@ -143,9 +179,18 @@ def as_admin(server: MlflowServer, method: str, path: str, body: dict[str, str])
 def test_the_operations_pages_calls_add_let_in_and_remove_a_person(mlflow_server: MlflowServer) -> None:
     page = (ROOT / "cluster" / "OPERATIONS.md").read_text()
     calls = re.findall(r"^mlflow_admin (\w+) (\S+)(?: \\\n)? +'(\{.*\})'$", page, re.MULTILINE)
-    assert [(method, path.rsplit("/", 1)[1]) for method, path, _ in calls] == [("POST", "create"), ("POST", "grant"), ("DELETE", "delete")]
+    assert [(method, path.rsplit("/", 1)[1]) for method, path, _ in calls] == [
+        ("POST", "create"),
+        ("POST", "grant"),
+        ("DELETE", "delete"),
+    ]
     login = (json.loads(calls[0][2])["username"], json.loads(calls[0][2])["password"])
-    as_admin(mlflow_server, "POST", "2.0/mlflow/registered-models/create", {"name": json.loads(calls[1][2])["resource_id"] + "-other"})
+    as_admin(
+        mlflow_server,
+        "POST",
+        "2.0/mlflow/registered-models/create",
+        {"name": json.loads(calls[1][2])["resource_id"] + "-other"},
+    )
     for method, path, body in calls[:2]:
         as_admin(mlflow_server, method, path, json.loads(body))
     assert status(mlflow_server.address, EXPERIMENTS, *login) == 200
@@ -158,5 +203,11 @@ def test_the_database_is_brought_up_to_date_by_the_operations_pages_command(
 ) -> None:
     page = (ROOT / "cluster" / "OPERATIONS.md").read_text()
     (words,) = re.findall(r"run --rm --no-deps mlflow (mlflow db upgrade \S+)", page)
-    done = subprocess.run(words.split(), env={**clean_environment, **mlflow_server.database}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words.split(),
+        env={**clean_environment, **mlflow_server.database},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

@@ -31,7 +31,10 @@ def test_every_file_exists() -> None:
 def test_every_service_and_volume_exists() -> None:
     parts = compose()
     for names in re.findall(
-        r"docker compose (?:up -d|stop|exec(?: -T)?|run --rm --no-deps) ([a-z ]+?)(?: (?:pg_|study |mlflow db)|$)", PAGE, re.M
+        "docker compose (?:up -d|stop|exec(?: -T)?|run --rm --no-deps) ([a-z ]+?)(?: (?:pg_|study "
+        "|mlflow db)|$)",
+        PAGE,
+        re.M,
     ):
         assert set(names.split()) <= set(parts["services"]), names
     for volume in re.findall(r"--volume study_(\w+):", PAGE):

@@ -36,11 +36,18 @@ class Head:
 
 
 @pytest.fixture(scope="module")
-def ray_environment(clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def ray_environment(
+    clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """What a node of aws.yaml has in its environment, but the token; its home folder holds no token."""
     home = tmp_path_factory.mktemp("home")
     mode = env_file("aws.env")["RAY_AUTH_MODE"]
-    return {**clean_environment, "HOME": str(home), "RAY_AUTH_MODE": mode, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    return {
+        **clean_environment,
+        "HOME": str(home),
+        "RAY_AUTH_MODE": mode,
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    }
 
 
 def start_command(folder: Path, port: int, dashboard_port: int) -> list[str]:
@@ -48,17 +55,35 @@ def start_command(folder: Path, port: int, dashboard_port: int) -> list[str]:
     words = command("aws.yaml", "ray", "start", "--head")
     words = [word for word in words if not word.startswith(("--autoscaling-config", "--object-manager-port"))]
     words = with_option(with_option(words, "--port", str(port)), "--dashboard-port", str(dashboard_port))
-    own = [f"--temp-dir={folder}", f"--ray-client-server-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}"]
-    return [str(PROGRAMS / "ray"), *words[1:], *own, "--num-cpus=1", "--object-store-memory=100000000", "--block"]
+    own = [
+        f"--temp-dir={folder}",
+        f"--ray-client-server-port={free_port()}",
+        f"--dashboard-agent-listen-port={free_port()}",
+    ]
+    return [
+        str(PROGRAMS / "ray"),
+        *words[1:],
+        *own,
+        "--num-cpus=1",
+        "--object-store-memory=100000000",
+        "--block",
+    ]
 
 
 @pytest.fixture(scope="module")
-def head(ray_environment: dict[str, str], secrets: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+def head(
+    ray_environment: dict[str, str], secrets: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Head]:
     folder = Path("/tmp") / f"ray-{os.getpid()}"  # a socket's path is at most 107 characters
     log = tmp_path_factory.mktemp("ray") / "log"
     port, dashboard_port = free_port(), free_port()
     environment = {**ray_environment, "RAY_AUTH_TOKEN": secrets["RAY_AUTH_TOKEN"]}
-    process = subprocess.Popen(start_command(folder, port, dashboard_port), env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        start_command(folder, port, dashboard_port),
+        env=environment,
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+    )
     dashboard = f"http://127.0.0.1:{dashboard_port}"
     try:
         wait_for(f"{dashboard}/api/gcs_healthz", process, log)
@@ -80,7 +105,9 @@ def told_address(log: Path) -> str:
 
 
 def status(address: str, token: str | None) -> int:
-    request = urllib.request.Request(address, headers={} if token is None else {"Authorization": f"Bearer {token}"})
+    request = urllib.request.Request(
+        address, headers={} if token is None else {"Authorization": f"Bearer {token}"}
+    )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
@@ -107,7 +134,9 @@ def test_the_dashboard_listens_on_loopback_alone(head: Head) -> None:
 
 def driver(head: Head, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", RUNS_A_TASK, head.address]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
 
 
 def test_a_driver_with_the_token_runs_tasks(head: Head, ray_environment: dict[str, str]) -> None:
@@ -116,7 +145,9 @@ def test_a_driver_with_the_token_runs_tasks(head: Head, ray_environment: dict[st
 
 
 @pytest.mark.parametrize("token", ["another-token", None])
-def test_a_driver_without_the_token_is_refused(head: Head, ray_environment: dict[str, str], token: str | None) -> None:
+def test_a_driver_without_the_token_is_refused(
+    head: Head, ray_environment: dict[str, str], token: str | None
+) -> None:
     mode = {"RAY_AUTH_MODE": "disabled"} if token is None else {"RAY_AUTH_TOKEN": token}
     done = driver(head, {**ray_environment, **mode})
     assert done.returncode != 0
@@ -126,7 +157,9 @@ def test_a_driver_without_the_token_is_refused(head: Head, ray_environment: dict
 
 def test_no_head_starts_without_a_token(ray_environment: dict[str, str], tmp_path: Path) -> None:
     words = start_command(tmp_path / "ray", free_port(), free_port())
-    done = subprocess.run(words, env=ray_environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        words, env=ray_environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode != 0
     assert "authentication token" in done.stderr
 
@@ -135,7 +168,11 @@ def test_all_heads_start_alike() -> None:
     """But for where the dashboard listens: in a container, the published port is bound to loopback."""
     aws, onprem = (command(file, "ray", "start", "--head") for file in ("aws.yaml", "onprem.yaml"))
     assert aws == onprem
-    own = {"--autoscaling-config=~/ray_bootstrap_config.yaml", "--object-manager-port=8076", "--dashboard-host=127.0.0.1"}
+    own = {
+        "--autoscaling-config=~/ray_bootstrap_config.yaml",
+        "--object-manager-port=8076",
+        "--dashboard-host=127.0.0.1",
+    }
     in_container = set(compose()["services"]["ray"]["command"])
     assert in_container - set(aws) == {"--block", "--dashboard-host=0.0.0.0"}
     assert set(aws) - in_container == own

@@ -67,18 +67,27 @@ class Command:
 
 def pages() -> list[Page]:
     """All pages of the project."""
-    files = [file for pattern in ("*.md", ".github/*.md", "[a-z]*/**/*.md") for file in sorted(ROOT.glob(pattern))]
+    files = [
+        file for pattern in ("*.md", ".github/*.md", "[a-z]*/**/*.md") for file in sorted(ROOT.glob(pattern))
+    ]
     return [Page(file) for file in files if not set(file.relative_to(ROOT).parts) & {".venv", "node_modules"}]
 
 
 def commands(program: str) -> list[Command]:
-    """The commands of a program in the shell blocks and code spans of all pages; `uv run` and settings before it are left out."""
+    """The commands of a program in the shell blocks and code spans of all pages; `uv run` and settings before
+    it are left out.
+    """
     return [Command(page, words) for page in pages() for words in _commands(page) if words[0] == program]
 
 
 def _commands(page: Page) -> Iterator[tuple[str, ...]]:
     lines = [line for block in page.blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
-    lines += [line.removeprefix("$ ") for block in page.blocks("text") for line in block.splitlines() if line.startswith("$ ")]
+    lines += [
+        line.removeprefix("$ ")
+        for block in page.blocks("text")
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
     for line in [*lines, *page.spans]:
         for part in re.split(r" && |; | \| ", line):
             words = _words(part)

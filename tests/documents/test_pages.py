@@ -1,4 +1,6 @@
-"""What the pages say works: commands and options exist, study files and code can be read, links lead somewhere."""
+"""What the pages say works: commands and options exist, study files and code can be read, links lead
+somewhere.
+"""
 
 import ast
 import importlib
@@ -33,14 +35,32 @@ OURS = ("cluster", "search_spaces", "study", "trainables")
 CHEAP = ("study --help", "study recipes", "study recipes fer-r50-hybrid", "study list", "study data list")
 """Commands that are run; they need no study, and take a second at most."""
 WHOLE_COMMANDS = sorted(
-    {line for page in pages() for block in page.blocks("sh") for line in block.splitlines() if line.startswith("study ")}
+    {
+        line
+        for page in pages()
+        for block in page.blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("study ")
+    }
 )
 
 
 def test_every_page_is_found() -> None:
     found = {str(page) for page in pages()}
-    assert {"README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", "tests/README.md", "tests/benchmarks/README.md"} <= found
-    assert {"study/README.md", "study/REFERENCE.md", "trainables/README.md", "search_spaces/README.md", "cluster/OPERATIONS.md"} <= found
+    assert {
+        "README.md",
+        "CHANGELOG.md",
+        ".github/CONTRIBUTING.md",
+        "tests/README.md",
+        "tests/benchmarks/README.md",
+    } <= found
+    assert {
+        "study/README.md",
+        "study/REFERENCE.md",
+        "trainables/README.md",
+        "search_spaces/README.md",
+        "cluster/OPERATIONS.md",
+    } <= found
 
 
 def test_the_first_page_is_short_and_begins_with_a_command() -> None:
@@ -52,8 +72,12 @@ def test_the_first_page_is_short_and_begins_with_a_command() -> None:
 
 def test_the_first_page_leads_to_every_other() -> None:
     linked = {(ROOT / link).resolve() for link in README.links}
-    linked |= {(page.file.parent / link.partition("#")[0]).resolve() for page in pages() for link in page.links}
-    assert [str(page) for page in pages() if page.file.resolve() not in linked | {README.file.resolve()}] == []
+    linked |= {
+        (page.file.parent / link.partition("#")[0]).resolve() for page in pages() for link in page.links
+    }
+    assert [
+        str(page) for page in pages() if page.file.resolve() not in linked | {README.file.resolve()}
+    ] == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
@@ -71,9 +95,17 @@ def test_links_lead_somewhere(page: Page) -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=str)
 def test_files_that_a_page_names_exist(page: Page) -> None:
-    named = {span for span in page.spans if re.fullmatch(rf"(?:{'|'.join((*OURS, 'tests'))})(?:/[\w.-]+)+/?|\.ci/run|[\w/]+\.py", span)}
+    named = {
+        span
+        for span in page.spans
+        if re.fullmatch(rf"(?:{'|'.join((*OURS, 'tests'))})(?:/[\w.-]+)+/?|\.ci/run|[\w/]+\.py", span)
+    }
     places = (ROOT, page.file.parent, ROOT / "tests")
-    assert [name for name in named if not any((place / name).exists() for place in places) and "path/to" not in name] == []
+    assert [
+        name
+        for name in named
+        if not any((place / name).exists() for place in places) and "path/to" not in name
+    ] == []
 
 
 @pytest.mark.parametrize("command", commands("study"), ids=str)
@@ -85,7 +117,9 @@ def test_commands_and_their_options_exist(command: Command) -> None:
         known = known.commands[words.pop(0)]
     options = {name for parameter in known.params for name in parameter.opts} | {"--help"}
     if not hasattr(known, "commands") or words:
-        assert [word for word in words if re.match(r"^--?[a-z]", word) and word.partition("=")[0] not in options] == []
+        assert [
+            word for word in words if re.match(r"^--?[a-z]", word) and word.partition("=")[0] not in options
+        ] == []
 
 
 @pytest.mark.parametrize("line", WHOLE_COMMANDS)
@@ -110,22 +144,30 @@ def test_modules_and_scripts_have_the_options_that_pages_give_them(command: Comm
     first, *rest = command.words[1:]
     name = rest.pop(0) if first == "-m" else first
     file = ROOT / (f"{name.replace('.', '/')}.py" if first == "-m" else name)
-    source = (file if file.exists() else ROOT / name.replace(".", "/") / "__main__.py").read_text(encoding="utf-8")
+    source = (file if file.exists() else ROOT / name.replace(".", "/") / "__main__.py").read_text(
+        encoding="utf-8"
+    )
     assert [word for word in rest if word.startswith("--") and f'"{word}"' not in source] == []
 
 
 @pytest.mark.parametrize("command", commands("pytest"), ids=str)
 def test_tests_that_pages_name_exist(command: Command) -> None:
-    assert [word for word in command.words[1:] if word.startswith("tests") and not (ROOT / word).exists()] == []
+    assert [
+        word for word in command.words[1:] if word.startswith("tests") and not (ROOT / word).exists()
+    ] == []
 
 
-@pytest.mark.parametrize(("page", "block"), [(page, block) for page in pages() for block in page.blocks("sh")], ids=str)
+@pytest.mark.parametrize(
+    ("page", "block"), [(page, block) for page in pages() for block in page.blocks("sh")], ids=str
+)
 def test_lines_for_a_terminal_are_shell(page: Page, block: str) -> None:
     done = subprocess.run(["bash", "-n", "-c", block], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("page", "text"), [(page, block) for page in pages() for block in page.blocks("yaml")], ids=str)
+@pytest.mark.parametrize(
+    ("page", "text"), [(page, block) for page in pages() for block in page.blocks("yaml")], ids=str
+)
 def test_study_files_can_be_read(page: Page, text: str) -> None:
     tree = yaml.safe_load(text)
     spec = StudySpec.parse({"study": "s", "dataset": "d", **tree})
@@ -134,19 +176,27 @@ def test_study_files_can_be_read(page: Page, text: str) -> None:
         assert dimension.dimension(name).name == name
 
 
-@pytest.mark.parametrize(("page", "text"), [(page, block) for page in pages() for block in page.blocks("json")], ids=str)
+@pytest.mark.parametrize(
+    ("page", "text"), [(page, block) for page in pages() for block in page.blocks("json")], ids=str
+)
 def test_json_can_be_read(page: Page, text: str) -> None:
     assert json.loads(text)
 
 
-@pytest.mark.parametrize(("page", "code"), [(page, block) for page in pages() for block in page.blocks("python")], ids=str)
+@pytest.mark.parametrize(
+    ("page", "code"), [(page, block) for page in pages() for block in page.blocks("python")], ids=str
+)
 def test_code_imports_what_exists(page: Page, code: str) -> None:
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.split(".")[0] in OURS:
             module = importlib.import_module(node.module)
             assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
         elif isinstance(node, ast.Import):
-            assert [alias.name for alias in node.names if importlib.util.find_spec(alias.name.split(".")[0]) is None] == []
+            assert [
+                alias.name
+                for alias in node.names
+                if importlib.util.find_spec(alias.name.split(".")[0]) is None
+            ] == []
 
 
 def test_the_search_space_of_a_page_is_one() -> None:
@@ -173,7 +223,11 @@ def test_the_keys_of_json_are_those_that_programs_get() -> None:
     page = (ROOT / "study" / "README.md").read_text(encoding="utf-8")
     section = page[page.index("### JSON") :].partition("\n## ")[0]
     tables, _, rest = section.partition("A trial of the leaderboard")
-    whole = {key for cell in re.findall(r"^\| (`.*?) \|", tables, re.MULTILINE) for key in re.findall(r"`(\w+)`", cell)}
+    whole = {
+        key
+        for cell in re.findall(r"^\| (`.*?) \|", tables, re.MULTILINE)
+        for key in re.findall(r"`(\w+)`", cell)
+    }
     assert whole == _keys_of(StudyResult.to_dict)
     assert set(re.findall(r"`(\w+)`", rest.partition(". The other")[0])) == _keys_of(trial_row)
 

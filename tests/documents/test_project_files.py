@@ -31,7 +31,14 @@ def test_hosted_ci_runs_what_must_pass_before_a_change_lands() -> None:
     steps = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["ci"]["steps"]
     assert ".ci/run" in [step.get("run") for step in steps]
     checked = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(WORKFLOW)],
+        [
+            sys.executable,
+            "-m",
+            "check_jsonschema",
+            "--builtin-schema",
+            "vendor.github-workflows",
+            str(WORKFLOW),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -40,7 +47,9 @@ def test_hosted_ci_runs_what_must_pass_before_a_change_lands() -> None:
 
 
 def test_commit_hooks_run_commands_of_ci() -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0][
+        "hooks"
+    ]
     tools = {hook["id"]: hook["entry"].removesuffix(" --fix") for hook in hooks}
     for name in ("ruff", "ruff-format", "mypy"):
         assert tools[name] in CI, name

@@ -24,10 +24,14 @@ WITHOUT_MEANING_FOR_PEOPLE = {
 
 
 def test_the_page_is_made_of_the_code_as_it_stands() -> None:
-    assert PAGE.read_text(encoding="utf-8") == reference_page(), "make it anew: uv run python -m study.reference > study/REFERENCE.md"
+    assert PAGE.read_text(encoding="utf-8") == reference_page(), (
+        "make it anew: uv run python -m study.reference > study/REFERENCE.md"
+    )
 
 
-@pytest.mark.parametrize(("key", "tree"), list(examples()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("key", "tree"), list(examples()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_key_has_an_example_that_can_be_read(key: str, tree: dict[str, Any]) -> None:
     assert StudySpec.parse({"study": "s", "dataset": "d", **tree}), key
 
@@ -43,7 +47,10 @@ def test_every_dimension_has_a_meaning() -> None:
 
 def test_every_environment_variable_that_is_read_is_named() -> None:
     reading = re.compile(
-        r"""environ(?:\.get\(|\.setdefault\(|\[)\s*"([A-Z_]+)"|^[A-Z_]*VARIABLE = "([A-Z_]+)"|"([A-Z_]+)" in os\.environ""", re.M
+        r"""environ(?:\.get\(|\.setdefault\(|\[)\s*"([A-Z_]+)\""""
+        r"""|^[A-Z_]*VARIABLE = "([A-Z_]+)\""""
+        r"""|"([A-Z_]+)" in os\.environ""",
+        re.M,
     )
     read = {
         next(filter(None, found))
@@ -59,7 +66,9 @@ def test_every_environment_variable_that_is_read_is_named() -> None:
 
 def test_every_command_has_an_example_of_itself() -> None:
     listed = list(commands())
-    assert {"study run", "study data add", "study promote", "study submit"} <= {command.words for command in listed}
+    assert {"study run", "study data add", "study promote", "study submit"} <= {
+        command.words for command in listed
+    }
     for command in listed:
         assert command.sentence.endswith("."), command.words
         assert command.example.startswith(command.words), command.words

@@ -2,8 +2,9 @@
 
     python tests/end_to_end/chaos.py --kills 20
 
-Driver, trial and raylet get SIGKILL in turn, at random instants of a study of digits, one trial at a time; it is resumed each time. At
-the end both studies must have the same trials with the same epochs and ends, and MLflow each trial once, with a true status.
+Driver, trial and raylet get SIGKILL in turn, at random instants of a study of digits, one trial at a time; it
+is resumed each time. At the end both studies must have the same trials with the same epochs and ends, and
+MLflow each trial once, with a true status.
 """
 
 import argparse
@@ -30,7 +31,9 @@ PATIENCE_SECONDS = 600.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=30)
@@ -45,8 +48,12 @@ def main() -> None:
     print(json.dumps({"kills": done, "seconds": round(time.monotonic() - started), "equal": True}))
 
 
-def chaos(home: Home, kills: int, trials: int, epochs: int, seed: int, say: Callable[[str], object]) -> dict[str, int]:
-    """Runs the study `left-alone`, then `killed` with its kills; returns how many of each victim there were."""
+def chaos(
+    home: Home, kills: int, trials: int, epochs: int, seed: int, say: Callable[[str], object]
+) -> dict[str, int]:
+    """Runs the study `left-alone`, then `killed` with its kills; returns how many of each victim there
+    were.
+    """
     for name in ("left-alone", "killed"):
         (home.folder / f"{name}.yaml").write_text(yaml.safe_dump(spec(name, trials, epochs)))
     _finish(start(home, "run", str(home.folder / "left-alone.yaml")))
@@ -87,19 +94,30 @@ def spec(name: str, trials: int, epochs: int) -> dict[str, Any]:
 def check_equal(home: Home) -> None:
     """Raises AssertionError unless both studies came to the same, and MLflow has each trial once."""
     alone, killed = (StudyResult.read(home.studies / name) for name in ("left-alone", "killed"))
-    assert [trial.point for trial in killed.trials] == [trial.point for trial in alone.trials], "other configurations"
-    assert [dict(trial.values) for trial in killed.trials] == [dict(trial.values) for trial in alone.trials], "other epochs"
+    assert [trial.point for trial in killed.trials] == [trial.point for trial in alone.trials], (
+        "other configurations"
+    )
+    assert [dict(trial.values) for trial in killed.trials] == [
+        dict(trial.values) for trial in alone.trials
+    ], "other epochs"
     assert [trial.state for trial in killed.trials] == [trial.state for trial in alone.trials], "other ends"
     client = connect(home.tracking_uri)
-    runs = client.search_runs([client.get_experiment_by_name("digits").experiment_id], f"tags.`mlflow.parentRunId` = '{killed.run_id}'")
+    runs = client.search_runs(
+        [client.get_experiment_by_name("digits").experiment_id],
+        f"tags.`mlflow.parentRunId` = '{killed.run_id}'",
+    )
     numbers = sorted(int(run.data.tags["study.trial"]) for run in runs)
     assert numbers == [trial.number for trial in killed.trials], "a trial has no run, or two"
     expected = {"complete": "FINISHED", "pruned": "KILLED"}
     for run in runs:
         trial = killed.trials[int(run.data.tags["study.trial"])]
-        assert run.info.status == expected[trial.state], f"trial {trial.number} is {trial.state}, its run {run.info.status}"
+        assert run.info.status == expected[trial.state], (
+            f"trial {trial.number} is {trial.state}, its run {run.info.status}"
+        )
         history = client.get_metric_history(run.info.run_id, "validation/macro_f1")
-        assert sorted(metric.step for metric in history) == sorted(trial.values), f"epochs of trial {trial.number} are missing or doubled"
+        assert sorted(metric.step for metric in history) == sorted(trial.values), (
+            f"epochs of trial {trial.number} are missing or doubled"
+        )
     assert client.get_run(killed.run_id).info.status == "FINISHED"
 
 
@@ -107,7 +125,9 @@ def _alive(home: Home, process: subprocess.Popen[str]) -> subprocess.Popen[str]:
     """The driver, resumed if it is dead, once a trial runs; or once it has come to its end."""
     if process.poll() is not None:
         is_begun = (home.studies / "killed" / "study.yaml").exists()
-        process = start(home, *(("resume", "killed") if is_begun else ("run", str(home.folder / "killed.yaml"))))
+        process = start(
+            home, *(("resume", "killed") if is_begun else ("run", str(home.folder / "killed.yaml")))
+        )
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None or processes(process.pid, "trial"):

@@ -31,13 +31,17 @@ SPEC = {
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    """A local Ray cluster that all studies of this process run on, one after the other, as in a notebook that stays connected."""
+    """A local Ray cluster that all studies of this process run on, one after the other, as in a notebook that
+    stays connected.
+    """
     with ExitStack() as stack:
         for is_last in (False, False, True):
             try:
                 stack.enter_context(connected())
                 break
-            except ClusterError:  # where others use both cores, Ray waits half a minute for its own processes and gives up
+            except (
+                ClusterError
+            ):  # where others use both cores, Ray waits half a minute for its own processes and gives up
                 if is_last:
                     raise
         yield

@@ -1,8 +1,10 @@
-"""Processes that log trials to one MLflow all at once, each through its own outbox, as the processes of trials do.
+"""Processes that log trials to one MLflow all at once, each through its own outbox, as the processes of
+trials do.
 
     python tests/end_to_end/many_loggers.py --uri sqlite:///many.db --processes 16 --epochs 30
 
-Afterwards the database itself is asked: every metric of every epoch must be there, none twice. Prints one JSON line.
+Afterwards the database itself is asked: every metric of every epoch must be there, none twice. Prints one
+JSON line.
 """
 
 import argparse
@@ -36,7 +38,9 @@ PATIENCE_SECONDS = 300
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--uri", required=True)
     parser.add_argument("--processes", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=30)
@@ -48,13 +52,17 @@ def main() -> None:
 def log_at_once(uri: str, folder: Path, num_processes: int, num_epochs: int) -> dict[str, float]:
     """Raises AssertionError unless everything is there once."""
     add_dataset(folder / "datasets", "digits", None, AddOptions())
-    # Forked, so that MLflow's seconds of import are spent once. Connections must not be forked, so all are made by children.
+    # Forked, so that MLflow's seconds of import are spent once. Connections must not be forked, so all are
+    # made by children.
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
     context.Process(target=_create, args=(sending, uri, folder)).start()
     told = context(folder, uri, receiving.recv())
     start = context.Event()
-    children = [context.Process(target=_log, args=(start, told, number, num_epochs)) for number in range(num_processes)]
+    children = [
+        context.Process(target=_log, args=(start, told, number, num_epochs))
+        for number in range(num_processes)
+    ]
     for child in children:
         child.start()
     started = time.monotonic()
@@ -79,7 +87,9 @@ def _log(start: object, told: StudyContext, number: int, num_epochs: int) -> Non
     manifest = Manifest.read(Path(told.dataset_folder))
     point = {"architecture": "cnn2-32x64", "learning_rate": 0.001 * (number + 1)}
     run.open()
-    run.describe(point, build_recipe(point, dataset=manifest, epochs=num_epochs, seed=number), manifest, "cpu")
+    run.describe(
+        point, build_recipe(point, dataset=manifest, epochs=num_epochs, seed=number), manifest, "cpu"
+    )
     for index in range(1, num_epochs + 1):
         run.log_epoch(epoch(index), 0.5, {"system/cpu_utilization_percentage": 50.0})
         time.sleep(0.02)

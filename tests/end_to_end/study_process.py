@@ -18,11 +18,15 @@ def start(home: Home, *arguments: str) -> subprocess.Popen[str]:
     """The command line in a process of its own."""
     command = [sys.executable, "-c", "from study.cli.main import main; main()", *arguments]
     environment = {**os.environ, "STUDY_HOME": str(home.folder)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_until_running(home: Home, name: str, process: subprocess.Popen[str] | None, num_ended: int) -> None:
-    """Returns in the middle of a trial, after `num_ended` others; `process` is the driver where that is not this process."""
+    """Returns in the middle of a trial, after `num_ended` others; `process` is the driver where that is not
+    this process.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         assert process is None or process.poll() is None, process.communicate()
@@ -37,7 +41,9 @@ def wait_until_running(home: Home, name: str, process: subprocess.Popen[str] | N
 
 
 def wait_for_processes(driver: int, kind: str) -> list[psutil.Process]:
-    """The processes of one kind of a driver's study, once there are some: Ray names them anew at each call, and not in one go."""
+    """The processes of one kind of a driver's study, once there are some: Ray names them anew at each call,
+    and not in one go.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if found := processes(driver, kind):
@@ -47,7 +53,9 @@ def wait_for_processes(driver: int, kind: str) -> list[psutil.Process]:
 
 
 def processes(driver: int, kind: str) -> list[psutil.Process]:
-    """The processes of one kind, `driver`, `trial` or `raylet`, that belong to the driver's study at this moment."""
+    """The processes of one kind, `driver`, `trial` or `raylet`, that belong to the driver's study at this
+    moment.
+    """
     try:
         ours = psutil.Process(driver)
         if kind == "driver":

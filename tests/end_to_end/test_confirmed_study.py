@@ -1,4 +1,6 @@
-"""The best configurations are trained again, killed in between and resumed; one is chosen, measured once and registered twice."""
+"""The best configurations are trained again, killed in between and resumed; one is chosen, measured once and
+registered twice.
+"""
 
 import time
 from collections.abc import Mapping
@@ -38,7 +40,9 @@ SPEC = {
 
 @pytest.fixture
 def killed(home_with_digits: Home, tmp_path: Path) -> Home:
-    """A home with the study, whose driver was killed in the middle of a training that confirms, after another."""
+    """A home with the study, whose driver was killed in the middle of a training that confirms, after
+    another.
+    """
     file = tmp_path / "confirmed.yaml"
     file.write_text(yaml.safe_dump(SPEC))
     process = start(home_with_digits, "run", str(file))
@@ -58,7 +62,9 @@ def is_halfway(home: Home) -> bool:
     if not (folder(home) / "confirmation").exists():
         return False
     trainings = StudyResult.read(folder(home)).confirmation.values()
-    return any(one.has_ended for one in trainings) and any(one.state == "running" and len(one.values) > 1 for one in trainings)
+    return any(one.has_ended for one in trainings) and any(
+        one.state == "running" and len(one.values) > 1 for one in trainings
+    )
 
 
 def folder(home: Home) -> Path:
@@ -84,7 +90,9 @@ def check_trainings(home: Home, before: StudyResult, result: StudyResult) -> Non
     assert list(result.confirmation) == wanted
     assert [(one.state, len(one.values)) for one in result.confirmation.values()] == [("complete", 12)] * 4
     for name, training in before.confirmation.items():
-        assert dict(training.values).items() <= dict(result.confirmation[name].values).items(), "a measured epoch changed"
+        assert dict(training.values).items() <= dict(result.confirmation[name].values).items(), (
+            "a measured epoch changed"
+        )
     assert [trial.number for trial in result.trials] == [0, 1, 2]
     assert [trial.number for trial in result.leaderboard] == [trial.number for trial in before.leaderboard]
     assert list(result.to_frame()["trial"]) == [trial.number for trial in result.leaderboard]
@@ -95,7 +103,9 @@ def check_trainings(home: Home, before: StudyResult, result: StudyResult) -> Non
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     for name, run in runs.items():
         history = connect(home.tracking_uri).get_metric_history(run.info.run_id, "validation/macro_f1")
-        assert {point.step: point.value for point in history} == pytest.approx(dict(result.confirmation[name].values))
+        assert {point.step: point.value for point in history} == pytest.approx(
+            dict(result.confirmation[name].values)
+        )
         assert len(history) == 12
 
 
@@ -120,7 +130,12 @@ def check_result(home: Home, result: StudyResult) -> None:
         assert row.search_value == result.trials[row.trial].value
     (chosen,) = [row for row in final.confirmed if row.is_chosen]
     single, ensemble = final.candidates
-    assert (single.kind, single.trial, ensemble.kind, ensemble.trial) == ("single", chosen.trial, "ensemble", chosen.trial)
+    assert (single.kind, single.trial, ensemble.kind, ensemble.trial) == (
+        "single",
+        chosen.trial,
+        "ensemble",
+        chosen.trial,
+    )
     assert ensemble.seeds == (1, 2)
     assert chosen.values[single.seeds[0] - 1] == max(value for value in chosen.values if value is not None)
     for candidate in final.candidates:
@@ -160,7 +175,9 @@ def check_models(home: Home, result: StudyResult) -> None:
         assert version.tags["study.kind"] == candidate.kind
         with addressed_to(home.tracking_uri):
             model = mlflow.pyfunc.load_model(f"models:/digits/{candidate.version}")
-        predicted[candidate.kind] = model.predict(pd.DataFrame({"image": list(images)})).drop(columns="label").to_numpy()
+        predicted[candidate.kind] = (
+            model.predict(pd.DataFrame({"image": list(images)})).drop(columns="label").to_numpy()
+        )
         evidence = TestEvidence.read(next((result.folder / "measured").glob(f"*/{candidate.kind}")))
         accuracy = (evidence.probabilities_NK.argmax(1) == evidence.labels_N).mean()
         assert accuracy == pytest.approx(candidate.test.metrics["accuracy"].value)
@@ -176,7 +193,9 @@ def check_that_nothing_is_measured_or_registered_twice(home: Home, result: Study
     again = resume_study("confirmed", home=home).final
     assert again is not None
     assert [candidate.version for candidate in again.candidates] == [1, 3]
-    assert [candidate.test for candidate in again.candidates] == [candidate.test for candidate in result.final.candidates]
+    assert [candidate.test for candidate in again.candidates] == [
+        candidate.test for candidate in result.final.candidates
+    ]
     assert len(openings(home.datasets / "digits")) == 1
 
 
@@ -186,10 +205,14 @@ def check_that_more_trials_can_follow(home: Home, result: StudyResult) -> None:
     added = extended.trials[3]
     assert added.has_ended
     assert added.point == drawn_without_confirmation(result, extended.folder.parent / "other")
-    assert dict(result.confirmation).items() <= dict(extended.confirmation).items(), "what was confirmed is not trained again"
+    assert dict(result.confirmation).items() <= dict(extended.confirmation).items(), (
+        "what was confirmed is not trained again"
+    )
     assert extended.final is not None
     check_table(home, extended)
-    assert {row.trial for row in extended.final.confirmed} == {trial.number for trial in extended.leaderboard[:2]}
+    assert {row.trial for row in extended.final.confirmed} == {
+        trial.number for trial in extended.leaderboard[:2]
+    }
     num_new = 0 if added.number not in {trial.number for trial in extended.leaderboard[:2]} else 2
     assert len(extended.confirmation) == 4 + num_new
 
@@ -209,5 +232,7 @@ def drawn_without_confirmation(result: StudyResult, elsewhere: Path) -> Mapping[
 def end(record: StudyRecord, trial: Trial) -> None:
     record.ask(find_space("digits"), 0)
     for epoch, value in trial.values.items():
-        record.report(trial.number, EpochReport(epoch=epoch, value=value, metrics={}, seconds=1.0, run_id=None))
+        record.report(
+            trial.number, EpochReport(epoch=epoch, value=value, metrics={}, seconds=1.0, run_id=None)
+        )
     record.finish(trial.number, "complete")

@@ -34,7 +34,9 @@ def run_statuses(home: Home, result: StudyResult) -> list[str]:
     return [client.get_run(trial.run_id).info.status for trial in result.trials]
 
 
-def test_where_every_trial_fails_nothing_is_registered(local_ray: None, study: Study, home_with_digits: Home, tmp_path: Path) -> None:
+def test_where_every_trial_fails_nothing_is_registered(
+    local_ray: None, study: Study, home_with_digits: Home, tmp_path: Path
+) -> None:
     home = home_with_digits
     done = study(home, "run", write(tmp_path, {**SPEC, "fix": {"learning_rate": 1e30}}))
     assert done.returncode == 2

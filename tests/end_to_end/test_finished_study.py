@@ -1,4 +1,6 @@
-"""What a person finds after a study: trials, runs in MLflow, a test result, a registered model that predicts."""
+"""What a person finds after a study: trials, runs in MLflow, a test result, a registered model that
+predicts.
+"""
 
 import base64
 import json
@@ -36,7 +38,9 @@ def test_a_diverged_trial_says_at_which_epoch_and_learning_rate(finished: Finish
     failed = finished.result.trials[0]
     assert failed.state == "failed"
     assert failed.reason is not None
-    assert re.search(r"loss became nan in epoch 1 at learning rate \d.*e\+29; lower learning_rate", failed.reason)
+    assert re.search(
+        r"loss became nan in epoch 1 at learning rate \d.*e\+29; lower learning_rate", failed.reason
+    )
 
 
 def test_the_winner_is_the_best_complete_trial_and_is_good(finished: Finished) -> None:
@@ -83,7 +87,10 @@ def test_every_epoch_is_logged_once_with_all_its_metrics(finished: Finished) -> 
                 history = finished.client.get_metric_history(trial.run_id, metric)
                 assert sorted(point.step for point in history) == sorted(trial.values)
         if trial.values:
-            logged = {point.step: point.value for point in finished.client.get_metric_history(trial.run_id, "validation/macro_f1")}
+            logged = {
+                point.step: point.value
+                for point in finished.client.get_metric_history(trial.run_id, "validation/macro_f1")
+            }
             assert logged == pytest.approx(dict(trial.values))
             shown = finished.client.get_run(trial.run_id).data.metrics["best/macro_f1"]
             assert shown == pytest.approx(trial.value), "MLflow's table ranks trials as the leaderboard does"
@@ -104,7 +111,12 @@ def test_a_run_tells_where_it_comes_from(finished: Finished, manifest: Manifest)
 def test_pictures_are_pictures(finished: Finished) -> None:
     winner = finished.result.best
     assert winner is not None
-    for name in ("learning_curves.png", "confusion_matrix.png", "reliability.png", "most_confidently_wrong.png"):
+    for name in (
+        "learning_curves.png",
+        "confusion_matrix.png",
+        "reliability.png",
+        "most_confidently_wrong.png",
+    ):
         file = finished.client.download_artifacts(winner.run_id, name)
         picture = np.asarray(Image.open(file).convert("L"))
         assert max(picture.shape) > 150
@@ -117,14 +129,18 @@ def test_the_parent_carries_the_study(finished: Finished) -> None:
     assert final is not None
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["test/accuracy"] == pytest.approx(final.test.metrics["accuracy"].value)
-    board = json.loads(Path(finished.client.download_artifacts(parent.info.run_id, "leaderboard.json")).read_text())["trials"]
+    board = json.loads(
+        Path(finished.client.download_artifacts(parent.info.run_id, "leaderboard.json")).read_text()
+    )["trials"]
     assert board[0]["trial"] == final.trial
     assert finished.client.download_artifacts(parent.info.run_id, "study.yaml")
 
 
 def test_the_parent_tells_of_the_machine_and_of_what_it_cost(finished: Finished) -> None:
     def read(name: str) -> Any:
-        return json.loads(Path(finished.client.download_artifacts(finished.parent.info.run_id, name)).read_text())
+        return json.loads(
+            Path(finished.client.download_artifacts(finished.parent.info.run_id, name)).read_text()
+        )
 
     environment, cost, trials = read("environment.json"), read("cost.json"), finished.result.trials
     assert environment["packages"]["mlflow"]
@@ -154,7 +170,9 @@ def model(finished: Finished) -> Any:
         return mlflow.pyfunc.load_model("models:/digits/1")
 
 
-def test_the_registered_model_takes_bytes_base64_and_arrays(finished: Finished, model: Any, manifest: Manifest) -> None:
+def test_the_registered_model_takes_bytes_base64_and_arrays(
+    finished: Finished, model: Any, manifest: Manifest
+) -> None:
     split = Dataset.open(finished.home.datasets / "digits").validation
     images, labels = split.images[:40], split.labels[:40]
     as_bytes = [encoded(image) for image in images]
@@ -166,7 +184,9 @@ def test_the_registered_model_takes_bytes_base64_and_arrays(finished: Finished, 
     for table in tables:
         assert list(table.columns) == ["label", *manifest.classes]
         np.testing.assert_allclose(table[list(manifest.classes)].sum(axis=1), 1, atol=1e-5)
-        np.testing.assert_allclose(table[list(manifest.classes)], tables[0][list(manifest.classes)], atol=1e-6)
+        np.testing.assert_allclose(
+            table[list(manifest.classes)], tables[0][list(manifest.classes)], atol=1e-6
+        )
         assert (table["label"] == [manifest.classes[label] for label in labels]).mean() > 0.9
 
 

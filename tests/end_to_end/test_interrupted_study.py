@@ -80,7 +80,10 @@ def test_interrupted_killed_and_resumed(home_with_digits: Home, tmp_path: Path) 
 
     add_dataset(home.datasets, "digits", None, AddOptions(split_seed=1, replace=True))
     refused = start(home, "resume", "cut")
-    assert "dataset 'digits' was replaced since the study began" in refused.communicate(timeout=PATIENCE_SECONDS)[1]
+    assert (
+        "dataset 'digits' was replaced since the study began"
+        in refused.communicate(timeout=PATIENCE_SECONDS)[1]
+    )
     assert refused.returncode == 2
     add_dataset(home.datasets, "digits", None, AddOptions(replace=True))
 
@@ -99,10 +102,14 @@ def test_interrupted_killed_and_resumed(home_with_digits: Home, tmp_path: Path) 
     assert statuses(home) == {str(number): "FINISHED" for number in range(5)}
     for trial in before.trials:
         assert after.trials[trial.number].point == trial.point
-        assert dict(trial.values).items() <= dict(after.trials[trial.number].values).items(), "a measured epoch changed"
+        assert dict(trial.values).items() <= dict(after.trials[trial.number].values).items(), (
+            "a measured epoch changed"
+        )
     uninterrupted = StudyRecord.create(tmp_path, "whole", objectives=after.spec.objectives)
     drawn = [uninterrupted.ask(find_space("digits"), seed=3) for _ in range(5)]
     assert [trial.point for trial in after.trials] == [point for _, point in filter(None, drawn)]
 
     again = start(home, "resume", "cut")
-    assert "digits version 1" in again.communicate(timeout=PATIENCE_SECONDS)[0], "a finished study is shown, not run again"
+    assert "digits version 1" in again.communicate(timeout=PATIENCE_SECONDS)[0], (
+        "a finished study is shown, not run again"
+    )

@@ -17,7 +17,9 @@ def test_processes_log_at_once(
     database: str, processes: int, fresh_homes: FreshHomes, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     is_file = database == "sqlite"
-    uri = fresh_homes.make(tmp_path).tracking_uri if is_file else request.getfixturevalue("mlflow_postgres_url")
+    uri = (
+        fresh_homes.make(tmp_path).tracking_uri if is_file else request.getfixturevalue("mlflow_postgres_url")
+    )
     command = [sys.executable, str(SCRIPT), "--uri", uri, "--processes", str(processes), "--epochs", "10"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr

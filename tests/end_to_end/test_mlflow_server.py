@@ -1,6 +1,8 @@
-"""Studies that log to a real MLflow on real PostgreSQL with artifacts on a real S3 endpoint, also while it is away, slow or broken.
+"""Studies that log to a real MLflow on real PostgreSQL with artifacts on a real S3 endpoint, also while it is
+away, slow or broken.
 
-A minute of every trouble instead of two seconds: `STUDY_OUTAGE_SECONDS=60 pytest tests/end_to_end/test_mlflow_server.py`.
+A minute of every trouble instead of two seconds: `STUDY_OUTAGE_SECONDS=60 pytest
+tests/end_to_end/test_mlflow_server.py`.
 """
 
 import json
@@ -66,7 +68,9 @@ def proxy(database: str, s3_endpoint: S3) -> Iterator[FailingProxy]:
 
 
 def trouble(home: Home, proxy: FailingProxy) -> None:
-    """Everything that may happen to a server, one after the other, from the first epochs on; when all trials have ended it is away."""
+    """Everything that may happen to a server, one after the other, from the first epochs on; when all trials
+    have ended it is away.
+    """
     while not _trials(home):
         time.sleep(0.1)
     for mode in ("errors", "slow", "deaf", "down"):
@@ -87,13 +91,21 @@ def _trials(home: Home) -> list[Any]:
 
 @pytest.mark.slow
 def test_no_trouble_of_the_server_fails_a_trial_or_loses_a_word(
-    local_ray: None, home: Home, proxy: FailingProxy, database: str, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch
+    local_ray: None,
+    home: Home,
+    proxy: FailingProxy,
+    database: str,
+    s3_endpoint: S3,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.address)
     monkeypatch.setattr(study_run, "PATIENCE_SECONDS", 4.0)
     troublemaker = threading.Thread(target=trouble, args=(home, proxy), daemon=True)
     troublemaker.start()
-    with pytest.raises(TrackingError, match=r"does not have \d+ records of study 'over-http' .*study resume over-http sends them"):
+    with pytest.raises(
+        TrackingError,
+        match=r"does not have \d+ records of study 'over-http' .*study resume over-http sends them",
+    ):
         run_study(SPEC, home=home)
     troublemaker.join(60)
     before = StudyResult.read(home.studies / "over-http")
@@ -102,7 +114,9 @@ def test_no_trouble_of_the_server_fails_a_trial_or_loses_a_word(
 
     proxy.switch("up")
     result = resume_study("over-http", home=home)
-    assert [dict(trial.values) for trial in result.trials] == [dict(trial.values) for trial in before.trials], "nothing was trained again"
+    assert [dict(trial.values) for trial in result.trials] == [
+        dict(trial.values) for trial in before.trials
+    ], "nothing was trained again"
     assert result.final is not None
     assert not list(home.studies.glob("over-http/outbox*")), "what was sent is deleted"
     check_runs(result, connect(proxy.address), database)
@@ -129,7 +143,13 @@ def check_runs(result: StudyResult, client: Any, database: str) -> None:
         for key, steps in found.items():
             assert steps == Counter(list(trial.values)), f"{key} of trial {trial.number}: {steps}"
         if trial.values:
-            assert {"train/loss", "validation/macro_f1", "recall/7", "best/macro_f1", "system/cpu_utilization_percentage"} <= set(found)
+            assert {
+                "train/loss",
+                "validation/macro_f1",
+                "recall/7",
+                "best/macro_f1",
+                "system/cpu_utilization_percentage",
+            } <= set(found)
             artifacts = {file.path for file in client.list_artifacts(trial.run_id)}
             assert {*PICTURES, "recipe.yaml"} <= artifacts, f"trial {trial.number} has {artifacts}"
     assert parent.info.status == "FINISHED"
@@ -166,14 +186,18 @@ def test_a_study_logs_straight_to_postgresql_and_s3(
     cost = json.loads(Path(client.download_artifacts(result.run_id, "cost.json", str(tmp_path))).read_text())
     assert cost["seconds"] == pytest.approx(trial.seconds, abs=0.01)
     assert any(key.startswith("artifacts/straight/digits/") for key in s3.object_names())
-    everything = "".join(file.read_text(errors="ignore") for file in (home.studies / "straight").rglob("*") if file.is_file())
+    everything = "".join(
+        file.read_text(errors="ignore") for file in (home.studies / "straight").rglob("*") if file.is_file()
+    )
     assert "not-to-be-printed" not in everything, "no file of a study holds the password"
 
 
 def test_the_pages_show_what_a_postgresql_database_holds(mlflow_postgres_url: str, tmp_path: Path) -> None:
     connect(mlflow_postgres_url).create_experiment("digits")
     command = [sys.executable, "-c", "from study.cli.main import main; main()", "ui"]
-    with running_server(command, {**os.environ, "STUDY_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": mlflow_postgres_url}) as port:
+    with running_server(
+        command, {**os.environ, "STUDY_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": mlflow_postgres_url}
+    ) as port:
         assert connect(f"http://127.0.0.1:{port}").get_experiment_by_name("digits") is not None
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
             assert b"MLflow" in page.read()

@@ -1,4 +1,6 @@
-"""Where trials run: GPUs that Ray counts, threads of a real trial process, and a cluster that lacks what is asked."""
+"""Where trials run: GPUs that Ray counts, threads of a real trial process, and a cluster that lacks what is
+asked.
+"""
 
 import json
 import os
@@ -33,7 +35,8 @@ from study.study_file.study_spec import StudySpec
 from study.connections.mlflow_client import connect
 
 home, told = Home(Path(sys.argv[1])), {}
-tree = {"study": "placed", "dataset": "digits", "search_space": "digits", "budget": {"trials": 2, "epochs": 1}}
+budget = {"trials": 2, "epochs": 1}
+tree = {"study": "placed", "dataset": "digits", "search_space": "digits", "budget": budget}
 plan = plan_study(StudySpec.parse(tree), home)
 record = StudyRecord.create(home.folder, "placed", objectives=[Objective()])
 for time in ("first", "second"):
@@ -49,7 +52,8 @@ told["exists"] = (home.studies / "placed").exists()
 run_study({**tree, "study": "together", "resources": {"cpus_per_trial": 2, "gpus_per_trial": 2}}, home=home)
 together = StudyResult.read(home.studies / "together")
 told["together"] = [(trial.state, len(trial.values), trial.retries) for trial in together.trials]
-told["devices"] = [connect(home.tracking_uri).get_run(trial.run_id).data.tags["device"] for trial in together.trials]
+client = connect(home.tracking_uri)
+told["devices"] = [client.get_run(trial.run_id).data.tags["device"] for trial in together.trials]
 
 class Telling(TrialActor):
     def threads(self):
@@ -58,10 +62,11 @@ class Telling(TrialActor):
 
 client = connect(home.tracking_uri)
 context = StudyContext(
-    study="placed", study_folder=str(home.folder / "s"), dataset_folder=str(home.datasets / "digits"), metric="accuracy", maximise=True,
-    epochs=1, seed=0, cpus=1, gpus=0.5, log_folder=str(home.folder / "outbox"), weights={}, tracking_uri=home.tracking_uri,
-    experiment_id=client.create_experiment("e"), parent_run_id="p", is_resumed=False, seconds_between_checkpoints=0.0,
-    measures_latency=False, tags={},
+    study="placed", study_folder=str(home.folder / "s"), dataset_folder=str(home.datasets / "digits"),
+    metric="accuracy", maximise=True, epochs=1, seed=0, cpus=1, gpus=0.5, log_folder=str(home.folder /
+    "outbox"), weights={}, tracking_uri=home.tracking_uri, experiment_id=client.create_experiment("e"),
+    parent_run_id="p", is_resumed=False, seconds_between_checkpoints=0.0, measures_latency=False,
+    tags={},
 )
 config = {**context.to_config(), **TrialConfig(number=0, point={"train_images": 64}, attempt=0).to_config()}
 actor = ray.remote(num_cpus=1, num_gpus=0.5)(Telling).remote(config)
@@ -74,11 +79,20 @@ PATIENCE_SECONDS = 600
 
 @pytest.fixture(scope="module")
 def told(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What happened on a Ray of two cores and two GPUs that it only counts, where the environment wants seven threads."""
+    """What happened on a Ray of two cores and two GPUs that it only counts, where the environment wants seven
+    threads.
+    """
     home = fresh_homes.make(tmp_path_factory.mktemp("placed"), with_digits=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "7", "MKL_NUM_THREADS": "7", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "7",
+        "MKL_NUM_THREADS": "7",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    }
     command = [sys.executable, "-c", SCRIPT, str(home.folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -86,7 +100,9 @@ def told(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory) -> d
 
 def test_gpus_are_measured_once_and_the_record_knows_it(told: dict[str, dict[str, object]]) -> None:
     reason = "one trial for each GPU that Ray counts; torch sees none to measure"
-    measuring = "measuring on a GPU what trials take, by the largest images and batches of each architecture (1)"
+    measuring = (
+        "measuring on a GPU what trials take, by the largest images and batches of each architecture (1)"
+    )
     assert told["first"] == {"gpus": 1.0, "said": [measuring, reason]}
     assert told["second"] == {"gpus": 1.0, "said": [reason]}
 
@@ -103,7 +119,8 @@ def test_several_gpus_train_one_network(told: dict[str, object]) -> None:
 
 def test_a_cluster_that_is_too_small_is_told_before_anything_is_written(told: dict[str, object]) -> None:
     assert told["refused"] == (
-        "resources.cpus_per_trial asks for 3 on one machine, but none of the cluster has more than 2 beside 0.5 of a GPU; "
+        "resources.cpus_per_trial asks for 3 on one machine, but none of the cluster has more than 2 beside "
+        "0.5 of a GPU; "
         "lower it, or connect to another cluster"
     )
     assert told["exists"] is False
@@ -113,7 +130,11 @@ def test_what_no_machine_has_is_named() -> None:
     have = [Node(num_cpus=8, num_gpus=0, gpu_kind=None), Node(num_cpus=2, num_gpus=1, gpu_kind="H200")]
     check_fits(Resources(cpus_per_trial=8), have)
     check_fits(Resources(cpus_per_trial=2, gpus_per_trial=1), have)
-    with pytest.raises(SpecError, match="gpus_per_trial asks for 1 on one machine, but none of the cluster has more than 0;"):
+    with pytest.raises(
+        SpecError, match="gpus_per_trial asks for 1 on one machine, but none of the cluster has more than 0;"
+    ):
         check_fits(Resources(gpus_per_trial=1), have[:1])
-    with pytest.raises(SpecError, match=r"cpus_per_trial asks for 4 on one machine.* more than 2 beside 0.5 of a GPU"):
+    with pytest.raises(
+        SpecError, match=r"cpus_per_trial asks for 4 on one machine.* more than 2 beside 0.5 of a GPU"
+    ):
         check_fits(Resources(cpus_per_trial=4, gpus_per_trial=0.5), have)

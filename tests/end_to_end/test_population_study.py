@@ -1,4 +1,6 @@
-"""A real population: a trial really goes on from another one's checkpoint, under its own values, and says so everywhere."""
+"""A real population: a trial really goes on from another one's checkpoint, under its own values, and says so
+everywhere.
+"""
 
 import json
 from pathlib import Path
@@ -43,11 +45,19 @@ def training(finished: Finished, trial: Trial) -> Training:
     """A trial's training by itself, with no study around it."""
     dataset = Dataset.open(finished.home.datasets / "digits")
     seed = trial_seed(finished.result.spec.seed, trial.number)
-    return Training(build_recipe(trial.point, dataset=dataset.manifest, epochs=EPOCHS, seed=seed), dataset, device=torch.device("cpu"))
+    return Training(
+        build_recipe(trial.point, dataset=dataset.manifest, epochs=EPOCHS, seed=seed),
+        dataset,
+        device=torch.device("cpu"),
+    )
 
 
 def test_a_population(
-    local_ray: None, home_with_digits: Home, tmp_path: Path, one_thread: None, capsys: pytest.CaptureFixture[str]
+    local_ray: None,
+    home_with_digits: Home,
+    tmp_path: Path,
+    one_thread: None,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     result = run_study(SPEC, home=home_with_digits)
     finished = Finished(home_with_digits, result, connect(home_with_digits.tracking_uri))
@@ -68,7 +78,9 @@ def test_a_population(
             break
     alone = training(finished, child)
     alone.load(tmp_path / "parent", with_other_values=True)
-    assert {epoch.number: epoch.metrics.macro_f1 for epoch in alone} == dict(child.values), "bit for bit what the study measured"
+    assert {epoch.number: epoch.metrics.macro_f1 for epoch in alone} == dict(child.values), (
+        "bit for bit what the study measured"
+    )
 
     run = finished.children[4]
     assert {key: run.data.tags[f"study.{key}"] for key in ("continues", "continues_from_epoch")} == {
@@ -76,7 +88,9 @@ def test_a_population(
         "continues_from_epoch": "2",
     }
     for name in METRICS:
-        assert sorted(one.step for one in finished.client.get_metric_history(run.info.run_id, f"validation/{name}")) == [3, 4]
+        assert sorted(
+            one.step for one in finished.client.get_metric_history(run.info.run_id, f"validation/{name}")
+        ) == [3, 4]
     assert {number: run.info.status for number, run in finished.children.items()} == {
         trial.number: "FINISHED" if trial.state == "complete" else "KILLED" for trial in result.trials
     }
@@ -86,7 +100,10 @@ def test_a_population(
     print_result(result, as_json=True)
     row = next(row for row in json.loads(capsys.readouterr().out)["leaderboard"] if row["trial"] == 4)
     assert row["continues"] == begun.trial
-    assert [(one["trial"], one["first_epoch"], one["last_epoch"]) for one in row["lineage"]] == [(begun.trial, 1, 2), (4, 3, 4)]
+    assert [(one["trial"], one["first_epoch"], one["last_epoch"]) for one in row["lineage"]] == [
+        (begun.trial, 1, 2),
+        (4, 3, 4),
+    ]
     assert [one["point"]["learning_rate"] for one in row["lineage"]] == [
         members[begun.trial].point["learning_rate"],
         child.point["learning_rate"],

@@ -1,4 +1,6 @@
-"""Reproducing named recipes for real: Ray trains the seeds, the test split is opened once, the table says what was cut."""
+"""Reproducing named recipes for real: Ray trains the seeds, the test split is opened once, the table says
+what was cut.
+"""
 
 import json
 from pathlib import Path
@@ -50,12 +52,19 @@ def test_a_recipe_is_reproduced_once_and_what_cannot_run_is_told(
     assert len(openings(home.datasets / "notmnist")) == 1
 
     client = connect(home.tracking_uri)
-    (parent,) = [run for run in client.search_runs([client.get_experiment_by_name("notmnist").experiment_id]) if "verdict" in run.data.tags]
+    (parent,) = [
+        run
+        for run in client.search_runs([client.get_experiment_by_name("notmnist").experiment_id])
+        if "verdict" in run.data.tags
+    ]
     assert parent.data.tags["recipe"] == "notmnist-cnn"
     assert parent.data.metrics["reproduction/accuracy"] == pytest.approx(sum(tree["values"]) / 2)
     (table_run,) = client.search_runs([client.get_experiment_by_name("reproductions").experiment_id])
     assert table_run.data.metrics["notmnist-cnn/accuracy"] == parent.data.metrics["reproduction/accuracy"]
-    assert [file.path for file in client.list_artifacts(table_run.info.run_id)] == ["reproductions.json", "reproductions.md"]
+    assert [file.path for file in client.list_artifacts(table_run.info.run_id)] == [
+        "reproductions.json",
+        "reproductions.md",
+    ]
     assert client.search_registered_models() == [], "a reproduction selects nothing, so it registers nothing"
 
     again = study(home, *COMMAND, "--json")

@@ -37,7 +37,17 @@ def test_the_champion_answers_over_http(finished: Finished, tmp_path: Path) -> N
     file, content = tmp_path / "digit.png", BytesIO()
     Image.fromarray(split.images[0].squeeze()).save(content, "PNG")
     file.write_bytes(content.getvalue())
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/digits@champion", "--env-manager", "local"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        "models:/digits@champion",
+        "--env-manager",
+        "local",
+    ]
     with running_server(command, {**os.environ, "MLFLOW_TRACKING_URI": finished.home.tracking_uri}) as port:
         row = asked(port, base64.b64encode(content.getvalue()).decode())
         assert set(row) == {"label", *classes}

@@ -8,7 +8,13 @@ from study.study_file.study_spec import StudySpec
 
 
 def test_the_best_of_a_finished_study_come_first(finished: Finished) -> None:
-    tree = {"study": "next", "dataset": "digits", "search_space": "digits", "start_from": [{"best": 2}], "budget": {"trials": 4}}
+    tree = {
+        "study": "next",
+        "dataset": "digits",
+        "search_space": "digits",
+        "start_from": [{"best": 2}],
+        "budget": {"trials": 4},
+    }
     plan = plan_study(StudySpec.parse(tree), finished.home)
     complete = [trial for trial in finished.result.leaderboard if trial.state == "complete"]
     assert [one.trial.number for one in plan.earlier.used] == [trial.number for trial in complete[:2]]

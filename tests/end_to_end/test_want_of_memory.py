@@ -1,4 +1,6 @@
-"""A trial that does not fit into memory goes on with fewer images at a time; one that never fits is infeasible."""
+"""A trial that does not fit into memory goes on with fewer images at a time; one that never fits is
+infeasible.
+"""
 
 import json
 import os
@@ -25,8 +27,9 @@ client = connect(uri)
 experiment = client.create_experiment("memory", artifact_location=(home / "artifacts").as_uri())
 parent = client.create_run(experiment).info.run_id
 context = StudyContext(
-    study="memory", study_folder=str(home / "study"), dataset_folder=dataset, metric="accuracy", maximise=True, epochs=2, seed=0, cpus=1,
-    log_folder=str(home / "outbox"), weights={}, tracking_uri=uri, experiment_id=experiment, parent_run_id=parent, is_resumed=False,
+    study="memory", study_folder=str(home / "study"), dataset_folder=dataset, metric="accuracy",
+    maximise=True, epochs=2, seed=0, cpus=1, log_folder=str(home / "outbox"), weights={},
+    tracking_uri=uri, experiment_id=experiment, parent_run_id=parent, is_resumed=False,
     seconds_between_checkpoints=0.0, measures_latency=True, tags={},
 )
 point = {"architecture": "cnn2-32x64", "image_size": image_size, "train_images": 64, "batch_size": 64}
@@ -42,17 +45,27 @@ if results[0]["state"] == "running":
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 actor.cleanup()
 run = client.get_run(actor._run.run_id)
-told = [{key: result.get(key) for key in ("state", "epoch", "micro_batch", "reason", "measures/latency_ms")} for result in results]
-print(json.dumps({"results": told, "status": run.info.status, "tags": {k: v for k, v in run.data.tags.items() if "mlflow" not in k}}))
+keys = ("state", "epoch", "micro_batch", "reason", "measures/latency_ms")
+told = [{key: result.get(key) for key in keys} for result in results]
+tags = {key: tag for key, tag in run.data.tags.items() if "mlflow" not in key}
+print(json.dumps({"results": told, "status": run.info.status, "tags": tags}))
 """
 PATIENCE_SECONDS = 600
 
 
 def run(home: Home, image_size: int, megabytes: int) -> dict[str, object]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-    words = (home.folder, home.datasets / "digits", image_size, megabytes, ray.get_runtime_context().gcs_address)
+    words = (
+        home.folder,
+        home.datasets / "digits",
+        image_size,
+        megabytes,
+        ray.get_runtime_context().gcs_address,
+    )
     command = [sys.executable, "-c", SCRIPT, *map(str, words)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     told: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return told

@@ -9,7 +9,14 @@ from trainables.models.catalogue import architecture_names, find_architecture
 from trainables.models.network import Network
 from trainables.recipe.model import Model
 
-TIMM = ["resnet18", "efficientnet_b0", "mobilenetv3_small_100", "convnext_atto", "vit_tiny_patch16_224", "levit_128s"]
+TIMM = [
+    "resnet18",
+    "efficientnet_b0",
+    "mobilenetv3_small_100",
+    "convnext_atto",
+    "vit_tiny_patch16_224",
+    "levit_128s",
+]
 
 
 def build(
@@ -63,7 +70,9 @@ def test_parameter_counts_of_our_own_networks_are_those_of_their_sources():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("architecture", [*architecture_names(), "timm/legacy_xception", *(f"timm/{name}" for name in TIMM)])
+@pytest.mark.parametrize(
+    "architecture", [*architecture_names(), "timm/legacy_xception", *(f"timm/{name}" for name in TIMM)]
+)
 def test_stages_and_head_are_all_parameters_each_once(architecture, channels):
     size = 48 if architecture == "timm/levit_128s" else 45  # LeViT's position biases count whole patches
     with torch.device("meta"):
@@ -72,12 +81,16 @@ def test_stages_and_head_are_all_parameters_each_once(architecture, channels):
         assert len(network.stages) == find_architecture(architecture).num_stages
         assert all(by_stage)
         assert sum(map(len, by_stage)) == len(set.union(*by_stage)) == len(list(network.module.parameters()))
-        assert [parameter for block in network.blocks for parameter in block] == [p for stage in network.stages for p in stage]
+        assert [parameter for block in network.blocks for parameter in block] == [
+            p for stage in network.stages for p in stage
+        ]
         assert all(network.blocks)
         assert network.module.eval()(torch.zeros(1, channels, size, size)).shape == (1, 7)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v3_small", "efficientnet_b3", "convnext_tiny"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet50", "mobilenet_v3_small", "efficientnet_b3", "convnext_tiny"]
+)
 def test_torchvisions_networks_give_torchvisions_logits(name):
     original = getattr(torchvision.models, name)(weights=None, num_classes=7).eval()
     with torch.device("meta"):
@@ -91,14 +104,21 @@ def test_a_stage_of_a_resnet_is_a_layer_and_the_stem_belongs_to_the_first():
     for architecture in ("resnet18", "timm/resnet18"):
         first, second, third, fourth, head = names_by_stage(build(architecture))
         assert {name.split(".")[0] for name in first} == {"conv1", "bn1", "layer1"}
-        assert [{name.split(".")[0] for name in stage} for stage in (second, third, fourth)] == [{"layer2"}, {"layer3"}, {"layer4"}]
+        assert [{name.split(".")[0] for name in stage} for stage in (second, third, fourth)] == [
+            {"layer2"},
+            {"layer3"},
+            {"layer4"},
+        ]
         assert head == {"fc.weight", "fc.bias"}
 
 
 def test_a_stage_of_a_vision_transformer_is_a_quarter_of_its_blocks_and_tokens_belong_to_the_first():
     first, *others, fourth, head = names_by_stage(build("timm/vit_tiny_patch16_224"))
     assert {"cls_token", "pos_embed", "patch_embed.proj.weight"} < first
-    blocks = [{name.split(".")[1] for name in stage if name.startswith("blocks")} for stage in (first, *others, fourth)]
+    blocks = [
+        {name.split(".")[1] for name in stage if name.startswith("blocks")}
+        for stage in (first, *others, fourth)
+    ]
     assert blocks == [{"0", "1", "2"}, {"3", "4", "5"}, {"6", "7", "8"}, {"9", "10", "11"}]
     assert {"norm.weight", "norm.bias"} < fourth
     assert head == {"head.weight", "head.bias"}
@@ -110,13 +130,18 @@ def test_first_weights_follow_from_the_seed_alone(architecture):
     one = build(architecture, seed=5).module.state_dict()
     torch.manual_seed(2)
     before = torch.random.get_rng_state()
-    same, other = build(architecture, seed=5).module.state_dict(), build(architecture, seed=6).module.state_dict()
+    same, other = (
+        build(architecture, seed=5).module.state_dict(),
+        build(architecture, seed=6).module.state_dict(),
+    )
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert any(not torch.equal(one[key], other[key]) for key in one)
 
 
-@pytest.mark.parametrize("architecture", ["cnn2-32x64", "cnn4-32x64", "resnet18", "mobilenet_v3_small", "timm/convnext_atto"])
+@pytest.mark.parametrize(
+    "architecture", ["cnn2-32x64", "cnn4-32x64", "resnet18", "mobilenet_v3_small", "timm/convnext_atto"]
+)
 def test_dropout_acts_in_training_only(architecture):
     network = build(architecture, dropout=0.5)
     images = torch.rand(2, 1, 48, 48)
@@ -128,17 +153,25 @@ def test_dropout_acts_in_training_only(architecture):
 
 def test_half_of_the_dropout_acts_after_the_pools_of_source_000():
     network = build("cnn4-32x64", dropout=0.5)
-    assert [layer.p for layer in network.module.modules() if isinstance(layer, nn.Dropout)] == [0.25, 0.25, 0.5]
+    assert [layer.p for layer in network.module.modules() if isinstance(layer, nn.Dropout)] == [
+        0.25,
+        0.25,
+        0.5,
+    ]
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "resnet50", "efficientnet_b3", "timm/resnet18", "timm/convnext_atto"])
+@pytest.mark.parametrize(
+    "architecture", ["resnet18", "resnet50", "efficientnet_b3", "timm/resnet18", "timm/convnext_atto"]
+)
 def test_residual_blocks_are_skipped_in_training_only(architecture):
     plain, network = build(architecture, image_size=32), build(architecture, image_size=32, drop_path=0.9)
     images = torch.rand(4, 1, 32, 32)
     assert plain.module.state_dict().keys() == network.module.state_dict().keys()
     for skipping in (plain, network):
         for name, parameter in skipping.module.named_parameters():
-            if name.endswith(("bn2.weight", "gamma")):  # timm's residual branches change next to nothing at first
+            if name.endswith(
+                ("bn2.weight", "gamma")
+            ):  # timm's residual branches change next to nothing at first
                 nn.init.ones_(parameter)
         skipping.train("train")
     assert torch.equal(plain.module(images), plain.module(images))
@@ -155,12 +188,18 @@ def test_the_chance_to_skip_a_block_grows_linearly_from_zero():
 
 
 def test_a_timm_model_without_residual_blocks_takes_no_drop_path():
-    with pytest.raises(RecipeError, match=r"drop_path of timm/legacy_xception must be 0, .*got 0.1: set drop_path to 0"):
+    with pytest.raises(
+        RecipeError, match=r"drop_path of timm/legacy_xception must be 0, .*got 0.1: set drop_path to 0"
+    ):
         build("timm/legacy_xception", drop_path=0.1)
 
 
 def test_a_timm_model_that_cannot_take_the_images_is_refused():
     with pytest.raises(
-        RecipeError, match=r"timm/dla34 must be a classifier that takes images of 1 channel\(s\) at 48 pixels, and is not: Sizes"
+        RecipeError,
+        match=(
+            r"timm/dla34 must be a classifier that takes images of 1 channel\(s\) at 48 pixels, and is not: "
+            "Sizes"
+        ),
     ):
         build("timm/dla34")

@@ -17,9 +17,18 @@ from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
 
 
-def recipe(architecture: str, *, image_size: int = 48, freeze_depth: int = 0, range_end: int | None = None, **model: Any) -> Recipe:
+def recipe(
+    architecture: str,
+    *,
+    image_size: int = 48,
+    freeze_depth: int = 0,
+    range_end: int | None = None,
+    **model: Any,
+) -> Recipe:
     phase = Phase(epochs=1, learning_rate=1e-3, freeze_depth=freeze_depth, range_end=range_end)
-    return Recipe(data=Data(image_size=image_size), model=Model(architecture=architecture, **model), phases=(phase,))
+    return Recipe(
+        data=Data(image_size=image_size), model=Model(architecture=architecture, **model), phases=(phase,)
+    )
 
 
 def test_the_names_of_timm_are_those_that_timm_lists():
@@ -28,11 +37,18 @@ def test_the_names_of_timm_are_those_that_timm_lists():
 
 def test_a_study_is_checked_without_importing_torch():
     program = (
-        "import sys; from trainables.models.catalogue import find_architecture; find_architecture('timm/resnet18'); "
-        "from trainables.metrics.classification import METRICS; from trainables.models.pretrained_files import ensure_weights; "
+        "import sys; from trainables.models.catalogue import find_architecture; "
+        "find_architecture('timm/resnet18'); "
+        "from trainables.metrics.classification import METRICS; from trainables.models.pretrained_files "
+        "import ensure_weights; "
         "print([name for name in ('torch', 'torchvision', 'timm') if name in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 @pytest.mark.parametrize("name", [*architecture_names(), "timm/resnet18", "timm/resnet18.a1_in1k"])
@@ -50,7 +66,9 @@ def test_architectures_are_found_by_name(name):
     ],
 )
 def test_an_unknown_name_is_answered_with_a_guess(name, guess):
-    with pytest.raises(RecipeError, match=rf"unknown architecture '{name}'; known: cnn2-32x64, .*did you mean '{guess}'\?"):
+    with pytest.raises(
+        RecipeError, match=rf"unknown architecture '{name}'; known: cnn2-32x64, .*did you mean '{guess}'\?"
+    ):
         find_architecture(name)
 
 
@@ -58,10 +76,14 @@ def test_an_unknown_name_is_answered_with_a_guess(name, guess):
 @pytest.mark.parametrize(("image_size", "channels"), [(33, 1), (48, 3), (75, 1), (224, 3)])
 def test_multiply_adds_are_those_that_torch_counts(name, image_size, channels):
     with torch.device("meta"):  # shapes without values: nothing is computed
-        network = build_model(Model(architecture=name), num_classes=7, channels=channels, image_size=image_size, seed=0)
+        network = build_model(
+            Model(architecture=name), num_classes=7, channels=channels, image_size=image_size, seed=0
+        )
         with FlopCounterMode(display=False) as counter:
             network.module.eval()(torch.zeros(1, channels, image_size, image_size))
-    assert find_architecture(name).multiply_adds(image_size, channels) == pytest.approx(counter.get_total_flops() / 2, rel=0.01)
+    assert find_architecture(name).multiply_adds(image_size, channels) == pytest.approx(
+        counter.get_total_flops() / 2, rel=0.01
+    )
 
 
 def test_multiply_adds_of_timm_are_unknown():
@@ -71,7 +93,10 @@ def test_multiply_adds_of_timm_are_unknown():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (recipe("resnet18", freeze_depth=5), r"freeze_depth of resnet18 must lie in \[0, 4\].*got 5 in phase 1"),
+        (
+            recipe("resnet18", freeze_depth=5),
+            r"freeze_depth of resnet18 must lie in \[0, 4\].*got 5 in phase 1",
+        ),
         (recipe("cnn4-32x256", image_size=15), "cnn4-32x256 needs image_size >= 16, got 15"),
         (
             recipe("cnn4-64x512", weights="imagenet"),
@@ -79,9 +104,15 @@ def test_multiply_adds_of_timm_are_unknown():
         ),
         (recipe("resnet18-3x3", weights="imagenet"), "resnet18-3x3 has no weights 'imagenet'"),
         (recipe("resnet18", range_end=5), r"range_end of resnet18 must lie in \[1, 4\].*got 5 in phase 1"),
-        (recipe("vgg8-64x512", head=Head(kind="hybrid")), "head of vgg8-64x512 must be 'linear', .*got 'hybrid'"),
+        (
+            recipe("vgg8-64x512", head=Head(kind="hybrid")),
+            "head of vgg8-64x512 must be 'linear', .*got 'hybrid'",
+        ),
         (recipe("cnn4-32x64", head=Head(kind="mlp")), "head of cnn4-32x64 must be 'linear', .*got 'mlp'"),
-        (recipe("cnn2-32x64", gray_adapter="learned"), "gray_adapter of cnn2-32x64 must be 'sum', .*got 'learned'"),
+        (
+            recipe("cnn2-32x64", gray_adapter="learned"),
+            "gray_adapter of cnn2-32x64 must be 'sum', .*got 'learned'",
+        ),
         (recipe("cnn2-32x64", drop_path=0.1), "drop_path of cnn2-32x64 must be 0, .*got 0.1"),
         (recipe("mobilenet_v3_small", drop_path=0.1), "drop_path of mobilenet_v3_small must be 0"),
     ],
@@ -93,7 +124,11 @@ def test_what_an_architecture_cannot_do_is_refused(wrong, message):
 
 def test_what_an_architecture_can_do_is_let_through():
     hybrid = Head(kind="hybrid", branches=("angry", "sad"), multi_scale=True)
-    check_recipe(recipe("resnet50", freeze_depth=2, range_end=4, head=hybrid, gray_adapter="convolution", drop_path=0.1))
+    check_recipe(
+        recipe(
+            "resnet50", freeze_depth=2, range_end=4, head=hybrid, gray_adapter="convolution", drop_path=0.1
+        )
+    )
     check_recipe(recipe("timm/vit_tiny_patch16_224", drop_path=0.1))  # only building it tells
 
 
@@ -102,7 +137,10 @@ def test_a_branch_must_be_named_after_a_class_of_the_dataset():
     check_branches(head, ("angry", "sad", "surprise"))
     with pytest.raises(
         RecipeError,
-        match=r"must name classes of the dataset, got 'surprise'; its classes: angry, surprised; did you mean 'surprised'\?",
+        match=(
+            "must name classes of the dataset, got 'surprise'; its classes: angry, surprised; did you mean "
+            r"'surprised'\?"
+        ),
     ):
         check_branches(head, ("angry", "surprised"))
 

@@ -10,9 +10,13 @@ ADAPTERS = ["replicate", "learned", "convolution"]
 ARCHITECTURES = ["resnet18", "mobilenet_v3_small", "timm/convnext_atto"]
 
 
-def build(architecture: str, gray_adapter: str = "sum", *, channels: int = 1, normalisation: str = "dataset") -> Network:
+def build(
+    architecture: str, gray_adapter: str = "sum", *, channels: int = 1, normalisation: str = "dataset"
+) -> Network:
     model = Model(architecture=architecture, gray_adapter=gray_adapter)
-    return build_model(model, num_classes=7, channels=channels, image_size=48, seed=0, normalisation=normalisation)
+    return build_model(
+        model, num_classes=7, channels=channels, image_size=48, seed=0, normalisation=normalisation
+    )
 
 
 @pytest.mark.parametrize("gray_adapter", ADAPTERS)
@@ -36,16 +40,23 @@ def test_after_the_architectures_normalisation_each_colour_has_its_own_statistic
 
 
 def test_an_adapter_is_ignored_for_colour_images():
-    assert build("resnet18", "learned", channels=3).module.state_dict().keys() == build("resnet18").module.state_dict().keys()
+    assert (
+        build("resnet18", "learned", channels=3).module.state_dict().keys()
+        == build("resnet18").module.state_dict().keys()
+    )
 
 
-@pytest.mark.parametrize(("gray_adapter", "num_parameters"), [("replicate", 0), ("learned", 3 + 3), ("convolution", 80 + 219)])
+@pytest.mark.parametrize(
+    ("gray_adapter", "num_parameters"), [("replicate", 0), ("learned", 3 + 3), ("convolution", 80 + 219)]
+)
 def test_an_adapter_trains_whenever_the_head_does(gray_adapter, num_parameters):
     network = build("resnet18", gray_adapter)
     network.prepare(Phase(epochs=1, learning_rate=1e-3, freeze_depth=4))
     adapter = list(network.module.gray_adapter.parameters())
     assert sum(parameter.numel() for parameter in adapter) == num_parameters
-    assert sum(parameter.numel() for parameter in network.trainable_parameters()) == num_parameters + 512 * 7 + 7
+    assert (
+        sum(parameter.numel() for parameter in network.trainable_parameters()) == num_parameters + 512 * 7 + 7
+    )
     network.train("eval_frozen")
     network.module(torch.rand(2, 1, 48, 48)).square().sum().backward()
     # The second convolution starts at zero, and so nothing reaches the first before it has moved.

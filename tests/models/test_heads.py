@@ -11,7 +11,14 @@ from trainables.models.network import Network
 from trainables.recipe.model import Head, Model
 from trainables.recipe.phase import Phase
 
-LIBRARIES = ["resnet18", "mobilenet_v3_small", "convnext_tiny", "timm/resnet18", "timm/mobilenetv3_small_100", "timm/convnext_atto"]
+LIBRARIES = [
+    "resnet18",
+    "mobilenet_v3_small",
+    "convnext_tiny",
+    "timm/resnet18",
+    "timm/mobilenetv3_small_100",
+    "timm/convnext_atto",
+]
 SMALL_HYBRID = Head(
     kind="hybrid",
     attention_reduction=32,
@@ -23,7 +30,15 @@ SMALL_HYBRID = Head(
 )
 
 
-def build(architecture: str, head: Head, *, channels: int = 1, image_size: int = 48, dropout: float = 0.0, **model: str) -> Network:
+def build(
+    architecture: str,
+    head: Head,
+    *,
+    channels: int = 1,
+    image_size: int = 48,
+    dropout: float = 0.0,
+    **model: str,
+) -> Network:
     recipe_model = Model(architecture=architecture, head=head, dropout=dropout, **model)
     return build_model(recipe_model, num_classes=7, channels=channels, image_size=image_size, seed=0)
 
@@ -44,8 +59,11 @@ def test_the_hybrid_head_of_source_002_has_as_many_parameters_as_it_tells():
     branches = 4 * (2048 * 256 + 256)
     fusion = (4 * 256 * 256 + 256) + (256 * 7 + 7)
     assert hybrid == attention + transformer + branches + fusion == 53_771_625
-    assert 53_760_000 <= hybrid <= 53_790_000  # what its three totals leave for a head that two backbones share
-    # Keras also counts BatchNorm's running statistics, 53,120, and has biases in its convolutions, 26,560: 77.4 M as the source tells.
+    assert (
+        53_760_000 <= hybrid <= 53_790_000
+    )  # what its three totals leave for a head that two backbones share
+    # Keras also counts BatchNorm's running statistics, 53,120, and has biases in its convolutions, 26,560:
+    # 77.4 M as the source tells.
     assert whole == 23_508_032 + hybrid
 
 
@@ -73,7 +91,9 @@ def test_spatial_attention_is_a_gate_on_mean_and_maximum():
 
 
 def test_the_transformer_block_is_the_pre_norm_one():
-    head = HybridHead(Head(kind="hybrid", attention="none", transformer_heads=2), widths=(8,), num_classes=3, dropout=0.0)
+    head = HybridHead(
+        Head(kind="hybrid", attention="none", transformer_heads=2), widths=(8,), num_classes=3, dropout=0.0
+    )
     block, maps = head.transformer, torch.rand(2, 8, 3, 2)
     places = maps.flatten(2).transpose(1, 2)
     assert places.shape == (2, 6, 8)
@@ -85,7 +105,9 @@ def test_the_transformer_block_is_the_pre_norm_one():
 
 
 def test_heads_must_divide_the_channels():
-    with pytest.raises(RecipeError, match=r"transformer_heads must divide the 512 channels of the architecture, got 7"):
+    with pytest.raises(
+        RecipeError, match=r"transformer_heads must divide the 512 channels of the architecture, got 7"
+    ):
         build("resnet18", Head(kind="hybrid", transformer_heads=7))
 
 
@@ -105,7 +127,11 @@ def test_all_of_a_hybrid_network_learns(architecture, multi_scale):
     head = Head(**{**vars(SMALL_HYBRID), "multi_scale": multi_scale})
     network = build(architecture, head, image_size=64)
     parts = [*network.blocks, network.head]
-    assert len({id(p) for part in parts for p in part}) == sum(map(len, parts)) == len(list(network.module.parameters()))
+    assert (
+        len({id(p) for part in parts for p in part})
+        == sum(map(len, parts))
+        == len(list(network.module.parameters()))
+    )
     network.prepare(Phase(epochs=1, learning_rate=1e-3))
     network.train("train")
     logits = network.module(torch.rand(2, 1, 64, 64))
@@ -116,7 +142,12 @@ def test_all_of_a_hybrid_network_learns(architecture, multi_scale):
 
 def test_xception_and_efficientnet_take_the_hybrid_head_too():
     with torch.device("meta"):
-        for architecture in ("timm/legacy_xception", "efficientnet_b3", "timm/efficientnet_b0", "resnet18-3x3"):
+        for architecture in (
+            "timm/legacy_xception",
+            "efficientnet_b3",
+            "timm/efficientnet_b0",
+            "resnet18-3x3",
+        ):
             network = build(architecture, SMALL_HYBRID)
             assert network.module.eval()(torch.zeros(2, 1, 48, 48)).shape == (2, 7)
 
@@ -126,7 +157,11 @@ def test_a_network_without_maps_takes_no_hybrid_head(architecture):
     with (
         torch.device("meta"),
         pytest.raises(
-            RecipeError, match=r"needs maps \(B, C, H, W\), which timm/\w+ does not give: it returns .*take head 'linear' or 'mlp'"
+            RecipeError,
+            match=(
+                r"needs maps \(B, C, H, W\), which timm/\w+ does not give: it returns .*take head 'linear' "
+                "or 'mlp'"
+            ),
         ),
     ):
         build(architecture, Head(kind="hybrid"), image_size=224)

@@ -58,7 +58,13 @@ def test_a_state_dict_comes_back_however_it_was_saved(tmp_path, wrapping):
         case "module":
             saved({f"module.{key}": tensor for key, tensor in state.items()}, path)
         case "half":
-            saved({key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}, path)
+            saved(
+                {
+                    key: tensor.half() if tensor.is_floating_point() else tensor
+                    for key, tensor in state.items()
+                },
+                path,
+            )
         case "safetensors":
             path = tmp_path / "weights.safetensors"
             save_file(state, path)
@@ -85,15 +91,23 @@ def test_a_colour_stem_becomes_gray_such_that_gray_images_give_the_same_logits(t
     gray = build(path, architecture="resnet18", image_size=32)
     images = torch.rand(2, 1, 32, 32)
     colour.module.eval(), gray.module.eval()
-    torch.testing.assert_close(gray.module(images), colour.module(images.expand(-1, 3, -1, -1)), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        gray.module(images), colour.module(images.expand(-1, 3, -1, -1)), atol=1e-4, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state: {key: state[key] for key in list(state)[4:]}, r"4 missing \(blocks.0.0.weight, blocks.0.0.bias, .*, \.\.\.\)"),
+        (
+            lambda state: {key: state[key] for key in list(state)[4:]},
+            r"4 missing \(blocks.0.0.weight, blocks.0.0.bias, .*, \.\.\.\)",
+        ),
         (lambda state: state | {"extra": torch.zeros(1)}, r"1 unexpected \(extra\)"),
-        (lambda state: state | {"head.0.bias": torch.zeros(9)}, r"1 of another shape \(head.0.bias \(9,\) in place of \(128,\)\)"),
+        (
+            lambda state: state | {"head.0.bias": torch.zeros(9)},
+            r"1 of another shape \(head.0.bias \(9,\) in place of \(128,\)\)",
+        ),
         (lambda state: [1, 2], "must hold tensors by name"),
         (lambda state: {"epoch": 3}, "must hold tensors by name"),
     ],
@@ -107,7 +121,9 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path, change, message):
 @pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
 def test_a_file_that_holds_no_weights_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"not a checkpoint at all")
-    with pytest.raises(WeightsError, match=r"must hold tensors and plain values alone|must be a file of safetensors"):
+    with pytest.raises(
+        WeightsError, match=r"must hold tensors and plain values alone|must be a file of safetensors"
+    ):
         build(tmp_path / name)
 
 
@@ -125,7 +141,9 @@ def test_code_in_a_file_is_not_run(tmp_path, monkeypatch):
 
 
 def test_a_path_that_does_not_exist_is_refused():
-    with pytest.raises(WeightsError, match=r"must be 'none', 'imagenet' or the path of a file, got 'nowhere\.pt'"):
+    with pytest.raises(
+        WeightsError, match=r"must be 'none', 'imagenet' or the path of a file, got 'nowhere\.pt'"
+    ):
         ensure_weights(Model(architecture="resnet18", weights="nowhere.pt"))
 
 
@@ -134,13 +152,18 @@ def test_without_network_the_answer_names_the_file_its_address_and_the_alternati
         ensure_weights(Model(architecture="resnet18", weights="imagenet"))
     file = tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
     message = str(caught.value)
-    assert f"fetch https://download.pytorch.org/models/resnet18-f37072fd.pth elsewhere and put it at {file}" in message
+    assert (
+        f"fetch https://download.pytorch.org/models/resnet18-f37072fd.pth elsewhere and put it at {file}"
+        in message
+    )
     assert "or set weights to the path of a state dict" in message
     assert not file.exists()
 
 
 def test_imagenet_weights_in_torchs_cache_need_no_network(tmp_path):
-    pretrained = build(architecture="resnet18", num_classes=1000, channels=3, image_size=32, seed=1).module.state_dict()
+    pretrained = build(
+        architecture="resnet18", num_classes=1000, channels=3, image_size=32, seed=1
+    ).module.state_dict()
     saved(pretrained, tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth")
     model = Model(architecture="resnet18", weights="imagenet")
     ensure_weights(model)
@@ -151,10 +174,20 @@ def test_imagenet_weights_in_torchs_cache_need_no_network(tmp_path):
 
 def test_without_network_timm_answers_the_same_and_takes_the_file_from_there(tmp_path):
     model = Model(architecture="timm/vit_tiny_patch16_224", weights="imagenet")
-    file = tmp_path / "torch" / "hub" / "checkpoints" / "timm--vit_tiny_patch16_224.augreg_in21k_ft_in1k.safetensors"
-    with pytest.raises(WeightsError, match=f"vit_tiny_patch16_224.*/model.safetensors elsewhere and put it at {file}"):
+    file = (
+        tmp_path
+        / "torch"
+        / "hub"
+        / "checkpoints"
+        / "timm--vit_tiny_patch16_224.augreg_in21k_ft_in1k.safetensors"
+    )
+    with pytest.raises(
+        WeightsError, match=f"vit_tiny_patch16_224.*/model.safetensors elsewhere and put it at {file}"
+    ):
         ensure_weights(model)
-    pretrained = build(architecture=model.architecture, num_classes=1000, channels=3, image_size=224, seed=1).module.state_dict()
+    pretrained = build(
+        architecture=model.architecture, num_classes=1000, channels=3, image_size=224, seed=1
+    ).module.state_dict()
     file.parent.mkdir(parents=True)
     save_file(pretrained, file)
     # Gray, smaller, with other classes: timm sums the stem and resizes the position embeddings.
@@ -173,20 +206,34 @@ def test_imagenet_weights_that_nobody_published_are_refused(name):
         ensure_weights(Model(architecture=name, weights="imagenet"))
 
 
-@pytest.mark.parametrize("name", [name for name in architecture_names() if find_architecture(name).imagenet_file])
+@pytest.mark.parametrize(
+    "name", [name for name in architecture_names() if find_architecture(name).imagenet_file]
+)
 def test_the_files_of_torchvision_are_those_that_it_names_itself(name):
-    assert get_model_weights(name)["IMAGENET1K_V1"].url == f"{TORCHVISION_URL}{find_architecture(name).imagenet_file}"
+    assert (
+        get_model_weights(name)["IMAGENET1K_V1"].url
+        == f"{TORCHVISION_URL}{find_architecture(name).imagenet_file}"
+    )
 
 
 HEADS = {
     "linear": Head(),
     "mlp": Head(kind="mlp", units=8),
-    "hybrid": Head(kind="hybrid", attention_reduction=32, transformer_heads=1, transformer_widening=1, branches=("a",), branch_units=4),
+    "hybrid": Head(
+        kind="hybrid",
+        attention_reduction=32,
+        transformer_heads=1,
+        transformer_widening=1,
+        branches=("a",),
+        branch_units=4,
+    ),
 }
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v3_small", "timm/convnext_atto"])
-@pytest.mark.parametrize(("before", "after"), [("linear", "mlp"), ("linear", "hybrid"), ("hybrid", "linear"), ("mlp", "hybrid")])
+@pytest.mark.parametrize(
+    ("before", "after"), [("linear", "mlp"), ("linear", "hybrid"), ("hybrid", "linear"), ("mlp", "hybrid")]
+)
 def test_a_backbone_takes_its_weights_under_any_head(tmp_path, architecture, before, after):
     models = {kind: Model(architecture=architecture, head=head) for kind, head in HEADS.items()}
     options = {"num_classes": 3, "channels": 3, "image_size": 32}
@@ -206,7 +253,9 @@ def test_the_same_head_takes_its_weights_but_for_a_classifier_of_other_classes(t
     theirs = build_model(model, num_classes=5, channels=1, image_size=32, seed=1).module.state_dict()
     path = saved(theirs, tmp_path / "weights.pt")
     fresh = build_model(model, num_classes=3, channels=1, image_size=32, seed=0).module.state_dict()
-    loaded = build_model(dataclasses.replace(model, weights=str(path)), num_classes=3, channels=1, image_size=32, seed=0)
+    loaded = build_model(
+        dataclasses.replace(model, weights=str(path)), num_classes=3, channels=1, image_size=32, seed=0
+    )
     assert len(loaded.classifier_keys) == 2
     for key, tensor in loaded.module.state_dict().items():
         assert torch.equal(tensor, (fresh if key in loaded.classifier_keys else theirs)[key]), key
@@ -228,6 +277,8 @@ def test_an_adapters_fixed_scales_follow_from_the_recipe_and_not_from_the_file(t
     options = {"num_classes": 3, "channels": 1, "image_size": 32}
     theirs = build_model(model, **options, seed=1, normalisation="architecture")
     path = saved(theirs.module.state_dict(), tmp_path / "weights.pt")
-    loaded = build_model(dataclasses.replace(model, weights=str(path)), **options, seed=0, normalisation="zero_one")
+    loaded = build_model(
+        dataclasses.replace(model, weights=str(path)), **options, seed=0, normalisation="zero_one"
+    )
     assert torch.equal(loaded.module.gray_adapter.scale.flatten(), torch.ones(3))
     assert torch.equal(loaded.blocks[0][0], theirs.blocks[0][0])

@@ -18,7 +18,9 @@ def classifier(digits_home: Home) -> Classifier:
 
 
 @pytest.fixture(scope="session")
-def registered(fresh_homes: FreshHomes, classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def registered(
+    fresh_homes: FreshHomes, classifier: Classifier, tmp_path_factory: pytest.TempPathFactory
+) -> Registry:
     """A registry with one version, on SQLite, that is not written to."""
     registry = _registry(fresh_homes, tmp_path_factory.mktemp("registered"))
     registry.add(classifier)
@@ -26,7 +28,9 @@ def registered(fresh_homes: FreshHomes, classifier: Classifier, tmp_path_factory
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def registry(request: pytest.FixtureRequest, fresh_homes: FreshHomes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry(
+    request: pytest.FixtureRequest, fresh_homes: FreshHomes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Registry:
     """An empty registry of the test's own."""
     if request.param == "postgresql":
         monkeypatch.setenv("MLFLOW_TRACKING_URI", request.getfixturevalue("mlflow_postgres_url"))

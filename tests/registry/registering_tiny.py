@@ -1,4 +1,6 @@
-"""Tiny classifiers of the digits, registered without a study: what the tests of the registry compare, promote and ask."""
+"""Tiny classifiers of the digits, registered without a study: what the tests of the registry compare, promote
+and ask.
+"""
 
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,7 +28,15 @@ from trainables.training.loop import Training
 CPU = torch.device("cpu")
 
 
-def trained(home: Home, *, epochs: int = 1, seed: int = 0, name: str = "digits", learning_rate: float = 0.01, **recipe: Any) -> Classifier:
+def trained(
+    home: Home,
+    *,
+    epochs: int = 1,
+    seed: int = 0,
+    name: str = "digits",
+    learning_rate: float = 0.01,
+    **recipe: Any,
+) -> Classifier:
     """A tiny network after some epochs; the more, the better."""
     tree = {
         "data": {"image_size": 8},
@@ -49,20 +59,33 @@ class Registry:
     home: Home
     client: Any
 
-    def add(self, classifier: Classifier | Ensemble, *, study: str = "by-hand", rules: PromotionRules | None = None, **facts: Any) -> int:
+    def add(
+        self,
+        classifier: Classifier | Ensemble,
+        *,
+        study: str = "by-hand",
+        rules: PromotionRules | None = None,
+        **facts: Any,
+    ) -> int:
         """The number of the version; `facts` replace what its evidence says."""
         folder = self.home.datasets / classifier.config.dataset
         dataset = Dataset.open(folder)
         experiment = prepare_experiment(self.client, self.home, classifier.config.dataset)
         run_id = self.client.create_run(
-            experiment, tags={names.DEVICE: "cpu, 1 thread", names.version_tag("torch"): version("torch")}, run_name=study
+            experiment,
+            tags={names.DEVICE: "cpu, 1 thread", names.version_tag("torch"): version("torch")},
+            run_name=study,
         ).info.run_id
         split, is_clean_N = open_test_split(folder, opened_by=f"study {study}")
         probabilities_NK = facts.pop("probabilities_NK", None)
-        probabilities_NK = classifier.probabilities_of_stored(split.images) if probabilities_NK is None else probabilities_NK
+        probabilities_NK = (
+            classifier.probabilities_of_stored(split.images) if probabilities_NK is None else probabilities_NK
+        )
         validation_NK = classifier.probabilities_of_stored(dataset.validation.images)
         value = float((validation_NK.argmax(1) == dataset.validation.labels).mean())
-        calibration = calibration_of(probabilities_NK, split.labels, validation_NK, dataset.validation.labels, temperature=1.0)
+        calibration = calibration_of(
+            probabilities_NK, split.labels, validation_NK, dataset.validation.labels, temperature=1.0
+        )
         result = test_result(
             probabilities_NK,
             split.labels,
@@ -129,8 +152,12 @@ def add(registry: Registry, classifier: Classifier, share: float, **facts: Any) 
     return registry.add(classifier, probabilities_NK=_right_in(share, split.labels, 10), **facts)
 
 
-def _right_in(share: float, labels_N: NDArray[np.int64], num_classes: int, seed: int = 0) -> NDArray[np.float32]:
-    """Made-up probabilities (N, K) that are right for this share of the images; more of them for a higher share, the same ones too."""
+def _right_in(
+    share: float, labels_N: NDArray[np.int64], num_classes: int, seed: int = 0
+) -> NDArray[np.float32]:
+    """Made-up probabilities (N, K) that are right for this share of the images; more of them for a higher
+    share, the same ones too.
+    """
     order = np.random.default_rng(seed).permutation(len(labels_N))
     predicted_N = np.where(order < round(share * len(labels_N)), labels_N, (labels_N + 1) % num_classes)
     return np.where(np.eye(num_classes)[predicted_N] > 0, 0.9, 0.1 / (num_classes - 1)).astype(np.float32)

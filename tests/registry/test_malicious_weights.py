@@ -43,12 +43,17 @@ def plant(file: Path, trace: Path) -> None:
     trace.unlink()
 
 
-def test_a_registered_version(study: Study, sqlite_registry: Registry, classifier: Classifier, trace: Path) -> None:
+def test_a_registered_version(
+    study: Study, sqlite_registry: Registry, classifier: Classifier, trace: Path
+) -> None:
     registry = sqlite_registry
     registry.add(classifier)
     folder = fetch(registry.client, registry.home, find_version(registry.client, "digits"), CLASSIFIER)
     plant(folder / "weights.pt", trace)
-    with pytest.raises(WeightsError, match=r"must hold tensors and plain values alone, and holds .*, which is code; nothing of it was run"):
+    with pytest.raises(
+        WeightsError,
+        match=r"must hold tensors and plain values alone, and holds .*, which is code; nothing of it was run",
+    ):
         load_classifier(folder)
     done = study(registry.home, "predict", "digits", "x.png")
     assert done.returncode == 2

@@ -1,4 +1,6 @@
-"""The commands on registered models in a terminal: whatever the files turn out to be, a message and an exit code, never a traceback."""
+"""The commands on registered models in a terminal: whatever the files turn out to be, a message and an exit
+code, never a traceback.
+"""
 
 import json
 import os
@@ -21,7 +23,9 @@ from trainables.inference.classifier import Classifier
 def digit(registered: Registry, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The picture of a digit of the validation split."""
     file = tmp_path_factory.mktemp("pictures") / "digit.png"
-    Image.fromarray(Dataset.open(registered.home.datasets / "digits").validation.images[0].squeeze()).save(file)
+    Image.fromarray(Dataset.open(registered.home.datasets / "digits").validation.images[0].squeeze()).save(
+        file
+    )
     return file
 
 
@@ -47,12 +51,16 @@ def spoilt(folder: Path, digit: Path) -> dict[str, str]:
     }
 
 
-def test_spoilt_files_are_named_and_the_others_predicted(study: Study, registered: Registry, digit: Path, tmp_path: Path) -> None:
+def test_spoilt_files_are_named_and_the_others_predicted(
+    study: Study, registered: Registry, digit: Path, tmp_path: Path
+) -> None:
     messages = spoilt(tmp_path, digit)
     Image.new("L", (1, 1), 7).save(tmp_path / "one.png")
     Image.new("RGBA", (30, 20), (1, 2, 3, 4)).save(tmp_path / "colour.webp")
     good = [digit, tmp_path / "one.png", tmp_path / "colour.webp"]
-    done = study(registered.home, "predict", "digits", digit, *(tmp_path / name for name in messages), *good[1:])
+    done = study(
+        registered.home, "predict", "digits", digit, *(tmp_path / name for name in messages), *good[1:]
+    )
     assert done.returncode == 1
     for name, message in messages.items():
         (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"{tmp_path / name}: ")]
@@ -87,7 +95,9 @@ def test_predictions_for_a_program(study: Study, registered: Registry, digit: Pa
         (("reproduce-model", "digits@champion"), "has no version '@champion'"),
     ],
 )
-def test_a_name_that_is_not_there(study: Study, registered: Registry, arguments: tuple[str, ...], message: str) -> None:
+def test_a_name_that_is_not_there(
+    study: Study, registered: Registry, arguments: tuple[str, ...], message: str
+) -> None:
     done = study(registered.home, *arguments)
     assert done.returncode == 2
     assert message in done.stderr
@@ -114,35 +124,71 @@ def test_from_refusal_to_rollback(study: Study, sqlite_registry: Registry, class
     assert "digits/1 is champion now" in study(registry.home, "promote", "digits", "1").stdout
     refused = study(registry.home, "promote", "digits", "2")
     assert refused.returncode == 2
-    for words in ("accuracy", "0.8997", "0.8", "McNemar", "accuracy is worse by", "digits/2 is not promoted", "--force --reason"):
+    for words in (
+        "accuracy",
+        "0.8997",
+        "0.8",
+        "McNemar",
+        "accuracy is worse by",
+        "digits/2 is not promoted",
+        "--force --reason",
+    ):
         assert words in refused.stdout
-    forced = json.loads(study(registry.home, "promote", "digits", "2", "--force", "--reason", "a test", "--json").stdout)
+    forced = json.loads(
+        study(registry.home, "promote", "digits", "2", "--force", "--reason", "a test", "--json").stdout
+    )
     assert (forced["kind"], forced["forced"], forced["champion_after"]) == ("promoted", True, 2)
     assert "digits/1 is champion again" in study(registry.home, "rollback", "digits").stdout
     told = study(registry.home, "history", "digits").stdout
-    for words in ("promoted digits/1", "digits/2 was refused", "digits/2 in place of digits/1, forced", "a test", "went back to digits/1"):
+    for words in (
+        "promoted digits/1",
+        "digits/2 was refused",
+        "digits/2 in place of digits/1, forced",
+        "a test",
+        "went back to digits/1",
+    ):
         assert words in told
-    listed = {tree["number"]: tree["aliases"] for tree in json.loads(study(registry.home, "models", "digits", "--json").stdout)}
+    listed = {
+        tree["number"]: tree["aliases"]
+        for tree in json.loads(study(registry.home, "models", "digits", "--json").stdout)
+    }
     assert listed == {1: ["champion"], 2: [], 3: ["candidate"]}
 
 
-def test_own_images_are_measured_by_the_names_of_their_classes(study: Study, registered: Registry, tmp_path: Path) -> None:
+def test_own_images_are_measured_by_the_names_of_their_classes(
+    study: Study, registered: Registry, tmp_path: Path
+) -> None:
     split = Dataset.open(registered.home.datasets / "digits").validation
     for number, (image, label) in enumerate(zip(split.images[:150], split.labels[:150], strict=True)):
         if label < 6:
             (tmp_path / "own" / str(label)).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image.squeeze()).resize((32, 32)).save(tmp_path / "own" / str(label) / f"{number}.png")
-    tree = json.loads(study(registered.home, "evaluate", "digits", "--from", tmp_path / "own", "--json").stdout)
+            Image.fromarray(image.squeeze()).resize((32, 32)).save(
+                tmp_path / "own" / str(label) / f"{number}.png"
+            )
+    tree = json.loads(
+        study(registered.home, "evaluate", "digits", "--from", tmp_path / "own", "--json").stdout
+    )
     assert tree["num_images"] == int((split.labels[:150] < 6).sum())
     assert tree["absent"] == ["6", "7", "8", "9"]
     accuracy = tree["metrics"]["accuracy"]
     assert 0.3 < accuracy["low"] < accuracy["value"] <= accuracy["high"]
-    assert [row["num_images"] for row in tree["classes"]] == [*np.bincount(split.labels[:150], minlength=10)[:6].tolist(), 0, 0, 0, 0]
-    assert "no image of 6, 7, 8, 9" in study(registered.home, "evaluate", "digits", "--from", tmp_path / "own").stdout
+    assert [row["num_images"] for row in tree["classes"]] == [
+        *np.bincount(split.labels[:150], minlength=10)[:6].tolist(),
+        0,
+        0,
+        0,
+        0,
+    ]
+    assert (
+        "no image of 6, 7, 8, 9"
+        in study(registered.home, "evaluate", "digits", "--from", tmp_path / "own").stdout
+    )
     assert [folder.name for folder in registered.home.datasets.iterdir()] == ["digits"], "nothing was stored"
 
 
-def test_classes_that_the_model_does_not_know(study: Study, registered: Registry, digit: Path, tmp_path: Path) -> None:
+def test_classes_that_the_model_does_not_know(
+    study: Study, registered: Registry, digit: Path, tmp_path: Path
+) -> None:
     for name in ("zero", "1"):
         (tmp_path / "own" / name).mkdir(parents=True)
         (tmp_path / "own" / name / "0.png").write_bytes(digit.read_bytes())
@@ -150,7 +196,17 @@ def test_classes_that_the_model_does_not_know(study: Study, registered: Registry
     assert done.returncode == 2
     assert "the model knows no class 'zero'; it knows 0, 1, 2" in done.stderr
     assert "--relabel" in done.stderr
-    done = study(registered.home, "evaluate", "digits", "--from", tmp_path / "own", "--relabel", "0=zero", "--relabel", "1=1")
+    done = study(
+        registered.home,
+        "evaluate",
+        "digits",
+        "--from",
+        tmp_path / "own",
+        "--relabel",
+        "0=zero",
+        "--relabel",
+        "1=1",
+    )
     assert done.returncode == 0, done.stderr
     (tmp_path / "own" / "1" / "bad.png").write_text("x")
     named = ("evaluate", "digits", "--from", tmp_path / "own", "--relabel", "0=zero", "--relabel", "1=1")
@@ -162,10 +218,14 @@ def test_a_version_is_trained_again(study: Study, registered: Registry) -> None:
     done = study(registered.home, "reproduce-model", "digits/1")
     assert done.returncode == 0, done.stderr
     assert "epoch 4/4" in done.stderr
-    assert "reproduced (they must agree exactly, as device, threads and torch are those of then)" in done.stdout
+    assert (
+        "reproduced (they must agree exactly, as device, threads and torch are those of then)" in done.stdout
+    )
 
 
-def test_another_dataset_is_no_reproduction(study: Study, sqlite_registry: Registry, classifier: Classifier) -> None:
+def test_another_dataset_is_no_reproduction(
+    study: Study, sqlite_registry: Registry, classifier: Classifier
+) -> None:
     registry = sqlite_registry
     add(registry, classifier, 0.9)
     add_dataset(registry.home.datasets, "digits", None, AddOptions(split_seed=5, replace=True))

@@ -52,15 +52,23 @@ def test_a_database_alone_tells_the_history_and_what_is_missing(decided: Registr
         ("ann", "promoted", 1),
         ("bob", "refused", 2),
     ]
-    assert "accuracy is worse by 0.1003, and the gain must be more than 0 (minimum_gain)" in history(home, "digits").decisions[1].evidence
+    assert (
+        "accuracy is worse by 0.1003, and the gain must be more than 0 (minimum_gain)"
+        in history(home, "digits").decisions[1].evidence
+    )
     first, second = history(home, "digits").tables.values()
     assert first is None
     assert second is not None
     assert second["metrics"]["accuracy"] == pytest.approx([0.9, 0.8], abs=0.01)
     assert [has_files for _, has_files in versions_with_files(home, "digits")] == [False, False]
-    with pytest.raises(MissingFilesError, match=r"the files of digits/1 are neither at .* nor below"), opened(home, "digits"):
+    with (
+        pytest.raises(MissingFilesError, match=r"the files of digits/1 are neither at .* nor below"),
+        opened(home, "digits"),
+    ):
         pass
-    assert promote(home, "digits", 2).decision.kind == "refused", "nothing can be measured, and nothing breaks"
+    assert promote(home, "digits", 2).decision.kind == "refused", (
+        "nothing can be measured, and nothing breaks"
+    )
 
 
 def test_versions_that_a_server_keeps(
@@ -83,5 +91,7 @@ def test_versions_that_a_server_keeps(
         images = np.zeros((2, 8, 8, 1), np.uint8)
         with opened(home, "digits@champion") as (version, loaded):
             assert version.number == 2
-            np.testing.assert_array_equal(loaded.probabilities_of_stored(images), classifier.probabilities_of_stored(images))
+            np.testing.assert_array_equal(
+                loaded.probabilities_of_stored(images), classifier.probabilities_of_stored(images)
+            )
         assert fetch_weights("models:/digits/2", home).is_relative_to(home.folder)

@@ -1,4 +1,6 @@
-"""Who becomes champion: refused, promoted, forced, rolled back, on real databases, by two people at once, and all of it in the history."""
+"""Who becomes champion: refused, promoted, forced, rolled back, on real databases, by two people at once, and
+all of it in the history.
+"""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +25,9 @@ from trainables.inference.classifier import Classifier
 
 
 def aliases(registry: Registry) -> dict[str, int]:
-    return {alias: int(number) for alias, number in registry.client.get_registered_model("digits").aliases.items()}
+    return {
+        alias: int(number) for alias, number in registry.client.get_registered_model("digits").aliases.items()
+    }
 
 
 def test_worse_is_refused_better_promoted_and_taken_back(registry: Registry, classifier: Classifier) -> None:
@@ -44,7 +48,11 @@ def test_worse_is_refused_better_promoted_and_taken_back(registry: Registry, cla
     add(registry, classifier, 0.97)
     num_openings = len(openings(home.datasets / "digits"))
     better = promote(home, "digits", user="bob")
-    assert (better.decision.kind, better.decision.version, better.decision.champion_before) == ("promoted", 3, 1)
+    assert (better.decision.kind, better.decision.version, better.decision.champion_before) == (
+        "promoted",
+        3,
+        1,
+    )
     assert len(openings(home.datasets / "digits")) == num_openings, "kept evidence needs no opening"
     assert aliases(registry) == {"champion": 3, "previous": 1}
 
@@ -57,7 +65,10 @@ def test_worse_is_refused_better_promoted_and_taken_back(registry: Registry, cla
     with pytest.raises(SpecError, match="digits cannot go back: version 1 is its first champion"):
         rollback(home, "digits")
 
-    told = [(one.user, one.kind, one.champion_before, one.version, one.forced, one.reason) for one in history(home, "digits").decisions]
+    told = [
+        (one.user, one.kind, one.champion_before, one.version, one.forced, one.reason)
+        for one in history(home, "digits").decisions
+    ]
     assert told == [
         ("ann", "promoted", None, 1, False, None),
         ("bob", "refused", 1, 2, False, None),
@@ -100,13 +111,18 @@ def test_of_two_who_promote_at_once_one_is_told_who_won(registry: Registry, clas
         assert aliases(registry)["champion"] == decisions[-1].champion_after
 
 
-def test_a_log_that_went_on_since_it_was_read_refuses_the_next_decision(registry: Registry, classifier: Classifier) -> None:
+def test_a_log_that_went_on_since_it_was_read_refuses_the_next_decision(
+    registry: Registry, classifier: Classifier
+) -> None:
     add(registry, classifier, 0.8)
     add(registry, classifier, 0.9)
     stale = DecisionLog.read(registry.client, registry.home, "digits")
     winner = promote(registry.home, "digits", 1, user="ann").decision
     mine = type(winner)(**{**vars(winner), "key": "another", "user": "bob", "version": 2})
-    with pytest.raises(ConflictError, match=r"ann promoted digits version 1 at .*, while you decided; nothing of yours was done"):
+    with pytest.raises(
+        ConflictError,
+        match=r"ann promoted digits version 1 at .*, while you decided; nothing of yours was done",
+    ):
         stale.append(mine, None)
     assert stale.decisions == (winner,)
     (decision,) = history(registry.home, "digits").decisions
@@ -122,8 +138,14 @@ def test_aliases_are_mended_from_the_log(sqlite_registry: Registry, classifier: 
     # As where the process died between the log and the aliases.
     registry.client.set_registered_model_alias("digits", "champion", "1")
     registry.client.delete_registered_model_alias("digits", "previous")
-    assert [one.aliases for one, _ in versions_with_files(registry.home, "digits")] == [("champion",), ("previous",)]
-    log, versions = DecisionLog.read(registry.client, registry.home, "digits"), list_versions(registry.client, "digits")
+    assert [one.aliases for one, _ in versions_with_files(registry.home, "digits")] == [
+        ("champion",),
+        ("previous",),
+    ]
+    log, versions = (
+        DecisionLog.read(registry.client, registry.home, "digits"),
+        list_versions(registry.client, "digits"),
+    )
     assert not mend_aliases(registry.client, "digits", log.decisions, versions), "nothing is left to mend"
 
 
@@ -131,7 +153,13 @@ def test_rules_of_the_study_file_refuse(sqlite_registry: Registry, classifier: C
     registry = sqlite_registry
     add(registry, classifier, 0.9)
     promote(registry.home, "digits")
-    add(registry, classifier, 0.93, rules=PromotionRules(minimum_gain=0.05, max_latency_ms=1.0), latency_ms=2.5)
+    add(
+        registry,
+        classifier,
+        0.93,
+        rules=PromotionRules(minimum_gain=0.05, max_latency_ms=1.0),
+        latency_ms=2.5,
+    )
     refused = promote(registry.home, "digits")
     assert refused.comparison is not None
     gain, latency = refused.comparison.faults
@@ -144,7 +172,9 @@ def test_what_cannot_be_decided(sqlite_registry: Registry, classifier: Classifie
     with pytest.raises(UnknownModelError, match=r"there are no models in .* yet"):
         promote(Home(registry.home.folder / "empty"), "digits")
     add(registry, classifier, 0.9)
-    with pytest.raises(UnknownModelError, match="unknown model 'digit'; known: digits; did you mean 'digits'"):
+    with pytest.raises(
+        UnknownModelError, match="unknown model 'digit'; known: digits; did you mean 'digits'"
+    ):
         promote(registry.home, "digit")
     with pytest.raises(UnknownModelError, match="model 'digits' has no version 7; it has 1"):
         promote(registry.home, "digits", 7)
@@ -155,11 +185,16 @@ def test_what_cannot_be_decided(sqlite_registry: Registry, classifier: Classifie
     promote(registry.home, "digits")
     with pytest.raises(SpecError, match="digits/1 is the champion already"):
         promote(registry.home, "digits", 1)
-    with pytest.raises(SpecError, match="digits has no candidate: its newest version, 1, was promoted before and is the champion"):
+    with pytest.raises(
+        SpecError,
+        match="digits has no candidate: its newest version, 1, was promoted before and is the champion",
+    ):
         promote(registry.home, "digits")
 
 
-def test_another_version_of_the_dataset_is_measured_again(sqlite_registry: Registry, classifier: Classifier) -> None:
+def test_another_version_of_the_dataset_is_measured_again(
+    sqlite_registry: Registry, classifier: Classifier
+) -> None:
     registry = sqlite_registry
     registry.add(classifier)
     promote(registry.home, "digits")
@@ -205,7 +240,10 @@ def test_a_version_is_found_by_each_of_its_names(sqlite_registry: Registry, clas
     promote(registry.home, "digits", 1)
     for name in ("digits", "digits/1", "digits@champion", "models:/digits/1", "models:/digits@champion"):
         assert find_version(client, name).number == 1
-    for name, message in (("digits/9", "no version '/9'; it has 2@candidate, 1@champion"), ("digits@best", "no version '@best'")):
+    for name, message in (
+        ("digits/9", "no version '/9'; it has 2@candidate, 1@champion"),
+        ("digits@best", "no version '@best'"),
+    ):
         with pytest.raises(UnknownModelError, match=message):
             find_version(client, name)
 

@@ -1,4 +1,6 @@
-"""What lies in a registered version, and how it is asked: by MLflow, by torch alone, and where this project is not installed."""
+"""What lies in a registered version, and how it is asked: by MLflow, by torch alone, and where this project
+is not installed.
+"""
 
 import base64
 import json
@@ -42,7 +44,8 @@ sys.path = [path for path in sys.path if path != sys.argv[3]]
 import mlflow, pandas
 model = mlflow.pyfunc.load_model(sys.argv[1])
 import trainables
-print(json.dumps([model.predict(pandas.DataFrame({"image": [pathlib.Path(sys.argv[2])]}))["label"][0], trainables.__file__]))
+images = pandas.DataFrame({"image": [pathlib.Path(sys.argv[2])]})
+print(json.dumps([model.predict(images)["label"][0], trainables.__file__]))
 """
 
 
@@ -62,7 +65,9 @@ def digits(registered: Registry) -> np.ndarray:
 @pytest.fixture(scope="module")
 def folder(registered: Registry) -> Path:
     """Where the version's files are."""
-    return fetch(registered.client, registered.home, find_version(registered.client, "digits/1"), CLASSIFIER).parent
+    return fetch(
+        registered.client, registered.home, find_version(registered.client, "digits/1"), CLASSIFIER
+    ).parent
 
 
 def png(image: np.ndarray) -> bytes:
@@ -75,15 +80,28 @@ def probabilities(table: pd.DataFrame) -> np.ndarray:
     return table.drop(columns="label").to_numpy(np.float32)
 
 
-def test_bytes_text_paths_and_pixels_are_one_image(model: Any, digits: np.ndarray, classifier: Classifier, tmp_path: Path) -> None:
+def test_bytes_text_paths_and_pixels_are_one_image(
+    model: Any, digits: np.ndarray, classifier: Classifier, tmp_path: Path
+) -> None:
     image = digits[0].squeeze()
     file = tmp_path / "digit.png"
     file.write_bytes(png(image))
     gray_and_alpha, rgb = np.stack([image, np.full_like(image, 255)], 2), np.stack([image] * 3, 2)
-    rows = [png(image), base64.b64encode(png(image)).decode(), file, image, image[:, :, None], gray_and_alpha, rgb, image.tolist()]
+    rows = [
+        png(image),
+        base64.b64encode(png(image)).decode(),
+        file,
+        image,
+        image[:, :, None],
+        gray_and_alpha,
+        rgb,
+        image.tolist(),
+    ]
     table = model.predict(pd.DataFrame({"image": rows}))
     assert list(table.columns) == ["label", *map(str, range(10))]
-    np.testing.assert_allclose(probabilities(table), np.repeat(classifier.probabilities([image]), len(rows), 0), atol=1e-6)
+    np.testing.assert_allclose(
+        probabilities(table), np.repeat(classifier.probabilities([image]), len(rows), 0), atol=1e-6
+    )
     assert set(table["label"]) == {str(probabilities(table)[0].argmax())}
 
 
@@ -103,7 +121,9 @@ def test_text_is_never_the_path_of_a_file(model: Any, tmp_path: Path, digits: np
         model.predict(pd.DataFrame({"image": [tmp_path / "absent.png"]}))
 
 
-def test_it_predicts_where_neither_the_project_nor_ray_nor_optuna_is(folder: Path, digits: np.ndarray, tmp_path: Path) -> None:
+def test_it_predicts_where_neither_the_project_nor_ray_nor_optuna_is(
+    folder: Path, digits: np.ndarray, tmp_path: Path
+) -> None:
     file, project = tmp_path / "digit.png", Path(__file__).parents[2]
     file.write_bytes(png(digits[0].squeeze()))
     done = subprocess.run(
@@ -128,11 +148,15 @@ def test_program_and_model_agree(model: Any, digits: np.ndarray, folder: Path) -
 
 
 @pytest.mark.parametrize("kind", ["ensemble", "flip", "temperature", "shrinking"])
-def test_programs_of_all_kinds_agree(digits_home: Any, classifier: Classifier, digits: np.ndarray, tmp_path: Path, kind: str) -> None:
+def test_programs_of_all_kinds_agree(
+    digits_home: Any, classifier: Classifier, digits: np.ndarray, tmp_path: Path, kind: str
+) -> None:
     made = {
         "ensemble": lambda: Ensemble([classifier, trained(digits_home, seed=1)]),
         "flip": lambda: _asked(classifier, Evaluation(views="flip")),
-        "temperature": lambda: Classifier(replace(classifier.config, temperature=2.5), classifier.module.state_dict()),
+        "temperature": lambda: Classifier(
+            replace(classifier.config, temperature=2.5), classifier.module.state_dict()
+        ),
         "shrinking": lambda: _of_larger_images(classifier),
     }[kind]()
     sentence = export_program(made, tmp_path / "program.pt2")
@@ -157,7 +181,9 @@ class _Undecided(nn.Module):
     """A network that no program can be made of: what it computes depends on the pixels."""
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        return torch.ones(len(images_BCHW), 10) if images_BCHW.mean() > 0 else torch.zeros(len(images_BCHW), 10)
+        return (
+            torch.ones(len(images_BCHW), 10) if images_BCHW.mean() > 0 else torch.zeros(len(images_BCHW), 10)
+        )
 
 
 class _WithoutProgram(Classifier):
@@ -181,15 +207,21 @@ def test_a_version_without_program_is_registered(sqlite_registry: Registry, clas
     assert not (files / PROGRAM_FILE).exists()
 
 
-def test_an_ensemble_is_one_version(sqlite_registry: Registry, classifier: Classifier, digits_home: Any, digits: np.ndarray) -> None:
+def test_an_ensemble_is_one_version(
+    sqlite_registry: Registry, classifier: Classifier, digits_home: Any, digits: np.ndarray
+) -> None:
     registry, members = sqlite_registry, Ensemble([classifier, trained(digits_home, seed=1)])
     registry.add(members)
     files = fetch(registry.client, registry.home, find_version(registry.client, "digits"), CLASSIFIER)
-    np.testing.assert_array_equal(load_classifier(files).probabilities_of_stored(digits), members.probabilities_of_stored(digits))
+    np.testing.assert_array_equal(
+        load_classifier(files).probabilities_of_stored(digits), members.probabilities_of_stored(digits)
+    )
     assert "The mean of 2 networks" in registry.client.get_model_version("digits", "1").description
 
 
-def test_a_version_has_card_signature_example_requirements_and_links(registered: Registry, model: Any, folder: Path) -> None:
+def test_a_version_has_card_signature_example_requirements_and_links(
+    registered: Registry, model: Any, folder: Path
+) -> None:
     version = registered.client.get_model_version("digits", "1")
     card = (folder / MODEL_CARD_FILE).read_text()
     for words in (
@@ -220,7 +252,9 @@ def test_a_version_lies_in_the_home_and_holds_no_pickle(registered: Registry, fo
     names = {file.name for file in folder.parent.rglob("*")}
     assert {"weights.pt", "recipe.json", PROGRAM_FILE, MODEL_CARD_FILE, EVIDENCE} <= names
     assert not {name for name in names if name.endswith((".pkl", ".pickle", ".joblib"))}
-    assert not names & {"uv.lock", "pyproject.toml"}, "the project where it was registered is nobody's business"
+    assert not names & {"uv.lock", "pyproject.toml"}, (
+        "the project where it was registered is nobody's business"
+    )
 
 
 def test_a_long_card_is_cut_where_nothing_breaks() -> None:

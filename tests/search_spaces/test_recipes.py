@@ -23,7 +23,9 @@ FACES = Manifest(
     channels=1,
     pixel_mean=(0.5,),
     pixel_std=(0.2,),
-    splits={"train": SplitSummary(num_images=28_709, num_by_class=(4000,) * 7, digest="0" * 64, origin="given")},
+    splits={
+        "train": SplitSummary(num_images=28_709, num_by_class=(4000,) * 7, digest="0" * 64, origin="given")
+    },
     findings=Findings(num_duplicates_within={}, num_duplicates_across={}, num_label_conflicts=0, skipped={}),
     options={},
     source="made up",
@@ -62,12 +64,16 @@ def test_a_recipe_starts_a_study_of_everything_or_a_dimension_refuses_it(recipe:
     try:
         (start,) = start_points([recipe.name], space, {})
     except SpecError as error:
-        refused = str(error).removeprefix(f"{recipe.name} cannot be a start point of 'everything': ").split()[0]
+        refused = (
+            str(error).removeprefix(f"{recipe.name} cannot be a start point of 'everything': ").split()[0]
+        )
     if refused is not None:
         assert not all(dimension.holds(recipe.point[refused]) for dimension in space.variants(refused))
         return
     assert {name: start.point[name] for name in recipe.point} == recipe.point
-    built, published = (build_recipe(point, dataset=FACES, epochs=9, seed=0) for point in (start.point, recipe.point))
+    built, published = (
+        build_recipe(point, dataset=FACES, epochs=9, seed=0) for point in (start.point, recipe.point)
+    )
     assert built == published, "what the recipe leaves open trains as it would without the space"
 
 
@@ -83,7 +89,13 @@ def test_a_switch_follows_from_what_the_point_names() -> None:
     ]
     starts = start_points(points, space, {"architecture": "resnet18", "image_size": 48})
     assert [start.point["averaging"] for start in starts] == [False, True, False, False, False]
-    assert [start.point["balancing"] for start in starts] == ["none", "none", "weights", "effective_number", "sampler"]
+    assert [start.point["balancing"] for start in starts] == [
+        "none",
+        "none",
+        "weights",
+        "effective_number",
+        "sampler",
+    ]
 
 
 @pytest.mark.parametrize("source", SOURCES)

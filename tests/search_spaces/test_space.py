@@ -37,7 +37,9 @@ def test_every_point_that_is_built_passes_the_check(space: SearchSpace, seed: in
 @given(st.integers(0, 10_000))
 def test_freeze_depth_exists_only_where_pretrained_weights_are_frozen(seed: int) -> None:
     point = draw(find_space("fine_tuning"), seed)
-    assert ("freeze_depth" in point) == (point["weights"] != "none" and point["fine_tuning"] in ("suffix", "range"))
+    assert ("freeze_depth" in point) == (
+        point["weights"] != "none" and point["fine_tuning"] in ("suffix", "range")
+    )
     assert ("momentum" in point) == (point["optimizer"] == "sgd")
 
 
@@ -52,7 +54,11 @@ def test_a_point_with_a_dimension_that_does_not_exist_there_is_refused() -> None
     space = find_space("fine_tuning")
     point = draw(space.fix({"weights": "none"}), 0)
     with pytest.raises(
-        SpaceError, match="freeze_depth = 2 does not apply here: it exists only when weights is not none and fine_tuning is suffix"
+        SpaceError,
+        match=(
+            "freeze_depth = 2 does not apply here: it exists only when weights is not none and fine_tuning "
+            "is suffix"
+        ),
     ):
         space.check({**point, "freeze_depth": 2})
 
@@ -95,7 +101,9 @@ def test_narrowing_keeps_the_overlap() -> None:
 
 
 def test_narrowing_the_optimizer_and_its_learning_rate_at_once() -> None:
-    space = find_space("fine_tuning").narrow({"learning_rate": [1e-5, 5e-5], "optimizer": ["adamw"], "weights": ["imagenet"]})
+    space = find_space("fine_tuning").narrow(
+        {"learning_rate": [1e-5, 5e-5], "optimizer": ["adamw"], "weights": ["imagenet"]}
+    )
     assert len(space.variants("learning_rate")) == 1
 
 
@@ -121,12 +129,18 @@ def test_extending_replaces_all_dimensions_of_a_name() -> None:
 
 def test_a_condition_must_look_back() -> None:
     with pytest.raises(SpaceError, match="'x' depends on 'y', which must stand before it"):
-        SearchSpace(name="s", about="", dimensions=(Int(name="x", low=0, high=1, when={"y": one_of(1)}), Int(name="y", low=0, high=1)))
+        SearchSpace(
+            name="s",
+            about="",
+            dimensions=(Int(name="x", low=0, high=1, when={"y": one_of(1)}), Int(name="y", low=0, high=1)),
+        )
 
 
 def test_two_dimensions_of_a_name_must_exclude_each_other() -> None:
     with pytest.raises(SpaceError, match="'x' stands twice"):
-        SearchSpace(name="s", about="", dimensions=(Int(name="x", low=0, high=1), Int(name="x", low=2, high=3)))
+        SearchSpace(
+            name="s", about="", dimensions=(Int(name="x", low=0, high=1), Int(name="x", low=2, high=3))
+        )
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
@@ -136,7 +150,9 @@ def test_each_dimension_has_a_key_of_its_own(space: SearchSpace) -> None:
 
 
 def test_unknown_names_come_with_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown search space 'fine-tuning'; known: .*did you mean 'fine_tuning'"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown search space 'fine-tuning'; known: .*did you mean 'fine_tuning'"
+    ):
         find_space("fine-tuning")
     with pytest.raises(UnknownNameError, match="unknown recipe"):
         find_recipe("fer-r18-freeze-l9")

@@ -11,7 +11,9 @@ from study.home import Home
 
 @pytest.fixture
 def home(digits_home: Home, tmp_path: Path) -> Home:
-    """A STUDY_HOME of the test's own, which holds the dataset digits and nothing else: MLflow has written nothing yet."""
+    """A STUDY_HOME of the test's own, which holds the dataset digits and nothing else: MLflow has written
+    nothing yet.
+    """
     shutil.copytree(digits_home.datasets, tmp_path / "datasets")
     return Home(tmp_path)
 

@@ -45,13 +45,29 @@ def earlier_study(
     client = connect(home.tracking_uri)
     traits = traits or traits_of(home)
     experiment = prepare_experiment(client, home, traits.name)
-    parent = client.create_run(experiment, run_name=name, tags={names.STUDY: name, names.DATASET_TRAITS: traits.to_json()}).info.run_id
+    parent = client.create_run(
+        experiment, run_name=name, tags={names.STUDY: name, names.DATASET_TRAITS: traits.to_json()}
+    ).info.run_id
     client.log_param(parent, "objective", objective)
     for number, (value, changes) in enumerate(trials):
-        known = {names.PARENT: parent, names.STUDY: name, names.STATE: "complete", names.USER: "ada", **names.trial_tags(number)}
+        known = {
+            names.PARENT: parent,
+            names.STUDY: name,
+            names.STATE: "complete",
+            names.USER: "ada",
+            **names.trial_tags(number),
+        }
         point = {names.POINT: json.dumps({**POINT, **changes})}
-        run = client.create_run(experiment, run_name=names.trial_name(number), tags={**known, **point, **(tags or {})}).info.run_id
-        metrics = {f"best/{objective}": value, f"validation/{objective}": value - 0.01, "validation/macro_f1": value - 0.01}
+        run = client.create_run(
+            experiment, run_name=names.trial_name(number), tags={**known, **point, **(tags or {})}
+        ).info.run_id
+        metrics = {
+            f"best/{objective}": value,
+            f"validation/{objective}": value - 0.01,
+            "validation/macro_f1": value - 0.01,
+        }
         client.log_batch(
-            run, metrics=[Metric(key, number, 0, 1) for key, number in metrics.items()], params=[Param("learning_rate", "0.001")]
+            run,
+            metrics=[Metric(key, number, 0, 1) for key, number in metrics.items()],
+            params=[Param("learning_rate", "0.001")],
         )

@@ -11,7 +11,13 @@ TEST = TestResult(
     num_clean=190,
     num_openings=3,
     classes=(
-        ClassResult(name="cat", recall=Interval(value=1.0, low=0.9, high=1.0), precision=None, num_images=200, num_predicted=0),
+        ClassResult(
+            name="cat",
+            recall=Interval(value=1.0, low=0.9, high=1.0),
+            precision=None,
+            num_images=200,
+            num_predicted=0,
+        ),
         ClassResult(name="dog", recall=None, precision=None, num_images=0, num_predicted=0),
     ),
     calibration=Calibration(temperature=1.4, before=SCORES, after=SCORES, is_registered=False),

@@ -14,14 +14,21 @@ from trainables.training.epoch import Epoch
 def opened(experiment_id: str, name: str = "trial-0000", *, may_exist: bool = False) -> Opened:
     """A run that is found again by its name."""
     return Opened(
-        experiment_id=experiment_id, name=name, tags={"study.trial": name}, key=("study.trial",), milliseconds=1000, may_exist=may_exist
+        experiment_id=experiment_id,
+        name=name,
+        tags={"study.trial": name},
+        key=("study.trial",),
+        milliseconds=1000,
+        may_exist=may_exist,
     )
 
 
 def measured(step: int, value: float | None = None) -> Measured:
     """An epoch with what its learning curves need, measured at its own second."""
     value = step / 100 if value is None else value
-    scores = {f"validation/{name}": value for name in ("log_loss", "accuracy", "balanced_accuracy", "macro_f1")}
+    scores = {
+        f"validation/{name}": value for name in ("log_loss", "accuracy", "balanced_accuracy", "macro_f1")
+    }
     return Measured(step=step, phase=1, milliseconds=1000 * step, metrics={"train/loss": 1 - value, **scores})
 
 
@@ -34,7 +41,13 @@ def whole_run(experiment_id: str, num_epochs: int = 5) -> list[LogRecord]:
     """A run from beginning to end, pictures left out."""
     description = Described(params={"learning_rate": "0.1"}, tags={"device": "cpu"})
     epochs = [measured(step) for step in range(1, num_epochs + 1)]
-    return [opened(experiment_id), description, Text(path="recipe.yaml", content="seed: 1\n"), *epochs, ended()]
+    return [
+        opened(experiment_id),
+        description,
+        Text(path="recipe.yaml", content="seed: 1\n"),
+        *epochs,
+        ended(),
+    ]
 
 
 def context(folder: Path, tracking_uri: str, experiment_id: str, **changes: Any) -> StudyContext:

@@ -45,7 +45,11 @@ CONDITIONAL = SearchSpace(
 
 
 def make_record(
-    folder: Path, *objectives: str, rule: str = "tpe", constraints: Sequence[str] = (), storage_url: str | None = None
+    folder: Path,
+    *objectives: str,
+    rule: str = "tpe",
+    constraints: Sequence[str] = (),
+    storage_url: str | None = None,
 ) -> StudyRecord:
     """A new record; its one objective is accuracy where none is named."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,10 +66,17 @@ def make_record(
 def worth(point: Point) -> float:
     """An accuracy in [0, 1] that depends on every value."""
     rate = float(point.get("learning_rate", 1e-3))
-    return 1 / (1 + abs(rate - 3e-3) * 100 + float(point.get("dropout", 0.0)) + 0.1 * float(point.get("freeze_depth", 0)))
+    return 1 / (
+        1
+        + abs(rate - 3e-3) * 100
+        + float(point.get("dropout", 0.0))
+        + 0.1 * float(point.get("freeze_depth", 0))
+    )
 
 
-def end_trial(record: StudyRecord, number: int, *values: float, state: End = "complete", **measures: float) -> None:
+def end_trial(
+    record: StudyRecord, number: int, *values: float, state: End = "complete", **measures: float
+) -> None:
     """Reports the values, notes the measures and ends the trial."""
     if measures:
         record.note_measures(number, measures)
@@ -76,7 +87,11 @@ def end_trial(record: StudyRecord, number: int, *values: float, state: End = "co
 
 
 def run_trials(
-    record: StudyRecord, space: SearchSpace, num_trials: int, seed: int = 7, measure: Callable[[Point], dict[str, float]] | None = None
+    record: StudyRecord,
+    space: SearchSpace,
+    num_trials: int,
+    seed: int = 7,
+    measure: Callable[[Point], dict[str, float]] | None = None,
 ) -> list[Point]:
     """One trial at a time, ended in all the ways that there are."""
     points: list[Point] = []
@@ -87,6 +102,13 @@ def run_trials(
         number, point = asked
         value = worth(point)
         states: dict[int, End] = {3: "pruned", 5: "failed", 7: "infeasible"}
-        end_trial(record, number, value / 2, value, state=states.get(number % 8, "complete"), **(measure(point) if measure else {}))
+        end_trial(
+            record,
+            number,
+            value / 2,
+            value,
+            state=states.get(number % 8, "complete"),
+            **(measure(point) if measure else {}),
+        )
         points.append(point)
     return points

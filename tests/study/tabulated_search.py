@@ -26,7 +26,10 @@ from study.study_file.sampler import Sampler
 SPACE = SearchSpace(
     name="table",
     about="",
-    dimensions=(Float(name="learning_rate", low=1e-4, high=1e-1, log=True), Choice(name="batch_size", options=(32, 64))),
+    dimensions=(
+        Float(name="learning_rate", low=1e-4, high=1e-1, log=True),
+        Choice(name="batch_size", options=(32, 64)),
+    ),
 )
 EPOCHS = 9
 
@@ -64,10 +67,14 @@ def _record(folder: Path, constraints: Sequence[str]) -> StudyRecord:
     if (folder / "search.journal").exists():
         return StudyRecord.open(folder)
     objectives, bounds = (Objective(metric="accuracy"),), [Constraint.parse(text) for text in constraints]
-    return StudyRecord.create(folder, "table", objectives=objectives, constraints=bounds, sampler=Sampler(rule="random"))
+    return StudyRecord.create(
+        folder, "table", objectives=objectives, constraints=bounds, sampler=Sampler(rule="random")
+    )
 
 
-def epoch(trial: TrialConfig, number: int, *, value: float | None = None, epochs: int = EPOCHS) -> TrialReport:
+def epoch(
+    trial: TrialConfig, number: int, *, value: float | None = None, epochs: int = EPOCHS
+) -> TrialReport:
     """What a trial's process reports of an epoch; later epochs and higher learning rates are better."""
     value = float(trial.point["learning_rate"]) * number if value is None else value
     return TrialReport(
@@ -79,14 +86,23 @@ def epoch(trial: TrialConfig, number: int, *, value: float | None = None, epochs
 
 
 def run(
-    scheduler: TrialScheduler, *, slots: int = 1, after: Callable[[TrialConfig, int], None] | None = None, tells_again: bool = True
+    scheduler: TrialScheduler,
+    *,
+    slots: int = 1,
+    after: Callable[[TrialConfig, int], None] | None = None,
+    tells_again: bool = True,
 ) -> None:
-    """Runs a search to its end, `slots` trials at a time, each from its last recorded epoch, reported again, or the one after."""
+    """Runs a search to its end, `slots` trials at a time, each from its last recorded epoch, reported again,
+    or the one after.
+    """
     running: dict[int, tuple[TrialConfig, int]] = {}
     while not scheduler.is_over:
         while len(running) < slots and (chosen := scheduler.next_trial()) is not None:
             trial = scheduler._record.trial(chosen.number)
-            running[chosen.number] = (chosen, trial.last_epoch if tells_again and trial.values else trial.last_epoch + 1)
+            running[chosen.number] = (
+                chosen,
+                trial.last_epoch if tells_again and trial.values else trial.last_epoch + 1,
+            )
         for number, (chosen, at) in list(running.items()):
             if scheduler.on_trial_result(number, epoch(chosen, at)):
                 running[number] = (chosen, at + 1)

@@ -11,7 +11,10 @@ from study.home import Home
 
 
 def test_a_home_that_is_nearly_full_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=rf"STUDY_HOME={tmp_path} has [\d,]+ MB left, a study needs 1,000,000,000,000 MB; delete what"):
+    with pytest.raises(
+        StudyError,
+        match=rf"STUDY_HOME={tmp_path} has [\d,]+ MB left, a study needs 1,000,000,000,000 MB; delete what",
+    ):
         check_disk_space(Home(tmp_path), min_free_bytes=10**18)
     check_disk_space(Home(tmp_path), min_free_bytes=1)
     assert list(tmp_path.iterdir()) == []
@@ -19,7 +22,9 @@ def test_a_home_that_is_nearly_full_is_refused_and_nothing_is_written(tmp_path: 
 
 def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StudyError, match=r"file/home cannot be written .*make room there, or name another folder"):
+    with pytest.raises(
+        StudyError, match=r"file/home cannot be written .*make room there, or name another folder"
+    ):
         check_disk_space(Home(tmp_path / "file" / "home"), min_free_bytes=1)
 
 

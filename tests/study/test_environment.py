@@ -1,4 +1,6 @@
-"""What a study says of where it ran: packages and machine, and changes to the code that a commit alone would not tell."""
+"""What a study says of where it ran: packages and machine, and changes to the code that a commit alone would
+not tell.
+"""
 
 import json
 import subprocess
@@ -28,7 +30,9 @@ def test_the_environment_is_plain_values_without_variables(monkeypatch: pytest.M
     assert "not-to-be-told" not in told
 
 
-def test_changes_of_tracked_files_are_told_from_any_folder_and_keys_are_not(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_of_tracked_files_are_told_from_any_folder_and_keys_are_not(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert local_changes() is None
     for name in ("train.py", "deep/secrets.py", "prod.env", "untracked.py"):
         (repository / name).write_text("rate = 2\n")
@@ -47,7 +51,9 @@ def test_a_huge_diff_is_cut(repository: Path) -> None:
     assert "cut here: the diff has" in changes.splitlines()[-1]
 
 
-def test_outside_a_repository_there_is_nothing_to_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_a_repository_there_is_nothing_to_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert local_changes() is None

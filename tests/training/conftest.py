@@ -25,7 +25,13 @@ def make_dataset() -> MakeDataset:
 
 
 def _make_dataset(
-    *, height: int = 8, width: int = 8, channels: int = 1, num_train: int = 50, num_validation: int = 30, permute_seed: int | None = None
+    *,
+    height: int = 8,
+    width: int = 8,
+    channels: int = 1,
+    num_train: int = 50,
+    num_validation: int = 30,
+    permute_seed: int | None = None,
 ) -> Dataset:
     generator = np.random.default_rng(0)
     train = _split(generator, num_train, height, width, channels)
@@ -40,13 +46,17 @@ def _make_dataset(
         pixel_mean=tuple(pixels.mean((0, 1, 2)).tolist()),
         pixel_std=tuple(pixels.std((0, 1, 2)).tolist()),
         splits={},
-        findings=Findings(num_duplicates_within={}, num_duplicates_across={}, num_label_conflicts=0, skipped={}),
+        findings=Findings(
+            num_duplicates_within={}, num_duplicates_across={}, num_label_conflicts=0, skipped={}
+        ),
         options={"permute_seed": permute_seed},
         source="made up",
         licence=None,
         added="2026-11-21T00:00:00Z",
     )
-    return Dataset(manifest=manifest, train=train, validation=_split(generator, num_validation, height, width, channels))
+    return Dataset(
+        manifest=manifest, train=train, validation=_split(generator, num_validation, height, width, channels)
+    )
 
 
 def _split(generator: np.random.Generator, num_images: int, height: int, width: int, channels: int) -> Split:

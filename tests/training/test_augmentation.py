@@ -32,7 +32,16 @@ def still(num: int) -> Parameters:
     zero, one = torch.zeros(num), torch.ones(num)
     fields = {field.name: zero for field in dataclasses.fields(Parameters)}
     factors = {"zoom_x": one, "zoom_y": one, "brightness": one, "contrast": one}
-    return Parameters(**{**fields, **factors, "is_flipped": zero.bool(), "crop_top": None, "crop_left": None, "erased": None})
+    return Parameters(
+        **{
+            **fields,
+            **factors,
+            "is_flipped": zero.bool(),
+            "crop_top": None,
+            "crop_left": None,
+            "erased": None,
+        }
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -59,13 +68,20 @@ def test_agrees_with_scipy_where_axes_zoom_apart():
     changed = apply(images(), parameters, augmentation, image_size=SIDE)
     for i, image in enumerate(images().numpy()):
         sources = _sources(parameters, i)
-        expected = np.stack([map_coordinates(np.pad(channel, 1), sources + 1, order=1, mode="constant") for channel in image])
+        expected = np.stack(
+            [map_coordinates(np.pad(channel, 1), sources + 1, order=1, mode="constant") for channel in image]
+        )
         np.testing.assert_allclose(changed[i].numpy(), expected, atol=1e-4)
 
 
 def _sources(parameters: Parameters, i: int) -> np.ndarray:
-    """Where each pixel comes from, (2, H, W) rows first, by inverting a product of 3x3 matrices written down one by one."""
-    angle, shear = np.radians(parameters.rotation_degrees[i].item()), np.radians(parameters.shear_degrees[i].item())
+    """Where each pixel comes from, (2, H, W) rows first, by inverting a product of 3x3 matrices written down
+    one by one.
+    """
+    angle, shear = (
+        np.radians(parameters.rotation_degrees[i].item()),
+        np.radians(parameters.shear_degrees[i].item()),
+    )
     shift = np.eye(3)
     shift[:2, 2] = parameters.shift_x[i].item() * SIDE, parameters.shift_y[i].item() * SIDE
     rotation = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
@@ -137,7 +153,12 @@ def test_draws_fill_their_ranges():
 
 def test_strength_zero_changes_nothing_but_flips():
     unchanged = images()
-    assert augment(unchanged, Augmentation(erase_probability=1, contrast_fraction=1), generator(), image_size=SIDE) is unchanged
+    assert (
+        augment(
+            unchanged, Augmentation(erase_probability=1, contrast_fraction=1), generator(), image_size=SIDE
+        )
+        is unchanged
+    )
     assert not is_active(Augmentation(strength=0.0))
     assert is_active(Augmentation(strength=0.0, flip_probability=0.1))
     assert is_active(Augmentation(strength=0.0, policy="trivial"))
@@ -154,7 +175,9 @@ def test_a_flip_alone_is_exact():
 
 
 def test_parameters_that_change_nothing_return_the_image():
-    torch.testing.assert_close(apply(images(), still(6), STRONG, image_size=SIDE), images(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        apply(images(), still(6), STRONG, image_size=SIDE), images(), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize(("fill", "uncovered"), [("zeros", 0.0), ("border", 1.0), ("reflection", 1.0)])
@@ -211,12 +234,19 @@ def test_rare_classes_change_more():
     assert strength_multipliers(augmentation, [1600, 400, 100, 0]) == (1.0, 2.0, 4.0, 1.0)
     assert strength_multipliers(Augmentation(strength=0.2), [100, 50]) is None
     multiplier_B = torch.tensor([1.0, 2.0, 5.0, 1000.0])
-    one, two, most, capped = draw(4, augmentation, generator(), image_size=SIDE, multiplier_B=multiplier_B).rotation_degrees
+    one, two, most, capped = draw(
+        4, augmentation, generator(), image_size=SIDE, multiplier_B=multiplier_B
+    ).rotation_degrees
     plain = draw(4, augmentation, generator(), image_size=SIDE).rotation_degrees
     torch.testing.assert_close(torch.stack((one, two, most, capped)), plain * torch.tensor([1, 2, 5, 5]))
     # The same images under the same draws, once as a frequent class and once as a rare one.
     frequent, rare = (
-        augment(images(50), augmentation, generator(), image_size=SIDE, multiplier_B=torch.full((50,), factor)) for factor in (1.0, 4.0)
+        augment(
+            images(50), augmentation, generator(), image_size=SIDE, multiplier_B=torch.full((50,), factor)
+        )
+        for factor in (1.0, 4.0)
     )
     assert (rare - images(50)).abs().mean() > 1.3 * (frequent - images(50)).abs().mean()
-    torch.testing.assert_close(frequent, augment(images(50), augmentation, generator(), image_size=SIDE), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        frequent, augment(images(50), augmentation, generator(), image_size=SIDE), atol=1e-4, rtol=0
+    )

@@ -47,7 +47,9 @@ def test_after_its_warm_up_it_is_timms_and_torchs_average():
         average.update(module)
     decay = 0.5 ** (1 / 3)
     timms = ModelEmaV3(average.module, decay=decay)
-    torchs = AveragedModel(average.module, avg_fn=lambda old, now, _: decay * old + (1 - decay) * now, use_buffers=False)
+    torchs = AveragedModel(
+        average.module, avg_fn=lambda old, now, _: decay * old + (1 - decay) * now, use_buffers=False
+    )
     torchs.n_averaged += 1  # it would take the first weights whole
     for step in range(5):
         walk(module, 100 + step)
@@ -121,7 +123,9 @@ def test_saving_and_loading_changes_no_bit():
         walk(module, step)
         straight.update(module)
         resumed.update(module)
-    for ours, theirs in zip(resumed.module.state_dict().values(), straight.module.state_dict().values(), strict=True):
+    for ours, theirs in zip(
+        resumed.module.state_dict().values(), straight.module.state_dict().values(), strict=True
+    ):
         assert torch.equal(ours, theirs)
 
 

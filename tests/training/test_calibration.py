@@ -25,7 +25,9 @@ def test_temperature_is_the_one_scipy_finds(seed, scale):
         logs_NK = log_softmax(logits_NK.double().numpy() / np.exp(log_temperature), 1)
         return -logs_NK[np.arange(len(labels_N)), labels_N].mean()
 
-    found = minimize_scalar(log_loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-9})
+    found = minimize_scalar(
+        log_loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-9}
+    )
     assert fitted_temperature(logits_NK, labels_N) == pytest.approx(np.exp(found.x), rel=1e-4)
 
 

@@ -22,7 +22,10 @@ from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
 
 RECIPE = Recipe(
-    data=Data(image_size=8), model=Model(architecture="cnn2-32x64"), phases=(Phase(epochs=3, learning_rate=3e-3),), batch_size=16
+    data=Data(image_size=8),
+    model=Model(architecture="cnn2-32x64"),
+    phases=(Phase(epochs=3, learning_rate=3e-3),),
+    batch_size=16,
 )
 
 BLOCKER = """
@@ -47,7 +50,9 @@ def dataset_folder(tmp_path_factory) -> Path:
         folder = root / "source" / name
         folder.mkdir(parents=True)
         for i in range(40):
-            Image.fromarray(generator.integers(100 * label, 100 * label + 100, (8, 8), dtype=np.uint8)).save(folder / f"{i}.png")
+            Image.fromarray(generator.integers(100 * label, 100 * label + 100, (8, 8), dtype=np.uint8)).save(
+                folder / f"{i}.png"
+            )
     add_dataset(root / "home", "light", root / "source", AddOptions())
     return root / "home" / "light"
 
@@ -65,11 +70,19 @@ def run(*arguments: object) -> int:
 
 def test_prints_a_line_per_epoch_and_keeps_the_best_classifier(dataset_folder, recipe_file, tmp_path, capsys):
     output = tmp_path / "trained"
-    assert run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", output) == 0
+    assert (
+        run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", output) == 0
+    )
     lines = capsys.readouterr().out.splitlines()
-    assert re.match(r"epoch 3/3  loss \d\.\d+  validation loss .* accuracy 1\.0+  macro-F1 1\.0+  \d+ images/s  about 0 s left", lines[3])
+    assert re.match(
+        r"epoch 3/3  loss \d\.\d+  validation loss .* accuracy 1\.0+  macro-F1 1\.0+  \d+ images/s  "
+        "about 0 s left",
+        lines[3],
+    )
     dataset = Dataset.open(dataset_folder)
-    probabilities_NK = Classifier.load(output, device=torch.device("cpu")).probabilities(dataset.validation.images)
+    probabilities_NK = Classifier.load(output, device=torch.device("cpu")).probabilities(
+        dataset.validation.images
+    )
     assert (probabilities_NK.argmax(1) == dataset.validation.labels).all()
 
 
@@ -86,11 +99,19 @@ def test_the_same_command_continues_what_was_stopped(dataset_folder, recipe_file
     run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", whole)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainables.training.loop.Training", Stopped)
-        assert run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", parts) == 130
+        assert (
+            run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", parts)
+            == 130
+        )
     assert "the same command continues" in capsys.readouterr().err
-    assert run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", parts) == 0
+    assert (
+        run("--dataset", dataset_folder, "--recipe", recipe_file, "--device", "cpu", "--output", parts) == 0
+    )
     assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[1:-1]] == ["epoch 3/3"]
-    losses = [[json.loads(line)["train_loss"] for line in (folder / "epochs.jsonl").read_text().splitlines()] for folder in (whole, parts)]
+    losses = [
+        [json.loads(line)["train_loss"] for line in (folder / "epochs.jsonl").read_text().splitlines()]
+        for folder in (whole, parts)
+    ]
     assert losses[0] == losses[1]
 
 
@@ -100,7 +121,10 @@ def test_the_same_command_continues_what_was_stopped(dataset_folder, recipe_file
         (None, "error: --recipe must be a file that can be read"),
         ("{", "must hold a recipe as JSON"),
         ('{"data": {"image_size": 8}}', "recipe lacks 'model'"),
-        (json.dumps(dataclasses.replace(RECIPE, model=Model(architecture="resnet81")).to_dict()), "did you mean 'resnet18'?"),
+        (
+            json.dumps(dataclasses.replace(RECIPE, model=Model(architecture="resnet81")).to_dict()),
+            "did you mean 'resnet18'?",
+        ),
         (
             json.dumps(RECIPE.to_dict() | {"optimizer": {"kind": "rmsprop"}}),
             "error: recipe.optimizer.kind must be one of adam, adamw, sgd, got 'rmsprop'",
@@ -110,7 +134,12 @@ def test_the_same_command_continues_what_was_stopped(dataset_folder, recipe_file
 def test_a_wrong_recipe_is_one_line_and_exit_code_2(dataset_folder, tmp_path, capsys, content, message):
     if content is not None:
         (tmp_path / "wrong.json").write_text(content)
-    assert run("--dataset", dataset_folder, "--recipe", tmp_path / "wrong.json", "--output", tmp_path / "trained") == 2
+    assert (
+        run(
+            "--dataset", dataset_folder, "--recipe", tmp_path / "wrong.json", "--output", tmp_path / "trained"
+        )
+        == 2
+    )
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -144,17 +173,36 @@ runpy.run_module("trainables", run_name="__main__")
 
 
 def test_help_and_a_wrong_recipe_are_answered_without_importing_torch(dataset_folder, tmp_path):
-    helped = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, "--help"], capture_output=True, text=True, check=False)
+    helped = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, "--help"], capture_output=True, text=True, check=False
+    )
     assert helped.returncode == 0, helped.stderr
     assert "--recipe FILE" in helped.stdout
     (tmp_path / "recipe.json").write_text(json.dumps(RECIPE.to_dict() | {"batch_size": 0}))
     arguments = ["--dataset", str(dataset_folder), "--recipe", str(tmp_path / "recipe.json")]
-    refused = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True, check=False)
-    assert (refused.returncode, refused.stderr) == (2, "error: recipe.batch_size must lie in [1, 65536], got 0\n")
+    refused = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "error: recipe.batch_size must lie in [1, 65536], got 0\n",
+    )
 
 
 def test_trains_where_ray_mlflow_optuna_and_pydantic_are_not_installed(dataset_folder, recipe_file):
-    command = [sys.executable, "-c", BLOCKER, "--dataset", str(dataset_folder), "--recipe", str(recipe_file), "--device", "cpu"]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        "-c",
+        BLOCKER,
+        "--dataset",
+        str(dataset_folder),
+        "--recipe",
+        str(recipe_file),
+        "--device",
+        "cpu",
+    ]
+    finished = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     assert finished.returncode == 0, finished.stderr
     assert "epoch 3/3" in finished.stdout

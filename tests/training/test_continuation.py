@@ -1,4 +1,6 @@
-"""A training that goes on under other values, as a copy in population-based training does: from there on they count, and nothing else."""
+"""A training that goes on under other values, as a copy in population-based training does: from there on they
+count, and nothing else.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -25,7 +27,10 @@ CPU = torch.device("cpu")
 BEFORE = Recipe(
     data=Data(image_size=8),
     model=Model(architecture="cnn2-32x64", dropout=0.3),
-    phases=(Phase(epochs=2, learning_rate=1e-3, freeze_depth=1), Phase(epochs=3, learning_rate=2e-3, schedule="constant")),
+    phases=(
+        Phase(epochs=2, learning_rate=1e-3, freeze_depth=1),
+        Phase(epochs=3, learning_rate=2e-3, schedule="constant"),
+    ),
     optimizer=Optimizer(weight_decay=0.01, average_halflife=1.0),
     loss=Loss(label_smoothing=0.1, class_weight_power=0.5),
     augmentation=Augmentation(strength=0.3, flip_probability=0.5),
@@ -66,7 +71,9 @@ def timeless(epochs: list[Epoch]) -> list[Epoch]:
     return [dataclasses.replace(epoch, train_seconds=0.0, validation_seconds=0.0) for epoch in epochs]
 
 
-@pytest.mark.parametrize("num_before", [1, 2, 3], ids=["within a phase", "between phases", "within the second phase"])
+@pytest.mark.parametrize(
+    "num_before", [1, 2, 3], ids=["within a phase", "between phases", "within the second phase"]
+)
 def test_goes_on_under_other_values_with_the_same_weights(make_dataset, tmp_path, num_before):
     parent = saved(BEFORE, make_dataset(), tmp_path, num_before)
     child = continued(AFTER, make_dataset(), tmp_path)
@@ -75,20 +82,29 @@ def test_goes_on_under_other_values_with_the_same_weights(make_dataset, tmp_path
     assert [epoch.number for epoch in epochs] == list(range(num_before + 1, 6))
     assert epochs[-1].learning_rate == 7e-3
     groups = child._optimizer.param_groups
-    assert {(group["lr"], group["weight_decay"]) for group in groups} == {(7e-3, 0.2), (7e-3, 0.0), (1.4e-2, 0.2), (1.4e-2, 0.0)}
+    assert {(group["lr"], group["weight_decay"]) for group in groups} == {
+        (7e-3, 0.2),
+        (7e-3, 0.0),
+        (1.4e-2, 0.2),
+        (1.4e-2, 0.0),
+    }
     assert {group["betas"] for group in groups} == {(0.8, 0.999)}
 
 
 def test_the_optimizers_memory_of_each_parameter_comes_along(make_dataset, tmp_path):
     parent = saved(BEFORE, make_dataset(), tmp_path, 3)
     child = continued(AFTER, make_dataset(), tmp_path)
-    before, after = (dict(zip(_names(training), _moments(training), strict=True)) for training in (parent, child))
+    before, after = (
+        dict(zip(_names(training), _moments(training), strict=True)) for training in (parent, child)
+    )
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def _names(training: Training) -> list[str]:
-    return [name for name, parameter in training._network.module.named_parameters() if parameter.requires_grad]
+    return [
+        name for name, parameter in training._network.module.named_parameters() if parameter.requires_grad
+    ]
 
 
 def _moments(training: Training) -> list[torch.Tensor]:
@@ -98,7 +114,10 @@ def _moments(training: Training) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
 def test_a_copy_is_the_same_bit_for_bit_each_time_and_across_its_own_checkpoint(make_dataset, tmp_path, kind):
-    before, after = (dataclasses.replace(one, optimizer=dataclasses.replace(one.optimizer, kind=kind)) for one in (BEFORE, AFTER))
+    before, after = (
+        dataclasses.replace(one, optimizer=dataclasses.replace(one.optimizer, kind=kind))
+        for one in (BEFORE, AFTER)
+    )
     saved(before, make_dataset(), tmp_path / "parent", 3)
     whole = continued(after, make_dataset(), tmp_path / "parent")
     expected = list(whole)
@@ -131,7 +150,9 @@ def test_with_the_same_values_it_is_the_same_training(make_dataset, tmp_path):
 )
 def test_what_the_state_or_its_meaning_depends_on_must_stay(make_dataset, tmp_path, change):
     saved(BEFORE, make_dataset(), tmp_path, 1)
-    with pytest.raises(RecipeError, match="must hold a training of this recipe on this dataset, and holds another"):
+    with pytest.raises(
+        RecipeError, match="must hold a training of this recipe on this dataset, and holds another"
+    ):
         continued(dataclasses.replace(BEFORE, **change), make_dataset(), tmp_path)
 
 
@@ -180,7 +201,9 @@ MAY_CHANGE = {
 
 @pytest.mark.parametrize("part", MAY_CHANGE)
 def test_a_population_moves_these_fields_and_no_other(part):
-    """A new field stands here too, so that somebody has thought of what it means for a training that goes on."""
+    """A new field stands here too, so that somebody has thought of what it means for a training that goes
+    on.
+    """
     assert changeable_fields(part) == MAY_CHANGE[part]
 
 

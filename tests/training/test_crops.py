@@ -20,7 +20,9 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@given(st.integers(4, 20), st.integers(1, 9), st.sampled_from([1, 3]), st.sampled_from([0.0, 0.5]), st.booleans())
+@given(
+    st.integers(4, 20), st.integers(1, 9), st.sampled_from([1, 3]), st.sampled_from([0.0, 0.5]), st.booleans()
+)
 @settings(max_examples=30, deadline=None)
 def test_a_crop_alone_is_a_slice(side, margin, channels, flip_probability, is_channels_last):
     augmentation = Augmentation(flip_probability=flip_probability)
@@ -53,15 +55,19 @@ def test_a_crop_within_the_affine_map_is_the_crop_and_then_the_map(side, margin)
     offsets = zip(originals, parameters.crop_top.tolist(), parameters.crop_left.tolist(), strict=True)
     crops = torch.stack([image[:, top : top + side, left : left + side] for image, top, left in offsets])
     one_by_one = apply(crops, alone, STRONG, image_size=side)
-    # Where all that a pixel is made of lies within the crop, both read the same pixels, as the offset is a whole number. Positions
-    # of up to 22 pixels are rounded at 22 * 2**-24 some times over: 1e-5 pixels, and neighbours differ by at most 1.
+    # Where all that a pixel is made of lies within the crop, both read the same pixels, as the offset is a
+    # whole number. Positions
+    # of up to 22 pixels are rounded at 22 * 2**-24 some times over: 1e-5 pixels, and neighbours differ by at
+    # most 1.
     is_within = apply(torch.ones_like(crops), alone, STRONG, image_size=side) > 0.99999
     assert is_within.float().mean() > 0.3
     torch.testing.assert_close(together[is_within], one_by_one[is_within], atol=1e-4, rtol=0)
 
 
 def test_what_a_shift_brings_in_are_the_images_own_pixels():
-    augmentation = dataclasses.replace(STRONG, rotation_degrees=0.0, shear_degrees=0.0, zoom_fraction=0.0, shift_fraction=0.25)
+    augmentation = dataclasses.replace(
+        STRONG, rotation_degrees=0.0, shear_degrees=0.0, zoom_fraction=0.0, shift_fraction=0.25
+    )
     white = torch.ones(20, 1, 24, 24)
     parameters = draw(20, augmentation, generator(), image_size=8, crop_margin=16)
     middle = dataclasses.replace(parameters, crop_top=torch.full((20,), 8), crop_left=torch.full((20,), 8))

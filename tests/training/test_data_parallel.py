@@ -31,10 +31,15 @@ CPU = torch.device("cpu")
 RECIPE = Recipe(
     data=Data(image_size=8, train_images=203),
     model=Model(architecture="cnn2-32x64"),
-    phases=(Phase(epochs=1, learning_rate=1e-3, freeze_depth=1), Phase(epochs=2, learning_rate=2e-3, schedule="plateau")),
+    phases=(
+        Phase(epochs=1, learning_rate=1e-3, freeze_depth=1),
+        Phase(epochs=2, learning_rate=2e-3, schedule="plateau"),
+    ),
     optimizer=Optimizer(weight_decay=0.01, average_halflife=0.5),
     loss=Loss(label_smoothing=0.1, class_weight_power=0.5),
-    augmentation=Augmentation(strength=0.3, flip_probability=0.5, mixing=Mixing(kind="mixup", probability=0.5)),
+    augmentation=Augmentation(
+        strength=0.3, flip_probability=0.5, mixing=Mixing(kind="mixup", probability=0.5)
+    ),
     batch_size=40,
 )
 
@@ -95,7 +100,9 @@ def test_a_process_that_dies_is_told_and_the_training_can_go_on(digits: Dataset,
     assert [epoch.number for epoch in training] == [2, 3]
 
 
-def test_a_process_without_memory_is_want_of_memory(digits: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_process_without_memory_is_want_of_memory(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The other process meets a torch whose first step finds no memory."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
@@ -115,12 +122,16 @@ def test_gpus_that_would_wait_for_ever_end_with_the_one_that_is_gone() -> None:
         "data_parallel.EXIT_SECONDS = 0.1\n"
         "data_parallel._end_with([subprocess.Popen(['false'])], threading.Event())\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (1, "a further process of the training is gone\n")
 
 
 def test_a_diverged_loss_ends_all(digits: Dataset) -> None:
-    recipe = dataclasses.replace(RECIPE, optimizer=Optimizer(kind="sgd"), phases=(Phase(epochs=2, learning_rate=1e9),))
+    recipe = dataclasses.replace(
+        RECIPE, optimizer=Optimizer(kind="sgd"), phases=(Phase(epochs=2, learning_rate=1e9),)
+    )
     training = Training(recipe, digits, device=CPU, others=[CPU])
     with pytest.raises(DivergedError, match="training loss became"):
         list(training)
@@ -130,7 +141,15 @@ def test_a_diverged_loss_ends_all(digits: Dataset) -> None:
 def test_the_others_end_with_the_first(digits: Dataset, tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, phases=(Phase(epochs=500, learning_rate=1e-3),))
     (tmp_path / "recipe.json").write_text(json.dumps(recipe.to_dict()))
-    command = [sys.executable, "-m", "trainables", "--dataset", str(digits.folder), "--recipe", str(tmp_path / "recipe.json")]
+    command = [
+        sys.executable,
+        "-m",
+        "trainables",
+        "--dataset",
+        str(digits.folder),
+        "--recipe",
+        str(tmp_path / "recipe.json"),
+    ]
     first = subprocess.Popen([*command, "--device", "cpu,cpu"], stdout=subprocess.PIPE, text=True)
     assert first.stdout is not None
     while not first.stdout.readline().startswith("epoch 1/"):

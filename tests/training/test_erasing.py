@@ -50,17 +50,26 @@ def test_areas_and_sides_are_those_of_torchvision():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         image = torch.zeros(1, SIDE, SIDE)
-        drawn = [RandomErasing.get_params(image, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=[0.0])[:4] for _ in range(1500)]
+        drawn = [
+            RandomErasing.get_params(image, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=[0.0])[:4]
+            for _ in range(1500)
+        ]
     theirs = torch.tensor(drawn, dtype=torch.float32)
-    for values, expected in zip((ours.top, ours.left, ours.height, ours.width), theirs.unbind(1), strict=True):
+    for values, expected in zip(
+        (ours.top, ours.left, ours.height, ours.width), theirs.unbind(1), strict=True
+    ):
         # Four standard errors of the difference of two means; standard deviations lie near 9 pixels.
-        assert values.float().mean() == pytest.approx(expected.mean().item(), abs=4 * 9 * (1 / 3000 + 1 / 1500) ** 0.5)
+        assert values.float().mean() == pytest.approx(
+            expected.mean().item(), abs=4 * 9 * (1 / 3000 + 1 / 1500) ** 0.5
+        )
         assert values.float().std() == pytest.approx(expected.std().item(), rel=0.1)
 
 
 def test_the_chance_is_multiplied_by_strength_and_rarity():
     def share(augmentation: Augmentation, multiplier: float) -> float:
-        drawn = draw(4000, augmentation, generator(), image_size=SIDE, multiplier_B=torch.full((4000,), multiplier))
+        drawn = draw(
+            4000, augmentation, generator(), image_size=SIDE, multiplier_B=torch.full((4000,), multiplier)
+        )
         return (drawn.erased.height > 0).float().mean().item()
 
     assert share(erasing(0.5), 1.0) == pytest.approx(0.5, abs=0.04)

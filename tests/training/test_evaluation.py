@@ -30,19 +30,28 @@ class Recorder(nn.Module):
         side = images_BCSS.shape[3]
         ramp = torch.arange(side) / side
         return 20 * torch.stack(
-            ((images_BCSS * ramp).mean((1, 2, 3)), (images_BCSS * ramp[:, None]).mean((1, 2, 3)), images_BCSS.mean((1, 2, 3)) / 2), 1
+            (
+                (images_BCSS * ramp).mean((1, 2, 3)),
+                (images_BCSS * ramp[:, None]).mean((1, 2, 3)),
+                images_BCSS.mean((1, 2, 3)) / 2,
+            ),
+            1,
         )
 
 
 def stage(crop_margin: int = 0, channels: int = 1) -> Preprocessing:
     side = 8 + crop_margin
     statistics = {"pixel_mean": (0.25,) * channels, "pixel_std": (0.5,) * channels}
-    return Preprocessing(height=side, width=side, channels=channels, image_size=8, crop_margin=crop_margin, **statistics)
+    return Preprocessing(
+        height=side, width=side, channels=channels, image_size=8, crop_margin=crop_margin, **statistics
+    )
 
 
 def resident(num: int = 7, crop_margin: int = 0, channels: int = 1) -> Tensor:
     side = 8 + crop_margin
-    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (num, side, side, channels), dtype=np.uint8))
+    return torch.from_numpy(
+        np.random.default_rng(0).integers(0, 256, (num, side, side, channels), dtype=np.uint8)
+    )
 
 
 def log_mean(logits: list[Tensor]) -> Tensor:
@@ -61,10 +70,14 @@ def test_one_view_gives_the_modules_own_logits_bit_for_bit(crop_margin):
 def test_ten_crops_are_torchvisions_and_their_probabilities_are_averaged(channels):
     module, pixels, images = Recorder(), stage(4, channels), resident(crop_margin=4, channels=channels)
     logits = logits_of(module, pixels, images, TEN_CROP)
-    expected = [pixels.normalised(view) for view in torchvision_functional.ten_crop(pixels.scaled(images), [8, 8])]
+    expected = [
+        pixels.normalised(view) for view in torchvision_functional.ten_crop(pixels.scaled(images), [8, 8])
+    ]
     assert {view.numpy().tobytes() for view in module.shown} == {view.numpy().tobytes() for view in expected}
     assert len(module.shown) == 10
-    torch.testing.assert_close(logits.double(), log_mean([Recorder()(view) for view in expected]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        logits.double(), log_mean([Recorder()(view) for view in expected]), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("crop_margin", [0, 3])
@@ -72,7 +85,9 @@ def test_a_mirrored_image_has_the_same_logits_under_flips(crop_margin):
     pixels, images = stage(crop_margin), resident(crop_margin=crop_margin)
     middle = pixels.normalised(pixels.centre(pixels.scaled(images)))
     expected = log_mean([Recorder()(middle), Recorder()(middle.flip(3))])
-    torch.testing.assert_close(logits_of(Recorder(), pixels, images, FLIP).double(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        logits_of(Recorder(), pixels, images, FLIP).double(), expected, atol=1e-5, rtol=0
+    )
     if not crop_margin:
         mirrored = logits_of(Recorder(), pixels, images.flip(2), FLIP)
         torch.testing.assert_close(mirrored, logits_of(Recorder(), pixels, images, FLIP), atol=1e-6, rtol=0)
@@ -139,20 +154,35 @@ def test_a_pass_that_fails_leaves_no_dropout_on():
 
 def test_samples_follow_from_the_seed_and_approach_the_expected_probabilities():
     module = Noisy()
-    first, again, other = (logits_of(module, stage(), resident(), Evaluation(dropout_samples=5), seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        logits_of(module, stage(), resident(), Evaluation(dropout_samples=5), seed=seed) for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert not torch.allclose(first, other, atol=1e-3)
-    many, others = (logits_of(module, stage(), resident(), Evaluation(dropout_samples=256), seed=seed).softmax(1) for seed in (1, 2))
+    many, others = (
+        logits_of(module, stage(), resident(), Evaluation(dropout_samples=256), seed=seed).softmax(1)
+        for seed in (1, 2)
+    )
     # Probabilities deviate by at most 0.5 from sample to sample, and so means of 256 by 0.03.
     torch.testing.assert_close(many, others, atol=4 * 0.03 * 2**0.5, rtol=0)
 
 
-NETWORKS = ("cnn2-32x64", "cnn4-32x256", "resnet18", "timm/test_efficientnet", "timm/test_resnet", "timm/test_vit")
+NETWORKS = (
+    "cnn2-32x64",
+    "cnn4-32x256",
+    "resnet18",
+    "timm/test_efficientnet",
+    "timm/test_resnet",
+    "timm/test_vit",
+)
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)
 def test_every_network_drops_out_as_its_recipe_says(architecture):
-    pixels, images_NHWC = dataclasses.replace(stage(24, channels=3), image_size=32, crop_margin=0), resident(4, 24, channels=3)
+    pixels, images_NHWC = (
+        dataclasses.replace(stage(24, channels=3), image_size=32, crop_margin=0),
+        resident(4, 24, channels=3),
+    )
 
     def network(dropout: float) -> nn.Module:
         drop_path = 0.0 if architecture.startswith("cnn") else 0.3

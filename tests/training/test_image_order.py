@@ -16,7 +16,9 @@ CPU = torch.device("cpu")
 @st.composite
 def labels_and_number(draw):
     counts = draw(st.lists(st.integers(0, 40), min_size=1, max_size=7).filter(any))
-    labels_N = np.random.default_rng(draw(st.integers(0, 99))).permutation(np.repeat(np.arange(len(counts)), counts))
+    labels_N = np.random.default_rng(draw(st.integers(0, 99))).permutation(
+        np.repeat(np.arange(len(counts)), counts)
+    )
     return labels_N, len(counts), draw(st.integers(1, len(labels_N)))
 
 
@@ -28,7 +30,9 @@ def test_keeps_exactly_as_many_images_and_the_shares_of_classes(drawn):
     assert kept.dtype == np.int64
     assert len(kept) == num_kept
     assert (np.diff(kept) > 0).all()
-    num_by_class_K, num_kept_K = (np.bincount(chosen, minlength=num_classes) for chosen in (labels_N, labels_N[kept]))
+    num_by_class_K, num_kept_K = (
+        np.bincount(chosen, minlength=num_classes) for chosen in (labels_N, labels_N[kept])
+    )
     share_K = num_by_class_K * (num_kept / len(labels_N))
     if num_kept >= (num_by_class_K > 0).sum():
         assert (num_kept_K[num_by_class_K > 0] >= 1).all()
@@ -71,7 +75,9 @@ def test_the_draw_is_fixed_and_not_the_first_images():
 
 
 def test_more_images_than_there_are_cannot_be_kept():
-    with pytest.raises(RecipeError, match="train_images must be at most the 4 images of the training split, got 5; lower it"):
+    with pytest.raises(
+        RecipeError, match="train_images must be at most the 4 images of the training split, got 5; lower it"
+    ):
         kept_images(np.array([0, 1, 0, 1]), 5, 2)
 
 

@@ -36,22 +36,35 @@ def test_agrees_with_scikit_learn(drawn):
         balanced_accuracy = oracle.balanced_accuracy_score(labels_N, predicted_N)
     assert measured.accuracy == pytest.approx(oracle.accuracy_score(labels_N, predicted_N))
     assert measured.balanced_accuracy == pytest.approx(balanced_accuracy)
-    assert measured.macro_f1 == pytest.approx(oracle.f1_score(labels_N, predicted_N, average="macro", zero_division=0))
+    assert measured.macro_f1 == pytest.approx(
+        oracle.f1_score(labels_N, predicted_N, average="macro", zero_division=0)
+    )
     assert measured.kappa == pytest.approx(0 if math.isnan(kappa) else kappa)
     probabilities_NK = torch.from_numpy(logits_NK).double().softmax(1).numpy()
-    assert measured.log_loss == pytest.approx(oracle.log_loss(labels_N, probabilities_NK, labels=range(num_classes)), rel=1e-5)
+    assert measured.log_loss == pytest.approx(
+        oracle.log_loss(labels_N, probabilities_NK, labels=range(num_classes)), rel=1e-5
+    )
     confusion_KK = oracle.confusion_matrix(labels_N, predicted_N, labels=range(num_classes))
     assert measured.confusion == tuple(map(tuple, confusion_KK.tolist()))
-    recall_K = oracle.recall_score(labels_N, predicted_N, labels=range(num_classes), average=None, zero_division=np.nan)
-    precision_K = oracle.precision_score(labels_N, predicted_N, labels=range(num_classes), average=None, zero_division=np.nan)
+    recall_K = oracle.recall_score(
+        labels_N, predicted_N, labels=range(num_classes), average=None, zero_division=np.nan
+    )
+    precision_K = oracle.precision_score(
+        labels_N, predicted_N, labels=range(num_classes), average=None, zero_division=np.nan
+    )
     assert measured.worst_class_recall == pytest.approx(np.nanmin(recall_K))
     for ours, theirs in ((measured.recall_by_class, recall_K), (measured.precision_by_class, precision_K)):
-        assert [math.nan if value is None else value for value in ours] == pytest.approx(theirs.tolist(), nan_ok=True)
+        assert [math.nan if value is None else value for value in ours] == pytest.approx(
+            theirs.tolist(), nan_ok=True
+        )
 
 
 def test_probabilities_give_the_metrics_of_their_logits():
     logits_NK, labels_N = torch.randn(50, 4), torch.randint(4, (50,))
-    by_logits, by_probabilities = metrics_of_logits(logits_NK, labels_N), metrics_of(logits_NK.softmax(1).numpy(), labels_N.numpy())
+    by_logits, by_probabilities = (
+        metrics_of_logits(logits_NK, labels_N),
+        metrics_of(logits_NK.softmax(1).numpy(), labels_N.numpy()),
+    )
     assert by_probabilities.log_loss == pytest.approx(by_logits.log_loss, rel=1e-5)
     assert dataclasses.replace(by_probabilities, log_loss=0) == dataclasses.replace(by_logits, log_loss=0)
 
@@ -73,4 +86,8 @@ def test_every_metric_to_optimise_is_a_number_of_metrics():
 
 def test_metrics_are_json():
     measured = Metrics.from_counts([[3, 1, 0], [0, 2, 0], [0, 0, 0]], 1.5)
-    assert json.loads(json.dumps(dataclasses.asdict(measured), allow_nan=False))["recall_by_class"] == [0.75, 1.0, None]
+    assert json.loads(json.dumps(dataclasses.asdict(measured), allow_nan=False))["recall_by_class"] == [
+        0.75,
+        1.0,
+        None,
+    ]

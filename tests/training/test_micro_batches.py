@@ -46,7 +46,10 @@ def test_no_part_is_a_single_image_where_batch_norm_trains(make_dataset):
 
 
 def test_a_tensor_larger_than_the_memory_is_told_with_the_device():
-    with pytest.raises(MemoryExhaustedError, match=r"cpu has too little memory for this training: .*memory"), translate_memory_errors(CPU):
+    with (
+        pytest.raises(MemoryExhaustedError, match=r"cpu has too little memory for this training: .*memory"),
+        translate_memory_errors(CPU),
+    ):
         torch.empty(2**58, dtype=torch.uint8)
 
 

@@ -18,7 +18,9 @@ def numbered(num: int, side: int, channels: int = 1) -> tuple[torch.Tensor, torc
     return labels[:, None, None, None].float().expand(num, channels, side, side).clone(), labels
 
 
-def mixed(kind: str, num: int = 20, side: int = 9, *, seed: int = 0, progress: float = 0.0, **fields: float) -> Mixed:
+def mixed(
+    kind: str, num: int = 20, side: int = 9, *, seed: int = 0, progress: float = 0.0, **fields: float
+) -> Mixed:
     return mix(*numbered(num, side), Mixing(kind=kind, **fields), generator(seed), progress)
 
 
@@ -84,7 +86,10 @@ def test_cutmixs_share_is_distributed_as_in_the_papers_code(alpha):
 def test_nothing_is_mixed_at_the_end(kind):
     epochs = 10
     for off in range(epochs + 1):
-        mixes = [mixed(kind, progress=epoch / epochs, off_fraction=off / epochs).others_B is not None for epoch in range(epochs)]
+        mixes = [
+            mixed(kind, progress=epoch / epochs, off_fraction=off / epochs).others_B is not None
+            for epoch in range(epochs)
+        ]
         assert mixes == [True] * (epochs - off) + [False] * off
 
 

@@ -18,7 +18,9 @@ def network(architecture: str = "cnn2-32x64", phase: Phase | None = None) -> Net
 
 
 def factors(optimizer: torch.optim.Optimizer) -> dict[int, float]:
-    return {id(parameter): group["factor"] for group in optimizer.param_groups for parameter in group["params"]}
+    return {
+        id(parameter): group["factor"] for group in optimizer.param_groups for parameter in group["params"]
+    }
 
 
 def step(trained: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
@@ -35,8 +37,16 @@ def test_steps_are_those_of_torch(kind):
     ours, theirs = network(phase=phase), network(phase=phase)
     # The head, the last block, and the one before it; weights are decayed, biases and BatchNorm are not.
     groups = [
-        {"params": [p for p in part.parameters() if (p.ndim > 1) == is_decayed], "lr": rate, "weight_decay": 0.1 if is_decayed else 0.0}
-        for part, rate in ((theirs.module.head, 3e-3), (theirs.module.blocks[1], 1e-3), (theirs.module.blocks[0], 5e-4))
+        {
+            "params": [p for p in part.parameters() if (p.ndim > 1) == is_decayed],
+            "lr": rate,
+            "weight_decay": 0.1 if is_decayed else 0.0,
+        }
+        for part, rate in (
+            (theirs.module.head, 3e-3),
+            (theirs.module.blocks[1], 1e-3),
+            (theirs.module.blocks[0], 5e-4),
+        )
         for is_decayed in (True, False)
     ]
     reference: torch.optim.Optimizer
@@ -61,9 +71,14 @@ def test_layer_decay_is_that_of_timm_counted_from_the_last_block(architecture):
     built = build_model(Model(architecture=architecture), num_classes=3, channels=1, image_size=32, seed=0)
     built.prepare(phase)
     ours = factors(build_optimizer(Optimizer(), built, phase))
-    theirs = {id(p): group["lr_scale"] for group in param_groups_layer_decay(built.module, layer_decay=0.7) for p in group["params"]}
+    theirs = {
+        id(p): group["lr_scale"]
+        for group in param_groups_layer_decay(built.module, layer_decay=0.7)
+        for p in group["params"]
+    }
     for name, parameter in built.module.named_parameters():
-        # timm gives the classifier, and the norm before it, 1, and the stem a step of its own; here the last block has the phase's rate.
+        # timm gives the classifier, and the norm before it, 1, and the stem a step of its own; here the last
+        # block has the phase's rate.
         if name.startswith(("fc.", "head.fc.")):
             assert ours[id(parameter)] == 5.0
         elif not name.startswith(("conv1.", "bn1.", "stem.", "head.norm.")):
@@ -76,7 +91,9 @@ def test_the_learning_rate_is_set_by_group():
     optimizer = build_optimizer(Optimizer(kind="sgd"), network(phase=phase), phase)
     assert sorted({group["lr"] for group in optimizer.param_groups}) == [0.5, 1.0, 10.0]
     set_learning_rate(optimizer, 0.1)
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1 * group["factor"] for group in optimizer.param_groups])
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx(
+        [0.1 * group["factor"] for group in optimizer.param_groups]
+    )
 
 
 def test_one_rate_for_all_makes_two_groups():

@@ -7,7 +7,10 @@ from trainables.recipe.augmentation import Augmentation
 from trainables.transforms.augment import augment
 from trainables.transforms.policies import changed_by_policy
 
-TRIVIAL, RAND = Augmentation(policy="trivial"), Augmentation(policy="rand", rand_operations=3, rand_magnitude=20)
+TRIVIAL, RAND = (
+    Augmentation(policy="trivial"),
+    Augmentation(policy="rand", rand_operations=3, rand_magnitude=20),
+)
 POLICIES = pytest.mark.parametrize("augmentation", [TRIVIAL, RAND], ids=["trivial", "rand"])
 
 
@@ -39,7 +42,9 @@ def test_equal_images_of_a_batch_change_differently(augmentation):
 
 @POLICIES
 @pytest.mark.parametrize(("channels", "side", "margin"), [(1, 13, 0), (3, 16, 3)])
-def test_the_same_seed_replays_the_same_images_and_no_other_randomness_moves(augmentation, channels, side, margin):
+def test_the_same_seed_replays_the_same_images_and_no_other_randomness_moves(
+    augmentation, channels, side, margin
+):
     originals = images(4, channels, side + margin)
     state = torch.random.get_rng_state()
     changed = augment(originals, augmentation, generator(3), image_size=side)
@@ -60,4 +65,7 @@ def test_crop_and_mirror_come_before_the_policy_and_strength_counts_for_nothing(
     is_exact = (changed[:, None, 0] == views).all((2, 3)).any(1)
     assert is_exact.float().mean() > 0.5
     strong = Augmentation(policy="trivial", strength=1.0, contrast_fraction=1.0, erase_probability=1.0)
-    assert torch.equal(augment(originals, strong, generator(), image_size=12), augment(originals, TRIVIAL, generator(), image_size=12))
+    assert torch.equal(
+        augment(originals, strong, generator(), image_size=12),
+        augment(originals, TRIVIAL, generator(), image_size=12),
+    )

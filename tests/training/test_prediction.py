@@ -51,7 +51,9 @@ def encoded(pixels_HWC: np.ndarray, mode: str) -> bytes:
     [(8, (8, 8, 1)), (8, (20, 12, 3)), (16, (8, 8, 1)), (10, (8, 14, 3))],
     ids=["as is", "shrunk", "enlarged", "both"],
 )
-def test_a_loaded_classifier_predicts_as_the_training_did(make_dataset, tmp_path, image_size, stored, normalisation):
+def test_a_loaded_classifier_predicts_as_the_training_did(
+    make_dataset, tmp_path, image_size, stored, normalisation
+):
     height, width, channels = stored
     dataset = make_dataset(height=height, width=width, channels=channels)
     training = trained(dataset, image_size, normalisation)
@@ -62,7 +64,9 @@ def test_a_loaded_classifier_predicts_as_the_training_did(make_dataset, tmp_path
     np.testing.assert_allclose(loaded.probabilities(images_NHWC), expected_NK, atol=1e-6)
     np.testing.assert_allclose(loaded.probabilities(list(images_NHWC)), expected_NK, atol=1e-6)
     mode = "L" if channels == 1 else "RGB"
-    np.testing.assert_allclose(loaded.probabilities([encoded(image, mode) for image in images_NHWC]), expected_NK, atol=1e-6)
+    np.testing.assert_allclose(
+        loaded.probabilities([encoded(image, mode) for image in images_NHWC]), expected_NK, atol=1e-6
+    )
 
 
 def test_gray_images_may_come_in_any_form(make_dataset):
@@ -125,22 +129,34 @@ def test_a_card_survives_json(make_dataset, tmp_path):
 
 def test_a_card_says_under_which_recipes_the_weights_were_trained_before(make_dataset, tmp_path):
     training = trained(make_dataset())
-    earlier = ((2, dataclasses.replace(training.recipe, seed=7)), (4, dataclasses.replace(training.recipe, seed=8)))
+    earlier = (
+        (2, dataclasses.replace(training.recipe, seed=7)),
+        (4, dataclasses.replace(training.recipe, seed=8)),
+    )
     card = ClassifierConfig.of(training.recipe, training.manifest, earlier)
     card.write(tmp_path / "recipe.json")
     assert ClassifierConfig.read(tmp_path / "recipe.json") == card
-    assert [last_epoch for last_epoch, _ in json.loads((tmp_path / "recipe.json").read_text())["earlier"]] == [2, 4]
+    assert [
+        last_epoch for last_epoch, _ in json.loads((tmp_path / "recipe.json").read_text())["earlier"]
+    ] == [2, 4]
 
 
 def test_the_weights_a_training_started_from_are_not_needed(make_dataset, tmp_path):
     training = trained(make_dataset())
     torch.save(training.weights(), tmp_path / "start.pt")
-    recipe = dataclasses.replace(training.recipe, model=dataclasses.replace(training.recipe.model, weights=str(tmp_path / "start.pt")))
+    recipe = dataclasses.replace(
+        training.recipe, model=dataclasses.replace(training.recipe.model, weights=str(tmp_path / "start.pt"))
+    )
     continued = Training(recipe, make_dataset(), device=CPU)
-    np.testing.assert_array_equal(continued.predict(make_dataset().validation.images), training.predict(make_dataset().validation.images))
+    np.testing.assert_array_equal(
+        continued.predict(make_dataset().validation.images),
+        training.predict(make_dataset().validation.images),
+    )
     (tmp_path / "start.pt").unlink()
     classifier_of(continued).save(tmp_path / "saved")
-    assert Classifier.load(tmp_path / "saved", device=CPU).probabilities(make_dataset().validation.images).shape == (30, 3)
+    assert Classifier.load(tmp_path / "saved", device=CPU).probabilities(
+        make_dataset().validation.images
+    ).shape == (30, 3)
 
 
 def test_a_card_from_before_temperature_and_crops_is_read(make_dataset, tmp_path):
@@ -148,7 +164,12 @@ def test_a_card_from_before_temperature_and_crops_is_read(make_dataset, tmp_path
     card = ClassifierConfig.of(training.recipe, training.manifest)
     card.write(tmp_path / "recipe.json")
     tree = json.loads((tmp_path / "recipe.json").read_text())
-    del tree["temperature"], tree["earlier"], tree["preprocessing"]["crop_margin"], tree["preprocessing"]["is_per_image"]
+    del (
+        tree["temperature"],
+        tree["earlier"],
+        tree["preprocessing"]["crop_margin"],
+        tree["preprocessing"]["is_per_image"],
+    )
     (tmp_path / "recipe.json").write_text(json.dumps(tree))
     assert ClassifierConfig.read(tmp_path / "recipe.json") == card
     assert card.temperature == 1.0
@@ -162,7 +183,9 @@ def test_a_temperature_divides_the_logits_and_is_saved(make_dataset, tmp_path):
     tempered = Classifier(card, training.weights(), device=CPU)
     expected_NK = torch.from_numpy(plain.probabilities(images_NHWC)).log().div(2.5).softmax(1).numpy()
     np.testing.assert_allclose(tempered.probabilities(images_NHWC), expected_NK, atol=1e-6)
-    np.testing.assert_array_equal(tempered.probabilities(images_NHWC).argmax(1), plain.probabilities(images_NHWC).argmax(1))
+    np.testing.assert_array_equal(
+        tempered.probabilities(images_NHWC).argmax(1), plain.probabilities(images_NHWC).argmax(1)
+    )
     tempered.save(tmp_path)
     loaded = Classifier.load(tmp_path, device=CPU)
     assert loaded.config == card
@@ -175,14 +198,19 @@ def test_calibration_lowers_the_log_loss_and_leaves_the_classifier_alone(make_da
     before_NK = classifier.probabilities(split.images)
     calibrated = classifier.calibrated(split)
     assert calibrated.config.temperature != 1.0
-    assert metrics_of(calibrated.probabilities(split.images), split.labels).log_loss < metrics_of(before_NK, split.labels).log_loss
+    assert (
+        metrics_of(calibrated.probabilities(split.images), split.labels).log_loss
+        < metrics_of(before_NK, split.labels).log_loss
+    )
     assert calibrated.calibrated(split).config == calibrated.config
     assert classifier.config.temperature == 1.0
     np.testing.assert_array_equal(classifier.probabilities(split.images), before_NK)
 
 
 @pytest.mark.parametrize(
-    "evaluation", [Evaluation(views="ten_crop"), Evaluation(views="flip", dropout_samples=4)], ids=["views", "dropout"]
+    "evaluation",
+    [Evaluation(views="ten_crop"), Evaluation(views="flip", dropout_samples=4)],
+    ids=["views", "dropout"],
 )
 def test_a_classifier_asks_as_its_recipe_says(make_dataset, tmp_path, evaluation):
     dataset = make_dataset()
@@ -194,7 +222,9 @@ def test_a_classifier_asks_as_its_recipe_says(make_dataset, tmp_path, evaluation
     probabilities_NK = Classifier.load(tmp_path, device=CPU).probabilities(dataset.validation.images)
     np.testing.assert_array_equal(probabilities_NK, classifier.probabilities(dataset.validation.images))
     asked_once = Classifier(
-        ClassifierConfig.of(dataclasses.replace(recipe, evaluation=Evaluation()), training.manifest), training.weights(), device=CPU
+        ClassifierConfig.of(dataclasses.replace(recipe, evaluation=Evaluation()), training.manifest),
+        training.weights(),
+        device=CPU,
     )
     assert not np.allclose(probabilities_NK, asked_once.probabilities(dataset.validation.images), atol=1e-4)
     np.testing.assert_allclose(probabilities_NK.sum(1), 1, atol=1e-5)

@@ -17,12 +17,21 @@ CPU = torch.device("cpu")
 
 def preprocessing(image_size: int, height: int = 8, width: int = 8, channels: int = 1) -> Preprocessing:
     return Preprocessing(
-        height=height, width=width, channels=channels, image_size=image_size, pixel_mean=(0.5,) * channels, pixel_std=(0.25,) * channels
+        height=height,
+        width=width,
+        channels=channels,
+        image_size=image_size,
+        pixel_mean=(0.5,) * channels,
+        pixel_std=(0.25,) * channels,
     )
 
 
 def recipe_of(**data: object) -> Recipe:
-    return Recipe(data=Data(image_size=8, **data), model=Model(architecture="cnn2-32x64"), phases=(Phase(epochs=1, learning_rate=1e-3),))
+    return Recipe(
+        data=Data(image_size=8, **data),
+        model=Model(architecture="cnn2-32x64"),
+        phases=(Phase(epochs=1, learning_rate=1e-3),),
+    )
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -64,7 +73,11 @@ def test_the_model_sees_squares_in_0_to_1_channels_last(image_size, height, widt
 
 def test_normalisation_of_the_dataset_gives_mean_0_and_deviation_1(make_dataset):
     dataset = make_dataset(channels=3)
-    recipe = Recipe(data=Data(image_size=8), model=Model(architecture="cnn2-32x64"), phases=(Phase(epochs=1, learning_rate=1e-3),))
+    recipe = Recipe(
+        data=Data(image_size=8),
+        model=Model(architecture="cnn2-32x64"),
+        phases=(Phase(epochs=1, learning_rate=1e-3),),
+    )
     stage = Preprocessing.of(recipe, dataset.manifest)
     images = stage.normalised(stage.scaled(stage.resident(dataset.train.images, CPU)))
     torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
@@ -73,7 +86,9 @@ def test_normalisation_of_the_dataset_gives_mean_0_and_deviation_1(make_dataset)
 
 def test_normalisation_of_the_architecture_is_imagenets_and_its_mean_for_gray(make_dataset):
     data = Data(image_size=8, normalisation="architecture")
-    recipe = Recipe(data=data, model=Model(architecture="cnn2-32x64"), phases=(Phase(epochs=1, learning_rate=1e-3),))
+    recipe = Recipe(
+        data=data, model=Model(architecture="cnn2-32x64"), phases=(Phase(epochs=1, learning_rate=1e-3),)
+    )
     assert Preprocessing.of(recipe, make_dataset(channels=3).manifest).pixel_mean == (0.485, 0.456, 0.406)
     gray = Preprocessing.of(recipe, make_dataset().manifest)
     assert gray.pixel_mean == pytest.approx((0.449,))
@@ -81,7 +96,11 @@ def test_normalisation_of_the_architecture_is_imagenets_and_its_mean_for_gray(ma
 
 
 def test_a_channel_that_never_varies_is_not_divided_by_0(make_dataset):
-    recipe = Recipe(data=Data(image_size=8), model=Model(architecture="cnn2-32x64"), phases=(Phase(epochs=1, learning_rate=1e-3),))
+    recipe = Recipe(
+        data=Data(image_size=8),
+        model=Model(architecture="cnn2-32x64"),
+        phases=(Phase(epochs=1, learning_rate=1e-3),),
+    )
     manifest = dataclasses.replace(make_dataset().manifest, pixel_std=(0.0,))
     assert Preprocessing.of(recipe, manifest).pixel_std == (1.0,)
 
@@ -101,8 +120,13 @@ def test_each_images_own_mean_and_deviation(make_dataset, channels):
     images_NHWC = dataset.train.images
     normalised = stage.normalised(stage.scaled(stage.resident(images_NHWC, CPU)))
     assert normalised.is_contiguous(memory_format=torch.channels_last)
-    mean, std = (images_NHWC / 255).mean((1, 2, 3), keepdims=True), (images_NHWC / 255).std((1, 2, 3), keepdims=True)
-    np.testing.assert_allclose(normalised.permute(0, 2, 3, 1).numpy(), (images_NHWC / 255 - mean) / std, atol=1e-5)
+    mean, std = (
+        (images_NHWC / 255).mean((1, 2, 3), keepdims=True),
+        (images_NHWC / 255).std((1, 2, 3), keepdims=True),
+    )
+    np.testing.assert_allclose(
+        normalised.permute(0, 2, 3, 1).numpy(), (images_NHWC / 255 - mean) / std, atol=1e-5
+    )
 
 
 def test_an_image_of_one_value_is_not_divided_by_0():
@@ -119,7 +143,10 @@ def test_a_margin_is_there_before_the_crop_and_gone_after_it(height, width):
     images_NHWC = noise(4, height, width, 1)
     scaled = stage.scaled(stage.resident(images_NHWC, CPU))
     assert scaled.shape == (4, 1, 11, 11)
-    assert torch.equal(scaled, preprocessing(11, height, width).scaled(preprocessing(11, height, width).resident(images_NHWC, CPU)))
+    assert torch.equal(
+        scaled,
+        preprocessing(11, height, width).scaled(preprocessing(11, height, width).resident(images_NHWC, CPU)),
+    )
     assert torch.equal(stage.centre(scaled), scaled[:, :, 1:9, 1:9])
     assert stage.centre(scaled).data_ptr() == scaled[:, :, 1:].data_ptr() + 4
 

@@ -1,4 +1,7 @@
-"""A probe takes steps as a training does, says what they took, and leaves nothing behind. On a GPU it measures memory, too."""
+"""A probe takes steps as a training does, says what they took, and leaves nothing behind.
+
+On a GPU it measures memory, too.
+"""
 
 from dataclasses import replace
 
@@ -47,7 +50,10 @@ def test_the_bytes_of_an_image_are_those_that_lie_on_the_device(make_dataset, im
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_more_images_at_once_take_more_of_a_gpu(make_dataset):
     dataset, device = make_dataset(num_train=2048), find_device()
-    few, many = (probe(replace(RECIPE, batch_size=size), RECIPE.phases[0], dataset, device).peak_bytes for size in (8, 512))
+    few, many = (
+        probe(replace(RECIPE, batch_size=size), RECIPE.phases[0], dataset, device).peak_bytes
+        for size in (8, 512)
+    )
     memory = DeviceMemory.of(device)
     assert 0 < few < many < memory.total
     assert 0 < memory.overhead < memory.total

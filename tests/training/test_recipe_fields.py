@@ -1,4 +1,6 @@
-"""What a recipe's fields refuse, under the name that a person gave the field; and that each of their options is one of its own."""
+"""What a recipe's fields refuse, under the name that a person gave the field; and that each of their options
+is one of its own.
+"""
 
 import dataclasses
 import pickle
@@ -37,7 +39,11 @@ TRAINED_APART: Mapping[str, Mapping[str, Any]] = {
     "model.head.attention": {"model": {"architecture": "resnet18", "head": {"kind": "hybrid"}}},
     "model.batch_norm": {"phases": [{"epochs": 2, "learning_rate": 1e-3, "freeze_depth": 1}]},
     "model.gray_adapter": {"model": {"architecture": "resnet18"}},
-    "phases[0].schedule": {"phases": [{"epochs": 4, "learning_rate": 1e-3, "step_epochs": 1, "step_factor": 0.5, "plateau_epochs": 1}]},
+    "phases[0].schedule": {
+        "phases": [
+            {"epochs": 4, "learning_rate": 1e-3, "step_epochs": 1, "step_factor": 0.5, "plateau_epochs": 1}
+        ]
+    },
     "optimizer.kind": {"optimizer": {"weight_decay": 0.1}},
     "optimizer.gradient_clip": {"optimizer": {"clip_at": 0.01}},
     "loss.kind": {},
@@ -80,7 +86,13 @@ def with_value(tree: Mapping[str, Any], path: str, value: object) -> dict[str, A
 
 
 def merged(tree: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    return {**tree, **{key: {**tree.get(key, {}), **value} if isinstance(value, dict) else value for key, value in more.items()}}
+    return {
+        **tree,
+        **{
+            key: {**tree.get(key, {}), **value} if isinstance(value, dict) else value
+            for key, value in more.items()
+        },
+    }
 
 
 @pytest.mark.parametrize("path", OPTIONS)

@@ -1,4 +1,6 @@
-"""Every named recipe builds, trains two steps, saves, loads and predicts, on gray and colour images of an odd size."""
+"""Every named recipe builds, trains two steps, saves, loads and predicts, on gray and colour images of an odd
+size.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +25,12 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_recipe_trains_saves_loads_and_predicts(recipe: NamedRecipe, channels: int, make_dataset: object, tmp_path: Path) -> None:
-    dataset = _emotions(make_dataset(height=SIDE, width=SIDE, channels=channels, num_train=6, num_validation=3))  # type: ignore[operator]
+def test_a_recipe_trains_saves_loads_and_predicts(
+    recipe: NamedRecipe, channels: int, make_dataset: object, tmp_path: Path
+) -> None:
+    dataset = _emotions(
+        make_dataset(height=SIDE, width=SIDE, channels=channels, num_train=6, num_validation=3)
+    )  # type: ignore[operator]
     point = {
         **recipe.point,
         "weights": "none",
@@ -32,7 +38,11 @@ def test_a_recipe_trains_saves_loads_and_predicts(recipe: NamedRecipe, channels:
         "crop_margin": 2 if "crop_margin" in recipe.point else 0,
         "batch_size": 3,
     }
-    point = {name: value for name, value in point.items() if name != "fine_tuning" or recipe.point["weights"] != "none"}
+    point = {
+        name: value
+        for name, value in point.items()
+        if name != "fine_tuning" or recipe.point["weights"] != "none"
+    }
     trained = build_recipe(point, dataset=dataset.manifest, epochs=1, seed=0)
     training = Training(trained, dataset)
     (epoch,) = training
@@ -49,10 +59,14 @@ def test_a_recipe_trains_saves_loads_and_predicts(recipe: NamedRecipe, channels:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_has_the_parameters_that_it_says(recipe: NamedRecipe, make_dataset: object) -> None:
-    num_classes = {"fer2013": 7, "fashion-mnist": 10}.get(recipe.dataset.name, 3 if "fashion3" in recipe.dataset.name else 10)
+    num_classes = {"fer2013": 7, "fashion-mnist": 10}.get(
+        recipe.dataset.name, 3 if "fashion3" in recipe.dataset.name else 10
+    )
     dataset = _emotions(make_dataset(num_train=6, num_validation=3))  # type: ignore[operator]
     point = {name: value for name, value in recipe.point.items() if not name.startswith("class_weight.")}
-    trained = build_recipe({**point, "weights": "none"}, dataset=dataset.manifest, epochs=recipe.epochs, seed=0)
+    trained = build_recipe(
+        {**point, "weights": "none"}, dataset=dataset.manifest, epochs=recipe.epochs, seed=0
+    )
     with torch.device("meta"):
         network = build_model(
             trained.model,

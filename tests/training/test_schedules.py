@@ -45,7 +45,9 @@ def our_rates(phase, steps_per_epoch):
 def test_the_rate_rises_over_the_warmup_and_never_after(phase, steps_per_epoch):
     num_steps = phase.epochs * steps_per_epoch
     num_warmup = round(phase.warmup_fraction * num_steps)
-    factors = [factor(phase, step, steps_per_epoch, [0.5] * (step // steps_per_epoch)) for step in range(num_steps)]
+    factors = [
+        factor(phase, step, steps_per_epoch, [0.5] * (step // steps_per_epoch)) for step in range(num_steps)
+    ]
     assert all(0 <= value <= 1 for value in factors)
     assert factors[:num_warmup] == sorted(factors[:num_warmup])
     assert factors[num_warmup:] == sorted(factors[num_warmup:], reverse=True)
@@ -65,7 +67,9 @@ def test_step_falls_every_few_epochs():
 
 def test_step_is_torchs():
     phase = Phase(epochs=7, learning_rate=0.3, schedule="step", step_epochs=3, step_factor=0.5)
-    assert our_rates(phase, 1) == pytest.approx(torchs_rates(lambda o: lr_scheduler.StepLR(o, 3, gamma=0.5), 7))
+    assert our_rates(phase, 1) == pytest.approx(
+        torchs_rates(lambda o: lr_scheduler.StepLR(o, 3, gamma=0.5), 7)
+    )
 
 
 def test_warmup_is_linear_and_begins_above_0():
@@ -82,13 +86,17 @@ def test_cosine_and_linear_are_torchs(final_ratio):
 
     for schedule in ("cosine", "linear"):
         phase = Phase(epochs=5, learning_rate=0.3, schedule=schedule, final_ratio=final_ratio)
-        assert our_rates(phase, 3) == pytest.approx(torchs_rates(lambda o, name=schedule: torchs(name, o), 15))
+        assert our_rates(phase, 3) == pytest.approx(
+            torchs_rates(lambda o, name=schedule: torchs(name, o), 15)
+        )
 
 
 def test_cosine_after_a_warmup_is_torchs_sequence():
     def torchs(optimizer):
         rise = lr_scheduler.LinearLR(optimizer, 1 / 4, 1.0, total_iters=3)
-        return lr_scheduler.SequentialLR(optimizer, [rise, lr_scheduler.CosineAnnealingLR(optimizer, 16, eta_min=0.03)], [4])
+        return lr_scheduler.SequentialLR(
+            optimizer, [rise, lr_scheduler.CosineAnnealingLR(optimizer, 16, eta_min=0.03)], [4]
+        )
 
     phase = Phase(epochs=4, learning_rate=0.3, schedule="cosine", final_ratio=0.1, warmup_fraction=0.2)
     assert our_rates(phase, 5) == pytest.approx(torchs_rates(torchs, 20))
@@ -97,7 +105,9 @@ def test_cosine_after_a_warmup_is_torchs_sequence():
 def test_wsd_is_torchs_sequence_of_constant_and_linear():
     def torchs(optimizer):
         stable = lr_scheduler.ConstantLR(optimizer, 1.0, total_iters=1)
-        return lr_scheduler.SequentialLR(optimizer, [stable, lr_scheduler.LinearLR(optimizer, 1.0, 0.2, total_iters=6)], [14])
+        return lr_scheduler.SequentialLR(
+            optimizer, [stable, lr_scheduler.LinearLR(optimizer, 1.0, 0.2, total_iters=6)], [14]
+        )
 
     phase = Phase(epochs=4, learning_rate=0.3, schedule="wsd", final_ratio=0.2, decay_fraction=0.3)
     assert our_rates(phase, 5) == pytest.approx(torchs_rates(torchs, 20))
@@ -113,7 +123,9 @@ def test_wsd_falls_only_after_a_warmup_that_reaches_into_its_decay():
 def test_one_cycle_is_torchs(num_steps, warmup_fraction):
     share = warmup_fraction or 0.3
     assume(share * num_steps != 1)  # torch divides by zero: see below
-    expected = torchs_rates(lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=num_steps, pct_start=share), num_steps - 1)
+    expected = torchs_rates(
+        lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=num_steps, pct_start=share), num_steps - 1
+    )
     phase = Phase(epochs=1, learning_rate=0.3, schedule="one_cycle", warmup_fraction=warmup_fraction)
     assert our_rates(phase, num_steps)[:-1] == pytest.approx(expected)
     assert our_rates(phase, num_steps)[-1] == pytest.approx(0.3 / 25 / 1e4)
@@ -130,10 +142,16 @@ def test_one_cycle_of_very_few_steps_is_finite():
 @settings(max_examples=60)
 def test_plateau_is_torchs(measured, plateau_epochs):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
-    torchs = lr_scheduler.ReduceLROnPlateau(optimizer, "max", factor=0.5, patience=plateau_epochs - 1, threshold=0, eps=0)
-    phase = Phase(epochs=21, learning_rate=0.3, schedule="plateau", step_factor=0.5, plateau_epochs=plateau_epochs)
+    torchs = lr_scheduler.ReduceLROnPlateau(
+        optimizer, "max", factor=0.5, patience=plateau_epochs - 1, threshold=0, eps=0
+    )
+    phase = Phase(
+        epochs=21, learning_rate=0.3, schedule="plateau", step_factor=0.5, plateau_epochs=plateau_epochs
+    )
     for num_done in range(len(measured) + 1):
-        assert learning_rate(phase, num_done * 3 + 1, 3, measured[:num_done]) == pytest.approx(optimizer.param_groups[0]["lr"])
+        assert learning_rate(phase, num_done * 3 + 1, 3, measured[:num_done]) == pytest.approx(
+            optimizer.param_groups[0]["lr"]
+        )
         if num_done < len(measured):
             torchs.step(measured[num_done])
 

@@ -55,11 +55,14 @@ def test_the_smallest_network_reads_handwritten_digits(make_dataset):
     images_NHWC = (digits.images[..., None] * 255 / 16).astype(np.uint8)
     order = np.random.default_rng(0).permutation(len(images_NHWC))
     train, validation = (
-        Split(images=images_NHWC[part], labels=digits.target[part].astype(np.int64)) for part in (order[:1400], order[1400:])
+        Split(images=images_NHWC[part], labels=digits.target[part].astype(np.int64))
+        for part in (order[:1400], order[1400:])
     )
     manifest = dataclasses.replace(make_dataset().manifest, classes=tuple("0123456789"))
     recipe = Recipe(
-        data=Data(image_size=8), model=Model(architecture="cnn2-32x64", dropout=0.2), phases=(Phase(epochs=8, learning_rate=3e-3),)
+        data=Data(image_size=8),
+        model=Model(architecture="cnn2-32x64", dropout=0.2),
+        phases=(Phase(epochs=8, learning_rate=3e-3),),
     )
     *_, last = Training(recipe, Dataset(manifest=manifest, train=train, validation=validation), device=CPU)
     assert last.metrics.accuracy > 0.98
@@ -72,7 +75,9 @@ def test_epochs_are_numbered_and_know_their_phase_and_learning_rate(make_dataset
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
-@pytest.mark.parametrize("num_before", [1, 2, 3], ids=["within a phase", "between phases", "within the second phase"])
+@pytest.mark.parametrize(
+    "num_before", [1, 2, 3], ids=["within a phase", "between phases", "within the second phase"]
+)
 def test_continues_bit_for_bit_after_load(make_dataset, tmp_path: Path, num_before: int, kind):
     recipe = changed(RECIPE, optimizer=Optimizer(kind=kind, weight_decay=0.01))
     whole = Training(recipe, make_dataset(), device=CPU)
@@ -117,13 +122,17 @@ def test_random_generators_of_the_process_neither_matter_nor_change(make_dataset
 
 
 def test_another_seed_is_another_training(make_dataset):
-    one, other = (next(iter(Training(changed(RECIPE, seed=seed), make_dataset(), device=CPU))) for seed in (0, 1))
+    one, other = (
+        next(iter(Training(changed(RECIPE, seed=seed), make_dataset(), device=CPU))) for seed in (0, 1)
+    )
     assert one.train_loss != other.train_loss
 
 
 def test_frozen_stages_do_not_change(make_dataset):
     recipe = changed(
-        RECIPE, optimizer=Optimizer(kind="sgd", weight_decay=0.1), phases=(Phase(epochs=2, learning_rate=0.05, freeze_depth=1),)
+        RECIPE,
+        optimizer=Optimizer(kind="sgd", weight_decay=0.1),
+        phases=(Phase(epochs=2, learning_rate=0.05, freeze_depth=1),),
     )
     training = Training(recipe, make_dataset(), device=CPU)
     before = training.weights()
@@ -133,32 +142,52 @@ def test_frozen_stages_do_not_change(make_dataset):
         assert torch.equal(tensor, before[key]) == is_frozen, key
 
 
-@pytest.mark.parametrize(("batch_norm", "moved"), [("train", {"blocks.0", "blocks.1"}), ("eval_frozen", {"blocks.1"}), ("eval_all", set())])
+@pytest.mark.parametrize(
+    ("batch_norm", "moved"),
+    [("train", {"blocks.0", "blocks.1"}), ("eval_frozen", {"blocks.1"}), ("eval_all", set())],
+)
 def test_batch_norm_statistics_move_as_the_recipe_says(make_dataset, batch_norm, moved):
     model = dataclasses.replace(RECIPE.model, batch_norm=batch_norm)
     training = Training(
-        changed(RECIPE, model=model, phases=(Phase(epochs=1, learning_rate=1e-3, freeze_depth=1),)), make_dataset(), device=CPU
+        changed(RECIPE, model=model, phases=(Phase(epochs=1, learning_rate=1e-3, freeze_depth=1),)),
+        make_dataset(),
+        device=CPU,
     )
     before = training.weights()
     list(training)
     after = training.weights()
-    assert {key[:8] for key in after if "running_" in key and not torch.equal(after[key], before[key])} == moved
+    assert {
+        key[:8] for key in after if "running_" in key and not torch.equal(after[key], before[key])
+    } == moved
 
 
 def test_biases_and_batch_norm_are_not_decayed(make_dataset):
     recipe = changed(RECIPE, phases=(Phase(epochs=1, learning_rate=1e-12, schedule="constant"),))
-    strong = changed(recipe, optimizer=Optimizer(kind="adamw", weight_decay=10.0), phases=(Phase(epochs=1, learning_rate=0.01),))
+    strong = changed(
+        recipe,
+        optimizer=Optimizer(kind="adamw", weight_decay=10.0),
+        phases=(Phase(epochs=1, learning_rate=0.01),),
+    )
     weak = changed(strong, optimizer=Optimizer(kind="adamw", weight_decay=0.0))
     decayed, free = Training(strong, make_dataset(), device=CPU), Training(weak, make_dataset(), device=CPU)
     list(decayed), list(free)
-    ratio = {key: (decayed.weights()[key].norm() / free.weights()[key].norm()).item() for key in ("head.0.weight", "blocks.0.1.weight")}
+    ratio = {
+        key: (decayed.weights()[key].norm() / free.weights()[key].norm()).item()
+        for key in ("head.0.weight", "blocks.0.1.weight")
+    }
     assert ratio["head.0.weight"] < 0.9
     assert ratio["blocks.0.1.weight"] == pytest.approx(1.0, abs=0.05)
 
 
 def test_divergence_is_told_with_epoch_and_learning_rate(make_dataset):
-    recipe = changed(RECIPE, optimizer=Optimizer(kind="sgd"), phases=(Phase(epochs=9, learning_rate=1e30, schedule="constant"),))
-    with pytest.raises(DivergedError, match=r"loss became nan in epoch 1 at learning rate 1e\+30; lower learning_rate"):
+    recipe = changed(
+        RECIPE,
+        optimizer=Optimizer(kind="sgd"),
+        phases=(Phase(epochs=9, learning_rate=1e30, schedule="constant"),),
+    )
+    with pytest.raises(
+        DivergedError, match=r"loss became nan in epoch 1 at learning rate 1e\+30; lower learning_rate"
+    ):
         list(Training(recipe, make_dataset(), device=CPU))
 
 
@@ -176,7 +205,9 @@ def test_images_of_any_size_and_colour_train(make_dataset, height, width, channe
     assert probabilities_NK.shape == (30, 3)
     assert probabilities_NK.dtype == np.float32
     np.testing.assert_allclose(probabilities_NK.sum(1), 1, rtol=1e-5)
-    assert epoch.metrics.accuracy == pytest.approx(np.mean(probabilities_NK.argmax(1) == dataset.validation.labels))
+    assert epoch.metrics.accuracy == pytest.approx(
+        np.mean(probabilities_NK.argmax(1) == dataset.validation.labels)
+    )
 
 
 def test_weights_are_a_copy(make_dataset):
@@ -191,12 +222,16 @@ def test_weights_are_a_copy(make_dataset):
 
 def test_a_freeze_depth_beyond_the_stages_is_refused(make_dataset):
     recipe = changed(RECIPE, phases=(Phase(epochs=1, learning_rate=1e-3, freeze_depth=3),))
-    with pytest.raises(RecipeError, match=r"freeze_depth of cnn2-32x64 must lie in \[0, 2\].*got 3 in phase 1"):
+    with pytest.raises(
+        RecipeError, match=r"freeze_depth of cnn2-32x64 must lie in \[0, 2\].*got 3 in phase 1"
+    ):
         Training(recipe, make_dataset(), device=CPU)
 
 
 def test_batch_norm_on_single_images_is_refused(make_dataset):
-    with pytest.raises(RecipeError, match="at least 2 images per batch, got batch_size 1 on 50 images; raise batch_size"):
+    with pytest.raises(
+        RecipeError, match="at least 2 images per batch, got batch_size 1 on 50 images; raise batch_size"
+    ):
         Training(changed(RECIPE, batch_size=1), make_dataset(), device=CPU)
     model = dataclasses.replace(RECIPE.model, batch_norm="eval_all")
     single = changed(RECIPE, batch_size=1, model=model, phases=(Phase(epochs=1, learning_rate=1e-3),))

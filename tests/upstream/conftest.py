@@ -33,12 +33,16 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory, fresh_homes: FreshHomes) ->
 
 
 def _tuned(tmp_path_factory: pytest.TempPathFactory) -> TuneRun:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))
+    }
     environment["PYTHONPATH"] = str(PROJECT)
     for _ in range(NUM_TRIES):
         folder = tmp_path_factory.mktemp("tune")
         command = [sys.executable, str(Path(__file__).with_name("tune_run.py")), str(folder)]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
         if done.returncode == 0:
             *printed, noted = done.stdout.splitlines()
             tree = json.loads(noted)

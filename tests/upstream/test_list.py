@@ -1,4 +1,6 @@
-"""The page, this folder and pyproject.toml agree: rows name tests and code that exist, every test has a row."""
+"""The page, this folder and pyproject.toml agree: rows name tests and code that exist, every test has a
+row.
+"""
 
 import ast
 import re
@@ -53,7 +55,12 @@ def _names(body: list[ast.stmt], prefix: str) -> Iterator[str]:
                 yield prefix + name
                 yield from _names(inner, f"{prefix}{name}.")
             case ast.Assign(targets=targets):
-                yield from (prefix + one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name))
+                yield from (
+                    prefix + one.id
+                    for target in targets
+                    for one in ast.walk(target)
+                    if isinstance(one, ast.Name)
+                )
             case ast.AnnAssign(target=ast.Name(id=name)):
                 yield prefix + name
             case _:
@@ -73,7 +80,11 @@ def test_every_row_names_code_that_exists() -> None:
     assert USES
     places = [place.partition(":") for cells in USES for place in quoted(cells[0])]
     assert all(len(cells) == 4 for cells in USES), "a row has four cells"
-    missing = [f"{file}:{name}" for file, _, name in places if not (PROJECT / file).is_file() or name not in defined(PROJECT / file)]
+    missing = [
+        f"{file}:{name}"
+        for file, _, name in places
+        if not (PROJECT / file).is_file() or name not in defined(PROJECT / file)
+    ]
     assert not missing, f"correct the first column of {HERE / 'README.md'}: these moved or are gone"
 
 
@@ -85,23 +96,35 @@ def test_rows_and_tests_are_the_same() -> None:
     assert not there - named, "tests that stand in no row"
 
 
-@pytest.mark.parametrize(("package", "written"), [(cells[0], quoted(cells[1])[0]) for cells in rows("Package")])
+@pytest.mark.parametrize(
+    ("package", "written"), [(cells[0], quoted(cells[1])[0]) for cells in rows("Package")]
+)
 def test_a_range_is_the_one_that_is_installed_and_checked(package: str, written: str) -> None:
     assert set(written.split(",")) == {str(one) for one in required()[package].specifier}
-    assert required()[package].specifier.contains(version(package)), f"{package} {version(package)} was not checked"
+    assert required()[package].specifier.contains(version(package)), (
+        f"{package} {version(package)} was not checked"
+    )
 
 
 def test_only_the_packages_of_the_table_have_an_upper_bound() -> None:
-    bounded = {name for name, one in required().items() if any(part.operator.startswith("<") for part in one.specifier)}
+    bounded = {
+        name
+        for name, one in required().items()
+        if any(part.operator.startswith("<") for part in one.specifier)
+    }
     assert bounded == {cells[0] for cells in rows("Package")}
 
 
 def test_every_imported_package_is_required() -> None:
     distributions = packages_distributions()
-    imported = {top for package in PACKAGES for file in (PROJECT / package).rglob("*.py") for top in _imports(file)}
+    imported = {
+        top for package in PACKAGES for file in (PROJECT / package).rglob("*.py") for top in _imports(file)
+    }
     foreign = imported - set(sys.stdlib_module_names) - set(PACKAGES)
     known = {*required(), "botocore"}  # boto3 is botocore with a name
-    missing = {top for top in foreign if known.isdisjoint(map(canonicalize_name, distributions.get(top, [top])))}
+    missing = {
+        top for top in foreign if known.isdisjoint(map(canonicalize_name, distributions.get(top, [top])))
+    }
     assert not missing, "name them in pyproject.toml, whoever brings them along today"
 
 

@@ -74,7 +74,9 @@ def test_the_pages_know_experiments_for_training() -> None:
 
 def test_a_table_is_a_file_and_a_tag(mlflow: FreshMlflow) -> None:
     run_id = mlflow.new_run()
-    mlflow.client.log_dict(run_id, _split([{"class": "cat", "recall": 0.5}, {"class": "dog", "recall": None}]), "classes.json")
+    mlflow.client.log_dict(
+        run_id, _split([{"class": "cat", "recall": 0.5}, {"class": "dog", "recall": None}]), "classes.json"
+    )
     mlflow.client.set_tag(run_id, names.TABLES, json.dumps([{"path": "classes.json", "type": "table"}]))
     with addressed_to(mlflow.home.tracking_uri):
         table = mlflow.client.load_table(mlflow.experiment_id, "classes.json", [run_id])
@@ -98,7 +100,9 @@ def test_a_model_made_beforehand_lies_with_its_runs_experiment(mlflow: FreshMlfl
             pip_requirements=["mlflow"],
         )
         client.create_registered_model("tiny")
-        made = client.create_model_version("tiny", source=info.model_uri, run_id=run_id, model_id=info.model_id)
+        made = client.create_model_version(
+            "tiny", source=info.model_uri, run_id=run_id, model_id=info.model_id
+        )
     folder = Path(client.get_model_version_download_uri("tiny", made.version).removeprefix("file://"))
     assert (folder / "artifacts" / "part.txt").read_text(encoding="utf-8") == "weights"
     assert folder.is_relative_to(mlflow.home.artifacts / "upstream")
@@ -172,7 +176,9 @@ def test_what_is_sent_is_within_mlflows_limits() -> None:
     assert SqlModelVersion.description.type.length >= MAX_DESCRIPTION
 
 
-@pytest.mark.parametrize(("name", "code"), [("unknown", "RESOURCE_DOES_NOT_EXIST"), ("", "INVALID_PARAMETER_VALUE")])
+@pytest.mark.parametrize(
+    ("name", "code"), [("unknown", "RESOURCE_DOES_NOT_EXIST"), ("", "INVALID_PARAMETER_VALUE")]
+)
 def test_a_model_that_is_not_there_has_a_code(mlflow: FreshMlflow, name: str, code: str) -> None:
     with pytest.raises(MlflowException) as refused:
         mlflow.client.get_registered_model(name)
@@ -202,7 +208,9 @@ def test_the_database_talks_by_a_logger_of_its_own() -> None:
     assert database._logger.name == "mlflow.store.db.utils"
 
 
-@pytest.mark.parametrize("library", ["boto3.exceptions", "botocore.exceptions", "s3transfer.exceptions", "urllib3.exceptions"])
+@pytest.mark.parametrize(
+    "library", ["boto3.exceptions", "botocore.exceptions", "s3transfer.exceptions", "urllib3.exceptions"]
+)
 def test_the_errors_of_stores_come_through_under_their_own_names(library: str) -> None:
     module = pytest.importorskip(library)
     errors = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Exception)]

@@ -86,8 +86,12 @@ def test_tpe_has_the_inner_members_that_the_quick_one_uses(owner: Any, name: str
     assert hasattr(owner, name)
 
 
-@pytest.mark.parametrize("directions", [["maximize"], ["maximize", "minimize"]], ids=["one objective", "two objectives"])
-def test_the_quick_tpe_draws_what_optunas_own_draws(directions: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "directions", [["maximize"], ["maximize", "minimize"]], ids=["one objective", "two objectives"]
+)
+def test_the_quick_tpe_draws_what_optunas_own_draws(
+    directions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn: dict[type[TPESampler], list[Any]] = {}
     for kind in (TPESampler, QuickTPESampler):
         study = optuna.create_study(directions=directions)
@@ -99,7 +103,9 @@ def test_the_quick_tpe_draws_what_optunas_own_draws(directions: list[str], monke
             study.add_trial(trial)
         drawn[kind] = []
         for seed in range(4):  # the quick one is for a single draw, with others running
-            study.sampler = kind(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=5)
+            study.sampler = kind(
+                seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=5
+            )
             drawn[kind].append(sample(SPACE, study.ask()))
     assert drawn[QuickTPESampler] == drawn[TPESampler]
 
@@ -133,7 +139,9 @@ def test_samplers_keep_their_state_in_system_attributes() -> None:
 def test_a_storage_can_be_used_without_a_study(tmp_path: Path) -> None:
     storage = JournalStorage(JournalFile.create(tmp_path / "ours"))
     study_id = storage.create_new_study([StudyDirection.MAXIMIZE], "s")
-    made = create_trial(state=TrialState.WAITING, params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)})
+    made = create_trial(
+        state=TrialState.WAITING, params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)}
+    )
     trial_id = storage.create_new_trial(study_id, made)
     storage.set_study_user_attr(study_id, "fact", [1])
     storage.set_trial_state_values(trial_id, TrialState.RUNNING)

@@ -137,4 +137,6 @@ def test_the_log_of_a_job_begins_with_rays_own_lines() -> None:
 
 
 def test_ray_looks_after_a_job_every_second() -> None:
-    assert JobManager.JOB_MONITOR_LOOP_PERIOD_S <= 1, "a job that was taken back may be forgotten after two and a half"
+    assert JobManager.JOB_MONITOR_LOOP_PERIOD_S <= 1, (
+        "a job that was taken back may be forgotten after two and a half"
+    )

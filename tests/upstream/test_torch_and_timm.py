@@ -36,13 +36,20 @@ FILES = [(one.name, one.imagenet_file) for one in (*PYRAMIDS, *RESNETS) if one.i
 
 
 def test_gamma_is_drawn_from_a_generator() -> None:
-    first, again = (torch._standard_gamma(torch.full((2, 500), 1.4), generator=torch.Generator().manual_seed(3)) for _ in range(2))
+    first, again = (
+        torch._standard_gamma(torch.full((2, 500), 1.4), generator=torch.Generator().manual_seed(3))
+        for _ in range(2)
+    )
     assert torch.equal(first, again)
     assert first.mean().item() == pytest.approx(1.4, abs=0.2)
 
 
 def test_every_batch_norm_is_of_a_public_class() -> None:
-    theirs = [kind for kind in _descendants(_BatchNorm) if "quantized" not in kind.__module__ and "Lazy" not in kind.__name__]
+    theirs = [
+        kind
+        for kind in _descendants(_BatchNorm)
+        if "quantized" not in kind.__module__ and "Lazy" not in kind.__name__
+    ]
     assert {kind.__module__.partition(".")[0] for kind in theirs} >= {"torch", "timm"}
     assert all(issubclass(kind, _BATCH_NORMS) for kind in theirs)
 
@@ -74,7 +81,9 @@ def test_timm_says_drop_path_rate_where_it_has_none() -> None:
 def test_timm_takes_weights_from_a_state_dict() -> None:
     donor = timm.create_model("resnet10t", num_classes=1000)
     overlay = {"state_dict": donor.state_dict(), "custom_load": False}
-    network = timm.create_model("resnet10t", num_classes=3, in_chans=1, pretrained=True, pretrained_cfg_overlay=overlay)
+    network = timm.create_model(
+        "resnet10t", num_classes=3, in_chans=1, pretrained=True, pretrained_cfg_overlay=overlay
+    )
     assert torch.equal(network.layer4[0].conv1.weight, donor.layer4[0].conv1.weight)
     assert "state_dict" in network.pretrained_cfg, "which is taken out, so that it is not kept twice"
 
@@ -86,7 +95,9 @@ def test_timm_groups_parameters_from_the_stem_to_the_classifier(is_coarse: bool)
     first, *_, last = (groups[ordinal] for ordinal in sorted(groups))
     assert first[0] == "conv1.0.weight"
     assert last == ["fc.weight", "fc.bias"]
-    assert sorted(key for keys in groups.values() for key in keys) == sorted(key for key, _ in network.named_parameters())
+    assert sorted(key for keys in groups.values() for key in keys) == sorted(
+        key for key, _ in network.named_parameters()
+    )
 
 
 def test_a_network_of_timm_ends_with_maps_once_its_classifier_is_reset() -> None:

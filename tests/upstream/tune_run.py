@@ -81,7 +81,9 @@ def _tuned(folder: Path) -> dict[str, Any]:
             self._running.add(trial_id)
             return {"name": self._left.pop(0)}
 
-        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        def on_trial_complete(
+            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+        ) -> None:
             self._running.discard(trial_id)
 
         def save(self, checkpoint_path: str) -> None:
@@ -100,7 +102,9 @@ def _tuned(folder: Path) -> dict[str, Any]:
 
         def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
             name = trial.config["name"]
-            noted[name] = {"result": {key: result[key] for key in result if key.startswith(("metrics", "measures"))}}
+            noted[name] = {
+                "result": {key: result[key] for key in result if key.startswith(("metrics", "measures"))}
+            }
             noted[name] |= {key: result[key] for key in ("process", "folder", "outcome")}
             noted[name]["answers"] = ray.get(trial.temporary_state.ray_actor.answers.remote())
             tune_controller._tune_controller._reuse_actors = name != "kept_free"

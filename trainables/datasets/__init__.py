@@ -1,1 +1,3 @@
-"""Labelled images: read from what people have, stored once as memory-mapped Arrow, identified by their content."""
+"""Labelled images: read from what people have, stored once as memory-mapped Arrow, identified by their
+content.
+"""

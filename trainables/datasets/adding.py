@@ -29,19 +29,26 @@ from trainables.errors import DatasetError
 SPOOL_FILE = "decoded.pixels"
 
 
-def add_dataset(home: Path, name: str, source: Path | None, options: AddOptions, progress: Progress | None = None) -> Manifest:
+def add_dataset(
+    home: Path, name: str, source: Path | None, options: AddOptions, progress: Progress | None = None
+) -> Manifest:
     """Stores the images at `source` (None: built in) as `home/name` and returns the manifest.
 
-    Images are decoded to a file beside the dataset, so the disk holds them up to three times for a while; memory
-    does not. Nothing is left behind on an error or Ctrl-C. Raises DatasetError, with all problems in one message.
+    Images are decoded to a file beside the dataset, so the disk holds them up to three times for a while;
+    memory does not. Nothing is left behind on an error or Ctrl-C. Raises DatasetError, with all problems in
+    one message.
     """
     try:
         with staged_folder(home, name, replace=options.replace) as folder:
             found = relabelled(read_source(source, name, options), options.relabel)
-            manifest = _build(folder, name, found, options.with_fractions(found.carved_fraction), progress or _silent)
+            manifest = _build(
+                folder, name, found, options.with_fractions(found.carved_fraction), progress or _silent
+            )
             manifest.write(folder)
     except OSError as error:
-        raise DatasetError(f"{name!r} was not added: {error}; its source must be readable, and {home} needs room for it") from error
+        raise DatasetError(
+            f"{name!r} was not added: {error}; its source must be readable, and {home} needs room for it"
+        ) from error
     return manifest
 
 
@@ -81,13 +88,16 @@ def _build(folder: Path, name: str, found: Source, options: AddOptions, progress
 def _require_train(decoded: DecodedImages) -> None:
     if decoded.given_splits and "train" not in decoded.given_splits:
         raise DatasetError(
-            f"a dataset needs a train split, found only {', '.join(sorted(decoded.given_splits))}; name its training images train"
+            f"a dataset needs a train split, found only {', '.join(sorted(decoded.given_splits))}; name its "
+            "training images train"
         )
 
 
 def _require_two(classes: Sequence[str]) -> None:
     if len(classes) < 2:
-        raise DatasetError(f"a dataset needs at least 2 classes with images, found {', '.join(classes) or 'none'}")
+        raise DatasetError(
+            f"a dataset needs at least 2 classes with images, found {', '.join(classes) or 'none'}"
+        )
 
 
 def _with_all_splits(kept: DecodedImages, classes: Sequence[str], options: AddOptions) -> DecodedImages:
@@ -100,18 +110,26 @@ def _with_all_splits(kept: DecodedImages, classes: Sequence[str], options: AddOp
         return kept
     _require_enough_images(kept, classes, lacking)
     connections = [kept.pixel_keys] if options.group_column is None else [kept.pixel_keys, kept.group_keys]
-    return replace(kept, splits=carve_splits(kept.splits, lacking, labels=kept.labels, connections=connections, seed=options.split_seed))
+    return replace(
+        kept,
+        splits=carve_splits(
+            kept.splits, lacking, labels=kept.labels, connections=connections, seed=options.split_seed
+        ),
+    )
 
 
 def _require_enough_images(kept: DecodedImages, classes: Sequence[str], lacking: Mapping[str, float]) -> None:
     if sum(lacking.values()) >= 1:
         listed = ", ".join(f"--{split}-fraction {fraction}" for split, fraction in lacking.items())
-        raise DatasetError(f"carving must leave some images in train, but nothing is left by {listed}; lower one")
+        raise DatasetError(
+            f"carving must leave some images in train, but nothing is left by {listed}; lower one"
+        )
     num_needed = 1 + len(lacking)
     for name, count in zip(classes, np.bincount(kept.labels[kept.splits == "train"]), strict=True):
         if count < num_needed:
             raise DatasetError(
-                f"carving {' and '.join(lacking)} out of train needs at least {num_needed} images of each class, but {name!r} has {count}; "
+                f"carving {' and '.join(lacking)} out of train needs at least {num_needed} images of each "
+                f"class, but {name!r} has {count}; "
                 "add images, give the splits, or merge classes with --relabel"
             )
 
@@ -133,14 +151,22 @@ def _write_splits(
         )
         num_by_class = tuple(np.bincount(rows.labels, minlength=num_classes).tolist())
         origin = "given" if split in given else "carved"
-        summaries[split] = SplitSummary(num_images=len(rows), num_by_class=num_by_class, digest=digest, origin=origin)
+        summaries[split] = SplitSummary(
+            num_images=len(rows), num_by_class=num_by_class, digest=digest, origin=origin
+        )
         num_done += len(rows)
         progress("writing", num_done, len(carved))
     return summaries
 
 
-def _dataset_digest(classes: Sequence[str], shape: tuple[int, ...], splits: Mapping[str, SplitSummary]) -> str:
-    content = {"classes": classes, "shape": shape, "splits": {name: split.digest for name, split in splits.items()}}
+def _dataset_digest(
+    classes: Sequence[str], shape: tuple[int, ...], splits: Mapping[str, SplitSummary]
+) -> str:
+    content = {
+        "classes": classes,
+        "shape": shape,
+        "splits": {name: split.digest for name, split in splits.items()},
+    }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -28,8 +28,8 @@ def write_split(
 ) -> str:
     """Writes one split and returns its digest: SHA-256 over all pixels, then all labels.
 
-    `chunks` are (n, H, W, C) arrays that together hold one image per label, at least one. Needs a scratch file
-    beside `path` as large as the pixels; memory stays at one chunk.
+    `chunks` are (n, H, W, C) arrays that together hold one image per label, at least one. Needs a scratch
+    file beside `path` as large as the pixels; memory stays at one chunk.
     """
     scratch = path.with_suffix(".pixels")
     digest = hashlib.sha256()
@@ -63,7 +63,10 @@ def map_split(path: Path, height: int, width: int, channels: int) -> Split:
     batch = _map_batch(path)
     images, labels = batch.column("image"), batch.column("label")
     if images.type != pa.binary(height * width * channels):
-        raise DatasetError(f"damaged dataset: {path} must hold {height}x{width}x{channels} images, found {images.type}; add it again")
+        raise DatasetError(
+            f"damaged dataset: {path} must hold {height}x{width}x{channels} images, found {images.type}; add "
+            "it again"
+        )
     shape = (len(images), height, width, channels)
     return Split(
         images=np.frombuffer(images.buffers()[1], np.uint8, count=int(np.prod(shape))).reshape(shape),
@@ -85,4 +88,7 @@ def _map_batch(path: Path) -> Any:
     try:
         return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DatasetError(f"damaged dataset: {path} is not a whole Arrow file ({error}); add the dataset again with --replace") from error
+        raise DatasetError(
+            f"damaged dataset: {path} is not a whole Arrow file ({error}); add the dataset again with "
+            "--replace"
+        ) from error

@@ -1,7 +1,7 @@
 """Carving the splits that a source lacks out of its training images, without leaks between them.
 
-Images of equal pixels or of an equal group (a person, a patient) are connected, and connected images stay together.
-N images.
+Images of equal pixels or of an equal group (a person, a patient) are connected, and connected images stay
+together. N images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ def carve_splits(
 ) -> NDArray[np.str_]:
     """The split of each image (N,), after the splits named by `fractions` were carved out of `train`.
 
-    A carved split gets its fraction of the training images of each class, rounded, and at least one image of each
-    class that has enough groups. Each of `connections` is an array (N,) of keys; images of an equal key are
-    connected. Images connected, by the first of them, to a split that is not carved stay in train. Raises
+    A carved split gets its fraction of the training images of each class, rounded, and at least one image of
+    each class that has enough groups. Each of `connections` is an array (N,) of keys; images of an equal key
+    are connected. Images connected, by the first of them, to a split that is not carved stay in train. Raises
     DatasetError if nothing can be carved.
     """
     pool = np.flatnonzero(splits == "train")
@@ -38,7 +38,9 @@ def carve_splits(
     is_tied = np.isin(connections[0][pool], connections[0][splits != "train"])
     free = _shuffled(len(members), without=groups[is_tied], seed=seed)
     num_images = np.bincount(labels[pool])
-    num_left = np.bincount([label for counts in members for label in counts], minlength=len(num_images)).tolist()
+    num_left = np.bincount(
+        [label for counts in members for label in counts], minlength=len(num_images)
+    ).tolist()
     carved = splits.copy()
     for num_reserved, (split, fraction) in zip(range(len(fractions), 0, -1), fractions.items(), strict=True):
         target = [max(1, floor(fraction * count + 0.5)) for count in num_images.tolist()]
@@ -46,7 +48,8 @@ def carve_splits(
         share.fill(free, members)
         if not share.groups:
             raise DatasetError(
-                f"no image can be carved for {split}: all of train is one group, or connected to a given split; give a {split} split"
+                f"no image can be carved for {split}: all of train is one group, or connected to a given "
+                f"split; give a {split} split"
             )
         carved[pool[np.isin(groups, list(share.groups))]] = split
         free = [group for group in free if group not in share.groups]
@@ -54,7 +57,9 @@ def carve_splits(
 
 
 def connected_groups(connections: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """The group (N,), numbered from 0, of each image: images joined by a chain of equal keys have equal groups."""
+    """The group (N,), numbered from 0, of each image: images joined by a chain of equal keys have equal
+    groups.
+    """
     groups = np.arange(len(connections[0]))
     inverses = [np.unique(keys, return_inverse=True)[1] for keys in connections]
     while True:
@@ -100,9 +105,15 @@ class _Share:
         self.missing = list(self.target)
 
     def fill(self, free: Sequence[int], members: Sequence[Members]) -> None:
-        """Takes groups while they fit; then large ones that bring the counts closer; then one for each class still without any."""
+        """Takes groups while they fit; then large ones that bring the counts closer; then one for each class
+        still without any.
+        """
         smallest_first = sorted(free, key=lambda group: sum(members[group].values()))
-        for candidates, is_wanted in ((free, self._fits), (free, self._comes_closer), (smallest_first, self._fills_a_gap)):
+        for candidates, is_wanted in (
+            (free, self._fits),
+            (free, self._comes_closer),
+            (smallest_first, self._fills_a_gap),
+        ):
             for group in candidates:
                 if group not in self.groups and is_wanted(members[group]) and self._is_spare(members[group]):
                     self._take(group, members[group])
@@ -111,7 +122,12 @@ class _Share:
         return all(count <= self.missing[label] for label, count in counts.items())
 
     def _comes_closer(self, counts: Members) -> bool:
-        return sum(abs(self.missing[label] - count) - abs(self.missing[label]) for label, count in counts.items()) < 0
+        return (
+            sum(
+                abs(self.missing[label] - count) - abs(self.missing[label]) for label, count in counts.items()
+            )
+            < 0
+        )
 
     def _fills_a_gap(self, counts: Members) -> bool:
         return any(self.missing[label] == self.target[label] for label in counts)

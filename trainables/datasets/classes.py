@@ -27,15 +27,21 @@ def relabelled(source: Source, relabel: Mapping[str, tuple[str, ...]] | None) ->
     return replace(source, classes=tuple(relabel), images=_relabelled_images(source.images, new_labels))
 
 
-def learnable(images: DecodedImages, classes: tuple[str, ...], problems: Problems) -> tuple[DecodedImages, tuple[str, ...]]:
-    """The images and classes left after dropping classes without a training image, which are noted as problems."""
+def learnable(
+    images: DecodedImages, classes: tuple[str, ...], problems: Problems
+) -> tuple[DecodedImages, tuple[str, ...]]:
+    """The images and classes left after dropping classes without a training image, which are noted as
+    problems.
+    """
     in_train = np.bincount(images.labels[images.splits == "train"], minlength=len(classes))
     everywhere = np.bincount(images.labels, minlength=len(classes))
     for label in np.flatnonzero(in_train == 0):
         if everywhere[label] == 0:
             problems.note(Problem.EMPTY_CLASS, classes[label])
         else:
-            problems.note(Problem.CLASS_OUTSIDE_TRAIN, f"{classes[label]}: {everywhere[label]}", int(everywhere[label]))
+            problems.note(
+                Problem.CLASS_OUTSIDE_TRAIN, f"{classes[label]}: {everywhere[label]}", int(everywhere[label])
+            )
     kept = np.flatnonzero(in_train)
     new_labels = np.cumsum(in_train > 0) - 1
     rows = images.rows(np.isin(images.labels, kept))
@@ -46,13 +52,23 @@ def _check_relabelling(classes: tuple[str, ...], relabel: Mapping[str, tuple[str
     mentioned = [old for olds in relabel.values() for old in olds]
     for old in mentioned:
         if old not in classes:
-            raise DatasetError(f"--relabel: no class {old!r}; classes: {', '.join(classes)}{did_you_mean(old, classes)}")
+            raise DatasetError(
+                f"--relabel: no class {old!r}; classes: {', '.join(classes)}{did_you_mean(old, classes)}"
+            )
         if mentioned.count(old) > 1:
-            raise DatasetError(f"--relabel: each class goes into exactly one new class, but {old!r} is named {mentioned.count(old)} times")
+            raise DatasetError(
+                f"--relabel: each class goes into exactly one new class, but {old!r} is named "
+                f"{mentioned.count(old)} times"
+            )
     if hollow := [new for new, olds in relabel.items() if not olds]:
-        raise DatasetError(f"--relabel: every new class needs at least one old class, but {', '.join(hollow)} has none")
+        raise DatasetError(
+            f"--relabel: every new class needs at least one old class, but {', '.join(hollow)} has none"
+        )
     if missing := [name for name in classes if name not in mentioned]:
-        raise DatasetError(f"--relabel: every class needs a new one, but {', '.join(missing)} has none; name it as it is to keep it")
+        raise DatasetError(
+            f"--relabel: every class needs a new one, but {', '.join(missing)} has none; name it as it is to "
+            "keep it"
+        )
 
 
 def _relabelled_images(images: Iterator[SourceImage], new_labels: list[int]) -> Iterator[SourceImage]:

@@ -22,11 +22,15 @@ MAX_TEXT = 26
 
 
 def write_contact_sheet(path: Path, train: Split, classes: Sequence[str]) -> None:
-    """Writes a PNG with one row for each of the first 40 classes: name, number of images, 12 of them at random (seeded)."""
+    """Writes a PNG with one row for each of the first 40 classes: name, number of images, 12 of them at
+    random (seeded).
+    """
     shown = classes[:MAX_CLASSES]
     width, height = tile_size(train.images)
     row_height = height + MARGIN
-    sheet = Image.new("RGB", (TEXT_WIDTH + IMAGES_PER_CLASS * (width + MARGIN), len(shown) * row_height + MARGIN), "white")
+    sheet = Image.new(
+        "RGB", (TEXT_WIDTH + IMAGES_PER_CLASS * (width + MARGIN), len(shown) * row_height + MARGIN), "white"
+    )
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(TEXT_SIZE)
     random = np.random.RandomState(0)
@@ -35,7 +39,9 @@ def write_contact_sheet(path: Path, train: Split, classes: Sequence[str]) -> Non
         rows = np.flatnonzero(train.labels == label)
         draw.text((MARGIN, top), f"{shortened(name, MAX_TEXT)}\n{len(rows):,}", fill="black", font=font)
         for column, row in enumerate(random.permutation(rows)[:IMAGES_PER_CLASS]):
-            sheet.paste(tile(train.images[row], (width, height)), (TEXT_WIDTH + column * (width + MARGIN), top))
+            sheet.paste(
+                tile(train.images[row], (width, height)), (TEXT_WIDTH + column * (width + MARGIN), top)
+            )
     sheet.save(path)
 
 
@@ -54,7 +60,9 @@ def tile_size(images: NDArray[np.uint8]) -> tuple[int, int]:
 def tile(image: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
     """An image (H, W, C) at that size, as Pillow has it."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    return picture.resize(size, Image.Resampling.NEAREST if size[0] >= picture.width else Image.Resampling.LANCZOS)
+    return picture.resize(
+        size, Image.Resampling.NEAREST if size[0] >= picture.width else Image.Resampling.LANCZOS
+    )
 
 
 def shortened(name: str, length: int) -> str:

@@ -1,4 +1,7 @@
-"""A stored dataset, opened: training and validation images, memory-mapped. The test split is sealed: see `sealed_test.py`."""
+"""A stored dataset, opened: training and validation images, memory-mapped.
+
+The test split is sealed: see `sealed_test.py`.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +25,8 @@ class Dataset:
 
     @classmethod
     def open(cls, folder: Path) -> "Dataset":
-        """Maps the dataset in `folder` (some milliseconds, no copy; processes of one machine share the pages).
+        """Maps the dataset in `folder` (some milliseconds, no copy; processes of one machine share the
+        pages).
 
         Raises UnknownDatasetError if there is none, DatasetError if a file is damaged.
         """
@@ -32,10 +36,16 @@ class Dataset:
 
 
 def open_split(folder: Path, manifest: Manifest, name: str) -> Split:
-    """Maps one split of the dataset in `folder`. Raises DatasetError if its file does not fit the manifest."""
+    """Maps one split of the dataset in `folder`.
+
+    Raises DatasetError if its file does not fit the manifest.
+    """
     path = folder / f"{name}.arrow"
     split = map_split(path, manifest.height, manifest.width, manifest.channels)
     expected = manifest.splits[name].num_images
     if len(split) != expected:
-        raise DatasetError(f"damaged dataset: {path} holds {len(split)} images, its manifest says {expected}; add it again with --replace")
+        raise DatasetError(
+            f"damaged dataset: {path} holds {len(split)} images, its manifest says {expected}; add it again "
+            "with --replace"
+        )
     return split

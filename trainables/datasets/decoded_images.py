@@ -1,6 +1,7 @@
 """The decoded images of a source, on disk, and what is known of each.
 
-N images, H height, W width, C channels. Pixels never stand in memory together: a source may be larger than it.
+N images, H height, W width, C channels. Pixels never stand in memory together: a source may be larger than
+it.
 """
 
 from collections import Counter
@@ -84,7 +85,9 @@ class DecodedImages:
 
     @property
     def group_keys(self) -> NDArray[np.int64]:
-        """(N,) numbers that are equal for images of an equal group; an image of no group has a number of its own."""
+        """(N,) numbers that are equal for images of an equal group; an image of no group has a number of its
+        own.
+        """
         numbers = {group: number for number, group in enumerate(dict.fromkeys(self.groups.tolist()))}
         keys = np.array([numbers[group] for group in self.groups.tolist()], np.int64)
         is_alone = np.array([group is None for group in self.groups.tolist()], bool)

@@ -29,16 +29,21 @@ MAX_THREADS = 8
 """Pillow decodes outside of Python's lock, but more threads than this only wait for it."""
 
 
-def decode_images(source: Source, spool_path: Path, options: AddOptions, problems: Problems, progress: Progress) -> DecodedImages:
+def decode_images(
+    source: Source, spool_path: Path, options: AddOptions, problems: Problems, progress: Progress
+) -> DecodedImages:
     """Decodes all images of `source` in several threads; those that cannot be used become problems.
 
     Images of several sizes are a problem too, unless the options bring them to one.
     """
     num_done, num_threads = 0, min(MAX_THREADS, os.cpu_count() or 1)
     with DecodedImagesWriter(spool_path) as spool:
-        for batch in decoded_batches(source, partial(decode, options=options), problems, num_threads=num_threads):
+        for batch in decoded_batches(
+            source, partial(decode, options=options), problems, num_threads=num_threads
+        ):
             for image, pixels in batch.images:
-                # A source that is going to be refused is read on, to tell all its problems, but fills no disk.
+                # A source that is going to be refused is read on, to tell all its problems, but fills no
+                # disk.
                 is_refused = options.on_error == "refuse" and (bool(problems) or len(spool.sizes) > 1)
                 spool.append(image, pixels, keep_pixels=not is_refused)
             num_done += batch.num_read
@@ -57,9 +62,16 @@ class DecodedBatch:
 
 
 def decoded_batches(
-    source: Source, decode: Decode, problems: Problems, *, num_threads: int = 1, images_per_batch: int = IMAGES_PER_BATCH
+    source: Source,
+    decode: Decode,
+    problems: Problems,
+    *,
+    num_threads: int = 1,
+    images_per_batch: int = IMAGES_PER_BATCH,
 ) -> Iterator[DecodedBatch]:
-    """The images of a source some at a time, in order; those without image or label, or that `decode` cannot read, become problems."""
+    """The images of a source some at a time, in order; those without image or label, or that `decode` cannot
+    read, become problems.
+    """
     with ThreadPoolExecutor(num_threads) as threads:
         for batch in _batches(source.images, images_per_batch):
             usable = [image for image in batch if _is_usable(image, source, problems)]
@@ -67,7 +79,10 @@ def decoded_batches(
             for image, pixels in decoded:
                 if pixels is None:
                     problems.note(Problem.UNREADABLE_IMAGE, image.name)
-            yield DecodedBatch(num_read=len(batch), images=tuple((image, pixels) for image, pixels in decoded if pixels is not None))
+            yield DecodedBatch(
+                num_read=len(batch),
+                images=tuple((image, pixels) for image, pixels in decoded if pixels is not None),
+            )
 
 
 def _batches(images: Iterator[SourceImage], size: int) -> Iterator[list[SourceImage]]:
@@ -92,7 +107,8 @@ def _decoded(image: SourceImage, decode: Decode) -> NDArray[np.uint8] | None:
     try:
         return decode(image.load())
     except Exception:  # noqa: BLE001
-        # Decoders raise almost anything on foreign bytes (OSError, SyntaxError, struct.error); the caller counts it.
+        # Decoders raise almost anything on foreign bytes (OSError, SyntaxError, struct.error); the caller
+        # counts it.
         return None
 
 
@@ -103,5 +119,8 @@ def _one_size(images: DecodedImages, sizes: Counter[tuple[int, ...]], problems: 
     is_right = (images.shapes[:, :2] == most_common).all(axis=1)
     for row in np.flatnonzero(~is_right):
         height, width, _ = images.shapes[row]
-        problems.note(Problem.WRONG_SIZE, f"{images.names[row]}: {width}x{height}, most are {most_common[1]}x{most_common[0]}")
+        problems.note(
+            Problem.WRONG_SIZE,
+            f"{images.names[row]}: {width}x{height}, most are {most_common[1]}x{most_common[0]}",
+        )
     return images.rows(is_right)

@@ -16,14 +16,19 @@ def find_repeats(images: DecodedImages, skipped: Mapping[str, int]) -> Findings:
     keys = {split: images.pixel_keys[images.splits == split] for split in SPLITS}
     return Findings(
         num_duplicates_within={split: len(keys[split]) - len(np.unique(keys[split])) for split in SPLITS},
-        num_duplicates_across={f"{one}+{other}": len(np.intersect1d(keys[one], keys[other])) for one, other in combinations(SPLITS, 2)},
+        num_duplicates_across={
+            f"{one}+{other}": len(np.intersect1d(keys[one], keys[other]))
+            for one, other in combinations(SPLITS, 2)
+        },
         num_label_conflicts=_num_conflicts(images.pixel_keys, images.labels),
         skipped=skipped,
     )
 
 
 def clean_test_images(images: DecodedImages) -> NDArray[np.bool_]:
-    """Which images of the test split, in their order, have pixels that no image of train or validation has."""
+    """Which images of the test split, in their order, have pixels that no image of train or validation
+    has.
+    """
     is_test = images.splits == "test"
     return ~np.isin(images.pixel_keys[is_test], images.pixel_keys[~is_test])
 

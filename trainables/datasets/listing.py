@@ -24,7 +24,11 @@ def find_dataset(home: Path, name: str) -> Path:
     """The folder of the dataset called `name`. Raises UnknownDatasetError, listing the known ones."""
     known = _dataset_names(home)
     if name not in known:
-        listed = f"known: {', '.join(known)}" if known else f"there are none in {home} yet; add one with `study data add`"
+        listed = (
+            f"known: {', '.join(known)}"
+            if known
+            else f"there are none in {home} yet; add one with `study data add`"
+        )
         raise UnknownDatasetError(f"unknown dataset {name!r}; {listed}{did_you_mean(name, known)}")
     return home / name
 
@@ -38,9 +42,13 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.read(folder)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"damaged dataset: the manifest in {folder} cannot be read ({error}); add it again with --replace") from error
+        raise DatasetError(
+            f"damaged dataset: the manifest in {folder} cannot be read ({error}); add it again with --replace"
+        ) from error
 
 
 def _dataset_names(home: Path) -> list[str]:
     # A leading dot marks a folder that is being written or replaced.
-    return sorted(path.parent.name for path in home.glob("*/manifest.json") if not path.parent.name.startswith("."))
+    return sorted(
+        path.parent.name for path in home.glob("*/manifest.json") if not path.parent.name.startswith(".")
+    )

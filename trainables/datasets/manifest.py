@@ -33,12 +33,15 @@ class Findings:
     num_label_conflicts: int
     """Distinct images that stand under more than one class, in any split."""
     skipped: Mapping[str, int]
-    """By kind of problem: images (for `empty_class`: classes) left out while reading with `--on-error skip`."""
+    """By kind of problem: images (for `empty_class`: classes) left out while reading with `--on-error
+    skip`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a stored dataset is: its digest covers class names in order, sizes and the pixels and labels of every split."""
+    """What a stored dataset is: its digest covers class names in order, sizes and the pixels and labels of
+    every split.
+    """
 
     name: str
     digest: str
@@ -73,7 +76,10 @@ class Manifest:
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Manifest":
         """The manifest written by `to_dict`."""
-        splits = {name: SplitSummary(**{**split, "num_by_class": tuple(split["num_by_class"])}) for name, split in tree["splits"].items()}
+        splits = {
+            name: SplitSummary(**{**split, "num_by_class": tuple(split["num_by_class"])})
+            for name, split in tree["splits"].items()
+        }
         return cls(
             **{
                 **tree,

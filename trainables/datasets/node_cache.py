@@ -1,4 +1,6 @@
-"""A machine's own copy of a published dataset: fetched once, by the first of its trials, without the test split."""
+"""A machine's own copy of a published dataset: fetched once, by the first of its trials, without the test
+split.
+"""
 
 import fcntl
 import os
@@ -16,7 +18,8 @@ _OF_A_TRIAL = ("train", "validation")
 def cached_dataset(address: str, digest: str) -> Path:
     """The folder on this machine that holds what a trial may see of the dataset at `address`.
 
-    Processes that ask at the same time wait for the first one. Raises DatasetError if it cannot be had or does not verify.
+    Processes that ask at the same time wait for the first one. Raises DatasetError if it cannot be had or
+    does not verify.
     """
     place = cache_folder() / digest
     place.mkdir(parents=True, exist_ok=True)

@@ -17,15 +17,18 @@ class AddOptions:
     """How to read, change and split the images of a source. Raises DatasetError on values that cannot be."""
 
     image_size: int | None = None
-    """Side in pixels, >= 1: the shorter side is scaled to it with antialiasing, then the centre is cropped. None keeps sizes."""
+    """Side in pixels, >= 1: the shorter side is scaled to it with antialiasing, then the centre is cropped.
+    None keeps sizes."""
     channels: int | None = None
     """1 gray or 3 RGB; None is 1 if every image is gray, else 3."""
     classes: tuple[str, ...] | None = None
     """Class names in order, for sources whose labels are numbers without names."""
     validation_fraction: float | None = None
-    """Share of the training images carved for validation where the source has none, in (0, 1); None is the source's usual share."""
+    """Share of the training images carved for validation where the source has none, in (0, 1); None is the
+    source's usual share."""
     test_fraction: float | None = None
-    """Share of the training images carved for test where the source has none, in (0, 1); None is the source's usual share."""
+    """Share of the training images carved for test where the source has none, in (0, 1); None is the source's
+    usual share."""
     split_seed: int = 0
     """Seed of the carving, in [0, 2**32)."""
     group_column: str | None = None
@@ -35,27 +38,49 @@ class AddOptions:
     label_column: str | None = None
     """Column of the labels; None looks for the usual names."""
     split_column: str | None = None
-    """Column of the splits; None takes them from the names of files and folders, or from `Usage` in a CSV of FER2013."""
+    """Column of the splits; None takes them from the names of files and folders, or from `Usage` in a CSV of
+    FER2013."""
     relabel: Mapping[str, tuple[str, ...]] | None = None
     """New class to old classes, in the new order; each old class stands in exactly one new class."""
     permute_seed: int | None = None
-    """Seed, in [0, 2**32), of one permutation of the pixel positions applied to every image; channels move together."""
+    """Seed, in [0, 2**32), of one permutation of the pixel positions applied to every image; channels move
+    together."""
     on_error: OnError = "refuse"
-    """What happens to images that cannot be used: refuse the whole source, or leave them out and count them."""
+    """What happens to images that cannot be used: refuse the whole source, or leave them out and count
+    them."""
     licence: str | None = None
     """What the images may be used for."""
     replace: bool = False
     """Whether a dataset of the same name is replaced."""
 
     def __post_init__(self) -> None:
-        _require(self.image_size is None or self.image_size >= 1, f"--size must be at least 1 pixel, got {self.image_size}")
-        _require(self.channels in (None, 1, 3), f"--channels must be 1 (gray) or 3 (RGB), got {self.channels}")
-        _require(self.on_error in get_args(OnError), f"--on-error must be {' or '.join(get_args(OnError))}, got {self.on_error!r}")
-        _require(self.classes is None or len(set(self.classes)) == len(self.classes), f"--classes must be distinct, got {self.classes}")
+        _require(
+            self.image_size is None or self.image_size >= 1,
+            f"--size must be at least 1 pixel, got {self.image_size}",
+        )
+        _require(
+            self.channels in (None, 1, 3), f"--channels must be 1 (gray) or 3 (RGB), got {self.channels}"
+        )
+        _require(
+            self.on_error in get_args(OnError),
+            f"--on-error must be {' or '.join(get_args(OnError))}, got {self.on_error!r}",
+        )
+        _require(
+            self.classes is None or len(set(self.classes)) == len(self.classes),
+            f"--classes must be distinct, got {self.classes}",
+        )
         for flag, seed in (("--split-seed", self.split_seed), ("--permute-seed", self.permute_seed)):
-            _require(seed is None or 0 <= seed <= MAX_SEED, f"{flag} must be from 0 to {MAX_SEED}, got {seed}")
-        for flag, fraction in (("--validation-fraction", self.validation_fraction), ("--test-fraction", self.test_fraction)):
-            _require(fraction is None or 0 < fraction < 1, f"{flag} must lie between 0 and 1, both excluded, got {fraction}")
+            _require(
+                seed is None or 0 <= seed <= MAX_SEED, f"{flag} must be from 0 to {MAX_SEED}, got {seed}"
+            )
+        for flag, fraction in (
+            ("--validation-fraction", self.validation_fraction),
+            ("--test-fraction", self.test_fraction),
+        ):
+            _require(
+                fraction is None or 0 < fraction < 1,
+                f"{flag} must lie between 0 and 1, both excluded, got {fraction}",
+            )
 
     def with_fractions(self, usual: float) -> "AddOptions":
         """The same options with the source's usual share where none is given."""
@@ -66,7 +91,9 @@ class AddOptions:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """What shaped the images, as plain JSON values for the manifest; the licence has its own field there."""
+        """What shaped the images, as plain JSON values for the manifest; the licence has its own field
+        there.
+        """
         shaping = {key: value for key, value in asdict(self).items() if key not in ("licence", "replace")}
         tree: dict[str, Any] = json.loads(json.dumps(shaping))
         return tree

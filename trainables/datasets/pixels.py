@@ -15,7 +15,8 @@ SIXTEEN_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def decode(image: bytes | NDArray[np.uint8], options: AddOptions) -> NDArray[np.uint8]:
-    """Pixels (H, W, C) of an encoded image, or of an array (H, W) or (H, W, 3): turned upright, resized, permuted.
+    """Pixels (H, W, C) of an encoded image, or of an array (H, W) or (H, W, 3): turned upright, resized,
+    permuted.
 
     C is 1 for gray and 3 for RGB, unless the options fix it. Raises whatever Pillow raises on damaged bytes.
     """
@@ -31,7 +32,9 @@ def decode(image: bytes | NDArray[np.uint8], options: AddOptions) -> NDArray[np.
 
 def pixel_digest(pixels: NDArray[np.uint8]) -> bytes:
     """16 bytes that are equal for two images if and only if their shape and pixels are."""
-    return hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16, person=_shape_tag(pixels.shape)).digest()
+    return hashlib.blake2b(
+        np.ascontiguousarray(pixels).data, digest_size=16, person=_shape_tag(pixels.shape)
+    ).digest()
 
 
 def permute(pixels: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

@@ -1,4 +1,6 @@
-"""What is wrong with a source's images: collected while reading, then refused at once or left out and counted."""
+"""What is wrong with a source's images: collected while reading, then refused at once or left out and
+counted.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -53,7 +55,10 @@ class Problems:
             self._num_unnamed[kind] += 1
 
     def settle(self, on_error: OnError) -> Mapping[str, int]:
-        """Counts by kind of what is left out. Raises DatasetError, listing every kind, if problems are to be refused."""
+        """Counts by kind of what is left out.
+
+        Raises DatasetError, listing every kind, if problems are to be refused.
+        """
         if self._counts and on_error == "refuse":
             raise DatasetError("\n".join(["some images cannot be used:", *self._lines(), self._way_out()]))
         return {kind.value: count for kind, count in self._sorted()}
@@ -69,5 +74,7 @@ class Problems:
         return ", ".join(self._names[kind] + more)
 
     def _way_out(self) -> str:
-        resize = ", or bring all images to one size with --size PX" if Problem.WRONG_SIZE in self._counts else ""
+        resize = (
+            ", or bring all images to one size with --size PX" if Problem.WRONG_SIZE in self._counts else ""
+        )
         return f"leave them out with --on-error skip{resize}"

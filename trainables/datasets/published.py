@@ -1,4 +1,6 @@
-"""Datasets in an object store: pushed there once, fetched by whoever needs them, and checked by their digests."""
+"""Datasets in an object store: pushed there once, fetched by whoever needs them, and checked by their
+digests.
+"""
 
 import hashlib
 import json
@@ -30,9 +32,11 @@ def is_published(dataset: str) -> bool:
 
 
 def push_dataset(home: Path, name: str, address: str) -> str:
-    """Copies the dataset `home/name` to `address/name` and returns that address; one that is there already stays.
+    """Copies the dataset `home/name` to `address/name` and returns that address; one that is there already
+    stays.
 
-    The manifest comes last, as the sign that all is there. Raises DatasetError if another dataset has that address.
+    The manifest comes last, as the sign that all is there. Raises DatasetError if another dataset has that
+    address.
     """
     folder, target = find_dataset(home, name), f"{address.rstrip('/')}/{name}"
     manifest = read_manifest(folder)
@@ -40,7 +44,8 @@ def push_dataset(home: Path, name: str, address: str) -> str:
         there = _read_manifest(store, path)
         if there is not None and there.digest != manifest.digest:
             raise DatasetError(
-                f"{target} holds another dataset {name!r} (digest {there.digest[:12]}, not {manifest.digest[:12]}); push to another address"
+                f"{target} holds another dataset {name!r} (digest {there.digest[:12]}, not "
+                f"{manifest.digest[:12]}); push to another address"
             )
         if there is None:
             for file in (*_files(SPLITS), MANIFEST_FILE):
@@ -61,7 +66,8 @@ def fetch_dataset(address: str, home: Path) -> Path:
         here = read_manifest(home / name)
         if here.digest != manifest.digest:
             raise DatasetError(
-                f"{home / name} is another dataset than {address} (digest {here.digest[:12]}, not {manifest.digest[:12]}); "
+                f"{home / name} is another dataset than {address} (digest {here.digest[:12]}, not "
+                f"{manifest.digest[:12]}); "
                 "name the one that is meant, or publish it under another name"
             )
     else:
@@ -72,14 +78,16 @@ def fetch_dataset(address: str, home: Path) -> Path:
 
 
 def fetch_splits(address: str, folder: Path, digest: str, splits: Iterable[str]) -> None:
-    """Copies the manifest and some splits of a published dataset into an empty folder, and checks every byte by the digests.
+    """Copies the manifest and some splits of a published dataset into an empty folder, and checks every byte
+    by the digests.
 
     Raises DatasetError if the dataset there is not the one with `digest`, or is damaged.
     """
     manifest = _published_manifest(address)
     if manifest.digest != digest:
         raise DatasetError(
-            f"{address} was replaced: its digest is {manifest.digest[:12]}, the study began with {digest[:12]}; push the old one"
+            f"{address} was replaced: its digest is {manifest.digest[:12]}, the study began with "
+            f"{digest[:12]}; push the old one"
         )
     with _store(address) as (store, path):
         for file in _files(splits):
@@ -89,7 +97,8 @@ def fetch_splits(address: str, folder: Path, digest: str, splits: Iterable[str])
         found = _split_digest(folder, manifest, name)
         if found != manifest.splits[name].digest:
             raise DatasetError(
-                f"{address}/{name}.arrow is damaged: its digest is {found[:12]}, the manifest says {manifest.splits[name].digest[:12]}; "
+                f"{address}/{name}.arrow is damaged: its digest is {found[:12]}, the manifest says "
+                f"{manifest.splits[name].digest[:12]}; "
                 "delete it there and push the dataset again"
             )
     manifest.write(folder)
@@ -122,7 +131,9 @@ def _published_manifest(address: str) -> Manifest:
     with _store(address) as (store, path):
         manifest = _read_manifest(store, path)
     if manifest is None:
-        raise DatasetError(f"there is no dataset at {address}; publish one: study data push NAME {address.rsplit('/', 1)[0]}")
+        raise DatasetError(
+            f"there is no dataset at {address}; publish one: study data push NAME {address.rsplit('/', 1)[0]}"
+        )
     return manifest
 
 
@@ -133,7 +144,9 @@ def _read_manifest(store: Any, path: str) -> Manifest | None:
     except FileNotFoundError:
         return None
     except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"the manifest at {path} cannot be read ({type(error).__name__}: {error}); push the dataset again") from error
+        raise DatasetError(
+            f"the manifest at {path} cannot be read ({type(error).__name__}: {error}); push the dataset again"
+        ) from error
 
 
 @contextmanager
@@ -149,13 +162,16 @@ def _store(address: str) -> Iterator[tuple[Any, str]]:
     except OSError as error:
         said = str(error).strip().splitlines()[0]
         raise DatasetError(
-            f"{address} cannot be used ({said}); check its name, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for a "
+            f"{address} cannot be used ({said}); check its name, AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for a "
             "store that is not Amazon's"
         ) from error
 
 
 def _endpoint() -> dict[str, str]:
-    """Arrow's words for the address of a store that is not Amazon's, under the names that others use for it."""
+    """Arrow's words for the address of a store that is not Amazon's, under the names that others use for
+    it.
+    """
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL"):
         if told := os.environ.get(name):
             parts = urlsplit(told)

@@ -1,6 +1,7 @@
 """The sealed test split: the only code that opens `test.arrow`, and the record of each opening.
 
-A number measured on a test split is worth less each time the split is looked at; the record says how often that was.
+A number measured on a test split is worth less each time the split is looked at; the record says how often
+that was.
 """
 
 import json
@@ -34,13 +35,20 @@ class Opening:
 def open_test_split(folder: Path, opened_by: str) -> tuple[Split, NDArray[np.bool_]]:
     """The test split of the dataset in `folder`, and which of its images are clean, (N,) bool.
 
-    An image is clean if no image of train or validation has the same pixels. Appends a line to `openings.jsonl`
-    before it returns. Raises UnknownDatasetError, or DatasetError if a file is damaged.
+    An image is clean if no image of train or validation has the same pixels. Appends a line to
+    `openings.jsonl` before it returns. Raises UnknownDatasetError, or DatasetError if a file is damaged.
     """
     manifest = read_manifest(folder)
     split = open_split(folder, manifest, "test")
     is_clean = read_clean_mask(folder / "test.arrow")
-    _record(folder, Opening(time=datetime.now(UTC).isoformat(timespec="seconds"), opened_by=opened_by, dataset_digest=manifest.digest))
+    _record(
+        folder,
+        Opening(
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            opened_by=opened_by,
+            dataset_digest=manifest.digest,
+        ),
+    )
     return split, is_clean
 
 

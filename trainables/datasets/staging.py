@@ -17,8 +17,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 def staged_folder(home: Path, name: str, *, replace: bool) -> Iterator[Path]:
     """A temporary folder that becomes `home/name` if the block succeeds, and is removed if it fails.
 
-    With `replace` an existing dataset stays in place until the new one is whole; the record of openings of its test
-    split is kept. Raises DatasetError before the block if the name cannot be used.
+    With `replace` an existing dataset stays in place until the new one is whole; the record of openings of
+    its test split is kept. Raises DatasetError before the block if the name cannot be used.
     """
     _check_name(name)
     target = home / name
@@ -38,13 +38,16 @@ def staged_folder(home: Path, name: str, *, replace: bool) -> Iterator[Path]:
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise DatasetError(
-            f"a dataset's name has at most 64 letters, digits, '-', '_' and '.', and begins with a letter or digit; got {name!r}"
+            "a dataset's name has at most 64 letters, digits, '-', '_' and '.', and begins with a letter or "
+            f"digit; got {name!r}"
         )
 
 
 def _check_free(target: Path, replace: bool) -> None:
     if target.exists() and not replace:
-        raise DatasetError(f"there is a dataset {target.name!r} already; choose another name, or replace it with --replace")
+        raise DatasetError(
+            f"there is a dataset {target.name!r} already; choose another name, or replace it with --replace"
+        )
 
 
 def _publish(folder: Path, target: Path) -> None:

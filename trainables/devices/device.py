@@ -40,4 +40,8 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 
 def deterministic(device: torch.device) -> AbstractContextManager[object]:
     """A context in which convolutions give the same bits each time; on CPUs they always do."""
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True) if device.type == "cuda" else nullcontext()
+    return (
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+        if device.type == "cuda"
+        else nullcontext()
+    )

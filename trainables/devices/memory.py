@@ -7,13 +7,20 @@ import torch
 
 from trainables.errors import MemoryExhaustedError
 
-_PHRASES = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_PHRASES = (
+    "out of memory",
+    "can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 """How libraries below torch say it in a RuntimeError."""
 
 
 @contextmanager
 def translate_memory_errors(device: torch.device) -> Iterator[None]:
-    """Turns what is raised inside for want of memory, on a CPU or a GPU, into MemoryExhaustedError, and frees what can be freed."""
+    """Turns what is raised inside for want of memory, on a CPU or a GPU, into MemoryExhaustedError, and frees
+    what can be freed.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -30,9 +37,13 @@ def translate_memory_errors(device: torch.device) -> Iterator[None]:
 
 
 def limit_memory(device: torch.device, share: float) -> None:
-    """Keeps the tensors of this process within a share, in (0, 1], of a GPU's memory; beyond it memory is exhausted."""
+    """Keeps the tensors of this process within a share, in (0, 1], of a GPU's memory; beyond it memory is
+    exhausted.
+    """
     torch.cuda.set_per_process_memory_fraction(share, device)
 
 
 def _is_for_want_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(phrase in str(error) for phrase in _PHRASES)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        phrase in str(error) for phrase in _PHRASES
+    )

@@ -11,7 +11,9 @@ import torch
 
 
 def derived_seed(seed: int, purpose: str, index: int = 0) -> int:
-    """A seed in [0, 2**63) for one purpose (`order`, `dropout`, ...) at one epoch or step; unrelated for any two of them."""
+    """A seed in [0, 2**63) for one purpose (`order`, `dropout`, ...) at one epoch or step; unrelated for any
+    two of them.
+    """
     digest = hashlib.blake2b(f"{seed}/{purpose}/{index}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
@@ -23,7 +25,8 @@ def generator(device: torch.device, seed: int, purpose: str, index: int = 0) -> 
 
 @contextmanager
 def seeded(seed: int, purpose: str, index: int = 0, device: torch.device | None = None) -> Iterator[None]:
-    """What layers draw inside, on the CPU and on `device`, follows from the derived seed; outside nothing is changed.
+    """What layers draw inside, on the CPU and on `device`, follows from the derived seed; outside nothing is
+    changed.
 
     Not for several threads of one process at once: the generators they share are swapped.
     """

@@ -19,7 +19,10 @@ def load_plain(path: Path, device: torch.device | str = "cpu") -> Any:
     except FileNotFoundError:
         raise
     except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path} must hold tensors and plain values alone, and holds {_other(error)}; nothing of it was run") from error
+        raise WeightsError(
+            f"{path} must hold tensors and plain values alone, and holds {_other(error)}; nothing of it was "
+            "run"
+        ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise WeightsError(f"{path} must be a file that torch.save wrote, and is not: {reason}") from error

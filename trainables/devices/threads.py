@@ -9,9 +9,11 @@ _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUM
 
 
 def use_threads(num_threads: int) -> None:
-    """Lets the process, and those that it starts, compute with so many threads, whatever its environment said before.
+    """Lets the process, and those that it starts, compute with so many threads, whatever its environment said
+    before.
 
-    One operation at a time is computed: torch's second pool, for several at once, gets one thread, which is never used.
+    One operation at a time is computed: torch's second pool, for several at once, gets one thread, which is
+    never used.
     """
     for name in _VARIABLES:
         os.environ[name] = str(num_threads)

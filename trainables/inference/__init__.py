@@ -1,1 +1,3 @@
-"""From images to class probabilities: a network in evaluation mode, a trained classifier, several as one, a program without Python."""
+"""From images to class probabilities: a network in evaluation mode, a trained classifier, several as one, a
+program without Python.
+"""

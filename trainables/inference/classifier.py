@@ -1,4 +1,6 @@
-"""A trained model by itself: from images, as arrays or as files' bytes, to class probabilities, as evaluation computed them."""
+"""A trained model by itself: from images, as arrays or as files' bytes, to class probabilities, as evaluation
+computed them.
+"""
 
 import copy
 import dataclasses
@@ -36,7 +38,9 @@ WEIGHTS_FILE = "weights.pt"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierConfig:
-    """All that a model's weights need to be used: how it was trained, its classes in order, what its images go through."""
+    """All that a model's weights need to be used: how it was trained, its classes in order, what its images
+    go through.
+    """
 
     recipe: Recipe
     classes: tuple[str, ...]
@@ -49,11 +53,13 @@ class ClassifierConfig:
     temperature: float = 1.0
     """What logits are divided by before they become probabilities, above 0."""
     earlier: tuple[tuple[int, Recipe], ...] = ()
-    """Recipes that trained the weights before this one took over, each with its last epoch: where there are some, this one alone does not
-    train them again."""
+    """Recipes that trained the weights before this one took over, each with its last epoch: where there are
+    some, this one alone does not train them again."""
 
     @classmethod
-    def of(cls, recipe: Recipe, manifest: Manifest, earlier: tuple[tuple[int, Recipe], ...] = ()) -> "ClassifierConfig":
+    def of(
+        cls, recipe: Recipe, manifest: Manifest, earlier: tuple[tuple[int, Recipe], ...] = ()
+    ) -> "ClassifierConfig":
         """The configuration of a model that this recipe made of this dataset, at temperature 1."""
         return cls(
             recipe=recipe,
@@ -67,7 +73,11 @@ class ClassifierConfig:
 
     def write(self, path: Path) -> None:
         """As JSON that a person may read; `read` turns it back."""
-        tree = {**vars(self), "recipe": self.recipe.to_dict(), "preprocessing": dataclasses.asdict(self.preprocessing)}
+        tree = {
+            **vars(self),
+            "recipe": self.recipe.to_dict(),
+            "preprocessing": dataclasses.asdict(self.preprocessing),
+        }
         tree["earlier"] = [(last_epoch, recipe.to_dict()) for last_epoch, recipe in self.earlier]
         path.write_text(json.dumps(tree, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -76,27 +86,45 @@ class ClassifierConfig:
         """The configuration in the file `path`."""
         tree = json.loads(path.read_text(encoding="utf-8"))
         pixels = tree["preprocessing"]
-        preprocessing = Preprocessing(**{**pixels, "pixel_mean": tuple(pixels["pixel_mean"]), "pixel_std": tuple(pixels["pixel_std"])})
-        known = {"recipe": Recipe.from_dict(tree["recipe"]), "classes": tuple(tree["classes"]), "preprocessing": preprocessing}
-        earlier = tuple((last_epoch, Recipe.from_dict(recipe)) for last_epoch, recipe in tree.get("earlier", ()))
+        preprocessing = Preprocessing(
+            **{**pixels, "pixel_mean": tuple(pixels["pixel_mean"]), "pixel_std": tuple(pixels["pixel_std"])}
+        )
+        known = {
+            "recipe": Recipe.from_dict(tree["recipe"]),
+            "classes": tuple(tree["classes"]),
+            "preprocessing": preprocessing,
+        }
+        earlier = tuple(
+            (last_epoch, Recipe.from_dict(recipe)) for last_epoch, recipe in tree.get("earlier", ())
+        )
         return cls(**{**tree, **known, "earlier": earlier})
 
 
 class Classifier:
     """Gives images class probabilities. Holds one copy of the weights; not for several threads at once."""
 
-    def __init__(self, config: ClassifierConfig, weights: Mapping[str, Tensor], *, device: torch.device | None = None) -> None:
+    def __init__(
+        self, config: ClassifierConfig, weights: Mapping[str, Tensor], *, device: torch.device | None = None
+    ) -> None:
         """`weights` is a state dict, such as `Training.weights()`."""
         self.config = config
         self._device = device or find_device()
         # Weights are at hand, so those that the training started from are not looked for.
         model = dataclasses.replace(config.recipe.model, weights="none")
         pixels = config.preprocessing
-        network = build_model(model, num_classes=len(config.classes), channels=pixels.channels, image_size=pixels.image_size, seed=0)
+        network = build_model(
+            model,
+            num_classes=len(config.classes),
+            channels=pixels.channels,
+            image_size=pixels.image_size,
+            seed=0,
+        )
         network.module.load_state_dict(weights)
         self._module = network.module.to(self._device).to(memory_format=torch.channels_last)
 
-    def probabilities(self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8] | bytes]) -> NDArray[np.float32]:
+    def probabilities(
+        self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8] | bytes]
+    ) -> NDArray[np.float32]:
         """Class probabilities (N, K), in the order of `config.classes`, of images as people have them.
 
         Images are what `as_stored` takes; it raises DatasetError for what is no image.
@@ -110,7 +138,9 @@ class Classifier:
         return self._logits(images_NHWC).div_(self.config.temperature).softmax(1).cpu().numpy()
 
     def calibrated(self, split: Split) -> "Classifier":
-        """This classifier at the temperature that fits its probabilities to `split`, best the validation split; they share the weights."""
+        """This classifier at the temperature that fits its probabilities to `split`, best the validation
+        split; they share the weights.
+        """
         temperature = fitted_temperature(self._logits(split.images), torch.tensor(split.labels))
         classifier = copy.copy(self)
         classifier.config = dataclasses.replace(self.config, temperature=temperature)
@@ -127,9 +157,12 @@ class Classifier:
     def load(cls, folder: Path, *, device: torch.device | None = None) -> "Classifier":
         """The classifier that `save` wrote into `folder`, on any device.
 
-        Raises FileNotFoundError where there is none, WeightsError where its weights are not tensors alone; no code in them is run.
+        Raises FileNotFoundError where there is none, WeightsError where its weights are not tensors alone; no
+        code in them is run.
         """
-        return cls(ClassifierConfig.read(folder / CONFIG_FILE), read_tensors(folder / WEIGHTS_FILE), device=device)
+        return cls(
+            ClassifierConfig.read(folder / CONFIG_FILE), read_tensors(folder / WEIGHTS_FILE), device=device
+        )
 
     @property
     def module(self) -> nn.Module:
@@ -146,9 +179,10 @@ class Classifier:
 def as_stored(image: NDArray[np.uint8] | bytes, config: ClassifierConfig) -> NDArray[np.uint8]:
     """Pixels (H, W, C) of an image as people have it, of the size and channels that the dataset stores.
 
-    It is a uint8 array (H, W) or (H, W, C) of 1 to 4 channels (gray, gray and alpha, RGB, RGB and alpha), or an encoded file (PNG, JPEG,
-    ...). It goes through what the dataset's own images went through when it was added: turned upright, made gray or RGB, scaled and
-    cropped, permuted. Raises DatasetError for what is no image, and for a file of more pixels than Pillow takes to be harmless.
+    It is a uint8 array (H, W) or (H, W, C) of 1 to 4 channels (gray, gray and alpha, RGB, RGB and alpha), or
+    an encoded file (PNG, JPEG, ...). It goes through what the dataset's own images went through when it was
+    added: turned upright, made gray or RGB, scaled and cropped, permuted. Raises DatasetError for what is no
+    image, and for a file of more pixels than Pillow takes to be harmless.
     """
     pixels = config.preprocessing
     decoded_HWC = _decoded(_checked(image) if isinstance(image, np.ndarray) else image, pixels.channels)
@@ -170,10 +204,18 @@ def _decoded(image: NDArray[np.uint8] | bytes, channels: int) -> NDArray[np.uint
         return decode(image, AddOptions(channels=channels))
     except DatasetError:
         raise
-    except Exception as error:  # decoders raise almost anything on foreign bytes (OSError, SyntaxError, struct.error)
+    except (
+        Exception
+    ) as error:  # decoders raise almost anything on foreign bytes (OSError, SyntaxError, struct.error)
         # Pillow names bytes that it cannot identify by their address in memory.
-        reason = "its format is not known" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
-        raise DatasetError(f"an image must be an array of pixels or a file that Pillow can read, and is not: {reason}") from error
+        reason = (
+            "its format is not known"
+            if isinstance(error, UnidentifiedImageError)
+            else str(error) or type(error).__name__
+        )
+        raise DatasetError(
+            f"an image must be an array of pixels or a file that Pillow can read, and is not: {reason}"
+        ) from error
 
 
 def _check_size(encoded: bytes) -> None:
@@ -183,11 +225,15 @@ def _check_size(encoded: bytes) -> None:
         try:
             Image.open(BytesIO(encoded)).close()
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise DatasetError(f"an image may have {Image.MAX_IMAGE_PIXELS:,} pixels, and this one has more; scale it down") from error
+            raise DatasetError(
+                f"an image may have {Image.MAX_IMAGE_PIXELS:,} pixels, and this one has more; scale it down"
+            ) from error
 
 
 def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     is_image = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 2, 3, 4))
     if image.dtype != np.uint8 or not is_image or not image.size:
-        raise DatasetError(f"an image must be uint8 (H, W) or (H, W, C) of 1 to 4 channels, got {image.dtype} {image.shape}")
+        raise DatasetError(
+            f"an image must be uint8 (H, W) or (H, W, C) of 1 to 4 channels, got {image.dtype} {image.shape}"
+        )
     return image.squeeze(2) if image.ndim == 3 and image.shape[2] == 1 else image

@@ -12,7 +12,10 @@ from trainables.inference.classifier import Classifier, ClassifierConfig
 
 
 class Ensemble:
-    """Gives images the mean of its members' class probabilities (arXiv:1612.01474). Not for several threads at once."""
+    """Gives images the mean of its members' class probabilities (arXiv:1612.01474).
+
+    Not for several threads at once.
+    """
 
     def __init__(self, members: Sequence[Classifier]) -> None:
         """`members` know the same classes in the same order, of the same dataset."""
@@ -24,7 +27,9 @@ class Ensemble:
         """Of the first member: all were trained by one recipe, but for its seed."""
         return self.members[0].config
 
-    def probabilities(self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8] | bytes]) -> NDArray[np.float32]:
+    def probabilities(
+        self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8] | bytes]
+    ) -> NDArray[np.float32]:
         """Class probabilities (N, K), as `Classifier.probabilities` has them."""
         return self._mean([member.probabilities(images) for member in self.members])
 
@@ -43,6 +48,9 @@ class Ensemble:
 
 
 def load_classifier(folder: Path) -> Classifier | Ensemble:
-    """The classifier or the ensemble that `save` wrote into `folder`. Raises FileNotFoundError where there is neither."""
+    """The classifier or the ensemble that `save` wrote into `folder`.
+
+    Raises FileNotFoundError where there is neither.
+    """
     members = sorted(folder.glob("member-*"))
     return Ensemble([Classifier.load(member) for member in members]) if members else Classifier.load(folder)

@@ -53,9 +53,11 @@ class _Program(nn.Module):
 
 
 def export_program(classifier: Classifier | Ensemble, file: Path) -> str:
-    """Writes the classifier as a program for CPUs with any number of images, and returns a sentence on what it contains.
+    """Writes the classifier as a program for CPUs with any number of images, and returns a sentence on what
+    it contains.
 
-    Where it cannot be exported, or the program gives other probabilities, no file is written and the sentence tells why.
+    Where it cannot be exported, or the program gives other probabilities, no file is written and the sentence
+    tells why.
     """
     program = _Program(classifier)
     try:
@@ -64,16 +66,23 @@ def export_program(classifier: Classifier | Ensemble, file: Path) -> str:
             difference = _difference(program, _images(classifier, NUM_CHECKED), file)
     except Exception as error:  # noqa: BLE001  torch.export raises almost anything for what it cannot follow
         file.unlink(missing_ok=True)
-        return f"This architecture does not export ({type(error).__name__}: {str(error).strip().splitlines()[0][:200]})."
+        return (
+            f"This architecture does not export ({type(error).__name__}: "
+            f"{str(error).strip().splitlines()[0][:200]})."
+        )
     if not difference <= TOLERANCE:
         file.unlink()
-        return f"The exported program gave other probabilities (by up to {difference:.2g}), so it was left out."
+        return (
+            f"The exported program gave other probabilities (by up to {difference:.2g}), so it was left out."
+        )
     return _contents(classifier)
 
 
 def _export(program: _Program, images_BHWC: Tensor, file: Path) -> None:
     program(images_BHWC)  # what is computed once and kept must be computed before it is traced
-    exported = torch.export.export(program, (images_BHWC,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},))
+    exported = torch.export.export(
+        program, (images_BHWC,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)
+    )
     torch.export.save(exported, file)
 
 
@@ -92,10 +101,20 @@ def _images(classifier: Classifier | Ensemble, num_images: int) -> Tensor:
 def _contents(classifier: Classifier | Ensemble) -> str:
     pixels, evaluation = classifier.config.preprocessing, classifier.config.recipe.evaluation
     members = f", the mean of {len(classifier.members)} networks" if isinstance(classifier, Ensemble) else ""
-    views = {"one": "one view of each image", "flip": "each image and its mirror image", "ten_crop": "ten crops of each image"}
-    dropout = "; one pass without dropout stands for the recipe's samples of it" if evaluation.dropout_samples else ""
+    views = {
+        "one": "one view of each image",
+        "flip": "each image and its mirror image",
+        "ten_crop": "ten crops of each image",
+    }
+    dropout = (
+        "; one pass without dropout stands for the recipe's samples of it"
+        if evaluation.dropout_samples
+        else ""
+    )
     return (
-        f"It takes uint8 images (any number, {pixels.height}, {pixels.width}, {pixels.channels}), as the dataset stores them, and returns "
-        f"class probabilities{members}. Normalisation, {views[evaluation.views]} and the temperature are inside{dropout}. Decoding files "
+        f"It takes uint8 images (any number, {pixels.height}, {pixels.width}, {pixels.channels}), as the "
+        "dataset stores them, and returns "
+        f"class probabilities{members}. Normalisation, {views[evaluation.views]} and the temperature are "
+        f"inside{dropout}. Decoding files "
         "and bringing them to this size are not."
     )

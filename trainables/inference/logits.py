@@ -14,19 +14,28 @@ from trainables.devices.randomness import seeded
 from trainables.recipe.evaluation import Evaluation
 from trainables.transforms.preprocessing import Preprocessing
 
-# N images, B batch, H height, W width, C channels, L side before the crop, S side of what the model sees, K classes
+# N images, B batch, H height, W width, C channels, L side before the crop, S side of what the model sees, K
+# classes
 
 _PIXELS_PER_BATCH = {"cpu": 2**20, "cuda": 2**24}
 _ONE_PASS = Evaluation()
 
 
 def logits_of(
-    module: nn.Module, preprocessing: Preprocessing, images_NHWC: Tensor, evaluation: Evaluation = _ONE_PASS, *, seed: int = 0
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    images_NHWC: Tensor,
+    evaluation: Evaluation = _ONE_PASS,
+    *,
+    seed: int = 0,
 ) -> Tensor:
-    """Logits (N, K) float32 of uint8 images of `Preprocessing.resident`. Puts the module into evaluation mode.
+    """Logits (N, K) float32 of uint8 images of `Preprocessing.resident`.
 
-    Where `evaluation` asks for more than one pass they are the logarithm of the mean of the passes' probabilities. Samples of dropout
-    follow from `seed` and from all images of the call, in their order; the process's random generators are neither read nor changed.
+    Puts the module into evaluation mode.
+
+    Where `evaluation` asks for more than one pass they are the logarithm of the mean of the passes'
+    probabilities. Samples of dropout follow from `seed` and from all images of the call, in their order; the
+    process's random generators are neither read nor changed.
     """
     module.eval()
     device = images_NHWC.device
@@ -43,8 +52,11 @@ def evaluation_batch_size(preprocessing: Preprocessing, device: torch.device) ->
     return max(_PIXELS_PER_BATCH[device.type] // preprocessing.scaled_size**2, 1)
 
 
-def logits_of_batch(module: nn.Module, preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> Tensor:
-    """Logits (B, K) of images of `Preprocessing.scaled`, by a module that is in evaluation mode; what `logits_of` does to each batch.
+def logits_of_batch(
+    module: nn.Module, preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation
+) -> Tensor:
+    """Logits (B, K) of images of `Preprocessing.scaled`, by a module that is in evaluation mode; what
+    `logits_of` does to each batch.
 
     One pass after the other, so that many need little more memory than one.
     """
@@ -63,8 +75,12 @@ def logits_of_batch(module: nn.Module, preprocessing: Preprocessing, images_BCLL
     return summed_BK - math.log(num_passes)
 
 
-def _views(preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation) -> tuple[list[Tensor], tuple[bool, ...]]:
-    """The crops (B, C, S, S) that the model sees, without copies, and whether it sees each as it is, mirrored, or both."""
+def _views(
+    preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evaluation
+) -> tuple[list[Tensor], tuple[bool, ...]]:
+    """The crops (B, C, S, S) that the model sees, without copies, and whether it sees each as it is,
+    mirrored, or both.
+    """
     side, margin = preprocessing.image_size, preprocessing.crop_margin
     centre_BCSS = preprocessing.centre(images_BCLL)
     match evaluation.views:
@@ -73,7 +89,11 @@ def _views(preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evalua
         case "flip":
             return [centre_BCSS], (False, True)
         case "ten_crop":
-            corners = [images_BCLL[:, :, top : top + side, left : left + side] for top in (0, margin) for left in (0, margin)]
+            corners = [
+                images_BCLL[:, :, top : top + side, left : left + side]
+                for top in (0, margin)
+                for left in (0, margin)
+            ]
             return [centre_BCSS, *corners], (False, True)
         case _:
             assert_never(evaluation.views)
@@ -81,13 +101,16 @@ def _views(preprocessing: Preprocessing, images_BCLL: Tensor, evaluation: Evalua
 
 @contextmanager
 def _dropout(module: nn.Module, evaluation: Evaluation, seed: int, device: torch.device) -> Iterator[None]:
-    """Inside, where the evaluation asks for samples, layers of dropout are in training mode, and nothing else is."""
+    """Inside, where the evaluation asks for samples, layers of dropout are in training mode, and nothing else
+    is.
+    """
     if not evaluation.dropout_samples:
         yield
         return
     with seeded(seed, "dropout samples", device=device):
         for layer in module.modules():
-            # Not `train()`, which reaches all layers below; timm's networks drop out themselves, by their `drop_rate`.
+            # Not `train()`, which reaches all layers below; timm's networks drop out themselves, by their
+            # `drop_rate`.
             layer.training = "Dropout" in type(layer).__name__ or bool(getattr(layer, "drop_rate", 0))
         try:
             yield

@@ -9,14 +9,20 @@ NUM_BINS = 15
 
 
 def expected_calibration_error(probabilities_NK: NDArray[np.floating], labels_N: NDArray[np.int64]) -> float:
-    """Mean distance, over images, between a bin's confidence and the share of its labels that are right (arXiv:1706.04599, eq. 3).
+    """Mean distance, over images, between a bin's confidence and the share of its labels that are right
+    (arXiv:1706.04599, eq. 3).
 
-    The confidence is the probability of the most probable class; bins are 15 of equal width, each with its upper end.
+    The confidence is the probability of the most probable class; bins are 15 of equal width, each with its
+    upper end.
     """
-    return error_of_bins(*bins_of(probabilities_NK.max(1).astype(np.float64), probabilities_NK.argmax(1) == labels_N))
+    return error_of_bins(
+        *bins_of(probabilities_NK.max(1).astype(np.float64), probabilities_NK.argmax(1) == labels_N)
+    )
 
 
-def error_of_bins(num_B: NDArray[np.int64], num_right_B: NDArray[np.int64], confidence_B: NDArray[np.float64]) -> float:
+def error_of_bins(
+    num_B: NDArray[np.int64], num_right_B: NDArray[np.int64], confidence_B: NDArray[np.float64]
+) -> float:
     """The expected calibration error of what `bins_of` returns."""
     return float(np.abs(num_right_B - confidence_B).sum() / num_B.sum())
 
@@ -26,7 +32,10 @@ def bins_of(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """By bin of confidence: images, those whose most probable class is right, and the sum of confidences."""
     bin_N = np.clip(np.ceil(confidence_N * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
-    num_B, num_right_B = np.bincount(bin_N, minlength=NUM_BINS), np.bincount(bin_N[is_right_N], minlength=NUM_BINS)
+    num_B, num_right_B = (
+        np.bincount(bin_N, minlength=NUM_BINS),
+        np.bincount(bin_N[is_right_N], minlength=NUM_BINS),
+    )
     confidence_B = np.bincount(bin_N, weights=confidence_N, minlength=NUM_BINS)
     return num_B.astype(np.int64), num_right_B.astype(np.int64), confidence_B.astype(np.float64)
 

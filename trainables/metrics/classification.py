@@ -1,4 +1,6 @@
-"""How well predictions agree with labels, computed from counts pooled over a whole split, as scikit-learn defines it."""
+"""How well predictions agree with labels, computed from counts pooled over a whole split, as scikit-learn
+defines it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,11 +34,13 @@ class Metrics:
     balanced_accuracy: float
     """Mean recall of the classes that have images (`balanced_accuracy_score`)."""
     macro_f1: float
-    """Mean F1 of the classes that have images or were predicted (`f1_score(average="macro", zero_division=0)`)."""
+    """Mean F1 of the classes that have images or were predicted (`f1_score(average="macro",
+    zero_division=0)`)."""
     log_loss: float
     """Mean negative logarithm (base e) of the probability given to the true class (`log_loss`)."""
     kappa: float
-    """Agreement beyond chance (`cohen_kappa_score`); 0 where only one class occurs and chance alone agrees."""
+    """Agreement beyond chance (`cohen_kappa_score`); 0 where only one class occurs and chance alone
+    agrees."""
     worst_class_recall: float
     """Lowest recall of the classes that have images."""
     recall_by_class: tuple[float | None, ...]
@@ -49,13 +53,25 @@ class Metrics:
 
     @classmethod
     def from_counts(cls, confusion: ArrayLike, log_loss_sum: float) -> "Metrics":
-        """From counts (K, K), rows true, and the sum over images of the log-loss. Raises ValueError if there are no images."""
+        """From counts (K, K), rows true, and the sum over images of the log-loss.
+
+        Raises ValueError if there are no images.
+        """
         confusion_KK = np.asarray(confusion, dtype=np.int64)
         num_images = int(confusion_KK.sum())
         if not num_images:
             raise ValueError("metrics need at least one image, got none")
-        num_true_K, num_predicted_K, num_right_K = confusion_KK.sum(1), confusion_KK.sum(0), confusion_KK.diagonal()
-        pooled = scores(num_right=num_right_K, num_true=num_true_K, num_predicted=num_predicted_K, log_loss_sum=np.asarray(log_loss_sum))
+        num_true_K, num_predicted_K, num_right_K = (
+            confusion_KK.sum(1),
+            confusion_KK.sum(0),
+            confusion_KK.diagonal(),
+        )
+        pooled = scores(
+            num_right=num_right_K,
+            num_true=num_true_K,
+            num_predicted=num_predicted_K,
+            log_loss_sum=np.asarray(log_loss_sum),
+        )
         return cls(
             **{name: float(score) for name, score in pooled.items()},
             recall_by_class=_present(_shares(num_right_K, num_true_K)),
@@ -66,11 +82,17 @@ class Metrics:
 
 
 def scores(
-    *, num_right: NDArray[Any], num_true: NDArray[Any], num_predicted: NDArray[Any], log_loss_sum: NDArray[Any]
+    *,
+    num_right: NDArray[Any],
+    num_true: NDArray[Any],
+    num_predicted: NDArray[Any],
+    log_loss_sum: NDArray[Any],
 ) -> dict[str, NDArray[np.float64]]:
-    """The fields of `Metrics` that METRICS names, of one set of images (K,) or of many at once (..., K), each of at least one image.
+    """The fields of `Metrics` that METRICS names, of one set of images (K,) or of many at once (..., K), each
+    of at least one image.
 
-    The counts are of images by class: recognised, true, predicted; `log_loss_sum` (...) is summed over images.
+    The counts are of images by class: recognised, true, predicted; `log_loss_sum` (...) is summed over
+    images.
     """
     num_images = num_true.sum(-1)
     recall, accuracy = _shares(num_right, num_true), num_right.sum(-1) / num_images
@@ -92,7 +114,9 @@ def _shares(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
 
 def _kappa(observed: NDArray[np.float64], by_chance: NDArray[np.float64]) -> NDArray[np.float64]:
     """0 where chance alone agrees."""
-    return np.divide(observed - by_chance, 1 - by_chance, out=np.zeros(np.shape(observed)), where=by_chance < 1)
+    return np.divide(
+        observed - by_chance, 1 - by_chance, out=np.zeros(np.shape(observed)), where=by_chance < 1
+    )
 
 
 def _present(values_K: NDArray[np.float64]) -> tuple[float | None, ...]:

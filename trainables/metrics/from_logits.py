@@ -23,7 +23,8 @@ def metrics_of_logits(logits_NK: Tensor, labels_N: Tensor) -> Metrics:
 def metrics_of(probabilities_NK: NDArray[np.float32], labels_N: NDArray[np.int64]) -> Metrics:
     """Metrics of class probabilities (N, K), such as `Classifier.probabilities`, against labels (N,).
 
-    A probability that float32 rounded to 0 counts as the smallest above it, so that the log-loss stays finite.
+    A probability that float32 rounded to 0 counts as the smallest above it, so that the log-loss stays
+    finite.
     """
     smallest = float(np.finfo(np.float32).tiny)
     logits_NK = torch.from_numpy(probabilities_NK).double().clamp_min(smallest).log()

@@ -1,4 +1,6 @@
-"""What a network's opinion on the validation split looks like: small enough to keep, enough to draw pictures of."""
+"""What a network's opinion on the validation split looks like: small enough to keep, enough to draw pictures
+of.
+"""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,7 +29,8 @@ class Inspection:
     confidence_B: NDArray[np.float64]
     """Sums of that probability."""
     image_M: NDArray[np.int64]
-    """Positions, in the split, of the images that were wrong with the highest probability, at most 24, the worst first."""
+    """Positions, in the split, of the images that were wrong with the highest probability, at most 24, the
+    worst first."""
     predicted_M: NDArray[np.int64]
     true_M: NDArray[np.int64]
     probability_M: NDArray[np.float64]
@@ -45,9 +48,13 @@ class Inspection:
     ) -> "Inspection":
         """The inspection of predicted classes, with the probability that each was given, against labels."""
         is_right_N = predicted_N == labels_N
-        confusion_KK = np.bincount(labels_N * num_classes + predicted_N, minlength=num_classes**2).reshape(num_classes, num_classes)
+        confusion_KK = np.bincount(labels_N * num_classes + predicted_N, minlength=num_classes**2).reshape(
+            num_classes, num_classes
+        )
         num_B, num_right_B, confidence_B = bins_of(probability_N, is_right_N)
-        image_M = np.argsort(np.where(is_right_N, 0.0, -probability_N), kind="stable")[: min(MAX_MISTAKES, int((~is_right_N).sum()))]
+        image_M = np.argsort(np.where(is_right_N, 0.0, -probability_N), kind="stable")[
+            : min(MAX_MISTAKES, int((~is_right_N).sum()))
+        ]
         return cls(
             epoch=epoch,
             confusion_KK=confusion_KK,

@@ -12,7 +12,8 @@ NUM_HALVINGS = 40
 
 
 def fitted_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
-    """The T in [0.05, 20] with the lowest log-loss of softmax(logits / T) (arXiv:1706.04599), to a relative 1e-10.
+    """The T in [0.05, 20] with the lowest log-loss of softmax(logits / T) (arXiv:1706.04599), to a relative
+    1e-10.
 
     Computed in float64 on the CPU, so that no device gives another. Where every T does equally well it is 1.
     """

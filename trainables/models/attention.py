@@ -1,4 +1,6 @@
-"""Attention on feature maps: which channels matter (squeeze-and-excitation), which places do, or both (CBAM)."""
+"""Attention on feature maps: which channels matter (squeeze-and-excitation), which places do, or both
+(CBAM).
+"""
 
 from typing import Literal, assert_never
 
@@ -11,7 +13,9 @@ from torch import Tensor, nn
 
 
 def build_attention(kind: Literal["none", "se", "cbam", "sca"], channels: int, reduction: int) -> nn.Module:
-    """A module that weights maps (B, C, H, W) and keeps their shape; the bottleneck has C / reduction channels, at least 1."""
+    """A module that weights maps (B, C, H, W) and keeps their shape; the bottleneck has C / reduction
+    channels, at least 1.
+    """
     bottleneck = max(channels // reduction, 1)
     match kind:
         case "none":
@@ -27,7 +31,8 @@ def build_attention(kind: Literal["none", "se", "cbam", "sca"], channels: int, r
 
 
 class SpatialAttention(nn.Module):
-    """CBAM's weight for each place (arXiv:1807.06521, 3.2), from mean and maximum over channels by a convolution 7x7.
+    """CBAM's weight for each place (arXiv:1807.06521, 3.2), from mean and maximum over channels by a
+    convolution 7x7.
 
     Without CBAM's BatchNorm, which would keep running statistics of one channel: 98 weights.
     """

@@ -18,13 +18,21 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def build_model(model: Model, *, num_classes: int, channels: int, image_size: int, seed: int, normalisation: str = "dataset") -> Network:
+def build_model(
+    model: Model,
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    seed: int,
+    normalisation: str = "dataset",
+) -> Network:
     """The network of a recipe on the CPU; the process's random generators are neither read nor changed.
 
-    `normalisation` is that of the images (`recipe.data.normalisation`); a gray adapter allows for `architecture`, after which a gray
-    image becomes exactly what the published preprocessing makes of it in colour. For any other number of channels than 1, the
-    adapter is ignored.
-    Raises RecipeError if the architecture cannot take such images or such a head, WeightsError if the weights cannot be had or do not
+    `normalisation` is that of the images (`recipe.data.normalisation`); a gray adapter allows for
+    `architecture`, after which a gray image becomes exactly what the published preprocessing makes of it in
+    colour. For any other number of channels than 1, the adapter is ignored. Raises RecipeError if the
+    architecture cannot take such images or such a head, WeightsError if the weights cannot be had or do not
     fit.
     """
     check_image_size(find_architecture(model.architecture), image_size)
@@ -37,7 +45,9 @@ def build_model(model: Model, *, num_classes: int, channels: int, image_size: in
 
 
 def pixel_statistics(architecture: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation by colour of the pixels, in [0, 1], that the architecture's published weights were trained on."""
+    """Mean and deviation by colour of the pixels, in [0, 1], that the architecture's published weights were
+    trained on.
+    """
     if not architecture.startswith(TIMM_PREFIX):
         return IMAGENET_MEAN, IMAGENET_STD
     from timm.models import get_pretrained_cfg
@@ -46,8 +56,17 @@ def pixel_statistics(architecture: str) -> tuple[tuple[float, ...], tuple[float,
     return (tuple(config.mean), tuple(config.std)) if config is not None else (IMAGENET_MEAN, IMAGENET_STD)
 
 
-def _fresh(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None, normalisation: str) -> Network:
-    is_adapted = channels == 1 and model.gray_adapter != "sum" and not find_architecture(model.architecture).is_plain
+def _fresh(
+    model: Model,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    checkpoint: Path | None,
+    normalisation: str,
+) -> Network:
+    is_adapted = (
+        channels == 1 and model.gray_adapter != "sum" and not find_architecture(model.architecture).is_plain
+    )
     channels = 3 if is_adapted else channels
     network, maps = _of_family(model, num_classes, channels, image_size, checkpoint)
     hybrid = None
@@ -63,11 +82,14 @@ def _fresh(model: Model, num_classes: int, channels: int, image_size: int, check
     return compose(network, maps=maps, gray_adapter=gray_adapter, hybrid=hybrid)
 
 
-def _of_family(model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None) -> tuple[Network, Maps | None]:
-    """The network, and what gives the maps that a hybrid head takes; None for a network that has no maps to give.
+def _of_family(
+    model: Model, num_classes: int, channels: int, image_size: int, checkpoint: Path | None
+) -> tuple[Network, Maps | None]:
+    """The network, and what gives the maps that a hybrid head takes; None for a network that has no maps to
+    give.
 
-    Each family's module has a function `build` of these parameters. torchvision and timm take seconds to import, so a module is
-    imported when a network of it is asked for.
+    Each family's module has a function `build` of these parameters. torchvision and timm take seconds to
+    import, so a module is imported when a network of it is asked for.
     """
     architecture = find_architecture(model.architecture)
     built: tuple[Network, Maps | None] = importlib.import_module(architecture.builder).build(
@@ -86,7 +108,8 @@ def _gray_adapter(model: Model, normalisation: str) -> nn.Module:
     scale: tuple[float, ...] = (1.0, 1.0, 1.0)
     offset: tuple[float, ...] = (0.0, 0.0, 0.0)
     if normalisation == "architecture":
-        # `Preprocessing` normalises gray by the colours' average; this goes on to each colour's own statistics.
+        # `Preprocessing` normalises gray by the colours' average; this goes on to each colour's own
+        # statistics.
         means, stds = pixel_statistics(model.architecture)
         gray_mean, gray_std = sum(means) / len(means), sum(stds) / len(stds)
         scale = tuple(gray_std / std for std in stds)

@@ -19,7 +19,9 @@ NUM_TIMM_STAGES = 4
 
 
 def architecture_names() -> tuple[str, ...]:
-    """The names of our own and of torchvision's architectures; timm's are `timm/` and one of `timm_names()`."""
+    """The names of our own and of torchvision's architectures; timm's are `timm/` and one of
+    `timm_names()`.
+    """
     return tuple(_architectures())
 
 
@@ -43,7 +45,9 @@ def find_architecture(name: str) -> Architecture:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Raises RecipeError where the recipe asks of its architecture what it cannot do: size, freezing, weights, head, adapter."""
+    """Raises RecipeError where the recipe asks of its architecture what it cannot do: size, freezing,
+    weights, head, adapter.
+    """
     architecture = find_architecture(recipe.model.architecture)
     check_image_size(architecture, recipe.data.image_size)
     check_weights(architecture, recipe.model)
@@ -57,14 +61,20 @@ def check_branches(head: Head, classes: Sequence[str]) -> None:
     for branch in head.branches:
         if branch not in classes:
             hint = did_you_mean(branch, classes)
-            raise RecipeError(f"branches must name classes of the dataset, got {branch!r}; its classes: {', '.join(classes)}{hint}")
+            raise RecipeError(
+                f"branches must name classes of the dataset, got {branch!r}; its classes: "
+                f"{', '.join(classes)}{hint}"
+            )
 
 
 def check_image_size(architecture: Architecture, image_size: int) -> None:
     """Raises RecipeError if the images are too small for the network's pooling."""
     smallest = architecture.smallest_image_size
     if smallest is not None and image_size < smallest:
-        raise RecipeError(f"{architecture.name} needs image_size >= {smallest}, got {image_size}; raise image_size or take cnn2-32x64")
+        raise RecipeError(
+            f"{architecture.name} needs image_size >= {smallest}, got {image_size}; raise image_size or take "
+            "cnn2-32x64"
+        )
 
 
 def check_weights(architecture: Architecture, model: Model) -> None:
@@ -72,7 +82,8 @@ def check_weights(architecture: Architecture, model: Model) -> None:
     if model.weights == "imagenet" and architecture.has_imagenet_weights is False:
         with_weights = [name for name in architecture_names() if find_architecture(name).has_imagenet_weights]
         raise RecipeError(
-            f"{architecture.name} has no weights 'imagenet'; use 'none', the path of a state dict, or {', '.join(with_weights)}"
+            f"{architecture.name} has no weights 'imagenet'; use 'none', the path of a state dict, or "
+            f"{', '.join(with_weights)}"
         )
 
 
@@ -99,12 +110,14 @@ def _check_parts(architecture: Architecture, model: Model) -> None:
         )
     if architecture.is_plain and model.gray_adapter != "sum":
         raise RecipeError(
-            f"gray_adapter of {name} must be 'sum', as it takes any number of channels; got {model.gray_adapter!r}: "
+            f"gray_adapter of {name} must be 'sum', as it takes any number of channels; got "
+            f"{model.gray_adapter!r}: "
             "take 'sum', or an architecture for colour images, such as resnet18"
         )
     if architecture.takes_drop_path is False and model.drop_path:
         raise RecipeError(
-            f"drop_path of {name} must be 0, as it has no residual blocks that can be skipped; got {model.drop_path:g}: "
+            f"drop_path of {name} must be 0, as it has no residual blocks that can be skipped; got "
+            f"{model.drop_path:g}: "
             "set drop_path to 0, or take an architecture that has them, such as resnet18"
         )
 
@@ -127,4 +140,7 @@ def _unknown(name: str) -> str:
     bare = timm_name(name).split(".")[0]
     known = [*architecture_names(), *(TIMM_PREFIX + known_name for known_name in timm_names())]
     hint = did_you_mean(name, known) or did_you_mean(TIMM_PREFIX + bare, known)
-    return f"unknown architecture {name!r}; known: {', '.join(architecture_names())}, and {TIMM_PREFIX}NAME for any model of timm{hint}"
+    return (
+        f"unknown architecture {name!r}; known: {', '.join(architecture_names())}, and {TIMM_PREFIX}NAME for "
+        f"any model of timm{hint}"
+    )

@@ -1,4 +1,6 @@
-"""Small convolutional networks for small images: blocks of convolution, BatchNorm, ReLU and max-pool, then dense layers."""
+"""Small convolutional networks for small images: blocks of convolution, BatchNorm, ReLU and max-pool, then
+dense layers.
+"""
 
 from itertools import pairwise
 from pathlib import Path
@@ -14,11 +16,23 @@ from trainables.recipe.model import Model
 
 
 def build(
-    architecture: Architecture, model: Model, *, num_classes: int, channels: int, image_size: int, imagenet_file: Path | None
+    architecture: Architecture,
+    model: Model,
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    imagenet_file: Path | None,
 ) -> tuple[Network, None]:
     """A network with fresh weights; each of its blocks is a stage. Draws from torch's global generator."""
     assert isinstance(architecture.shape, CnnShape)
-    module = Cnn(architecture.shape, num_classes=num_classes, channels=channels, image_size=image_size, dropout=model.dropout)
+    module = Cnn(
+        architecture.shape,
+        num_classes=num_classes,
+        channels=channels,
+        image_size=image_size,
+        dropout=model.dropout,
+    )
     last = f"head.{len(module.head) - 1}"
     network = Network(
         module=module,
@@ -30,12 +44,19 @@ def build(
 
 
 class Cnn(nn.Module):
-    """Maps images (B, C, H, W) to logits (B, K). The size of the first dense layer follows from the image size."""
+    """Maps images (B, C, H, W) to logits (B, K).
 
-    def __init__(self, shape: CnnShape, *, num_classes: int, channels: int, image_size: int, dropout: float) -> None:
+    The size of the first dense layer follows from the image size.
+    """
+
+    def __init__(
+        self, shape: CnnShape, *, num_classes: int, channels: int, image_size: int, dropout: float
+    ) -> None:
         super().__init__()
         widths = pairwise((channels, *shape.widths))
-        self.blocks = nn.Sequential(*(_block(shape, index, *width, dropout) for index, width in enumerate(widths)))
+        self.blocks = nn.Sequential(
+            *(_block(shape, index, *width, dropout) for index, width in enumerate(widths))
+        )
         dense = pairwise((shape.num_features(image_size), *shape.dense))
         layers = [layer for before, after in dense for layer in _dense(shape, before, after, dropout)]
         self.head = nn.Sequential(*layers, nn.Linear(shape.dense[-1], num_classes))

@@ -11,8 +11,12 @@ from torch import Tensor, nn
 _RESIDUAL_WIDTH = 8
 
 
-def build_gray_adapter(kind: Literal["replicate", "learned", "convolution"], scale: Sequence[float], offset: Sequence[float]) -> nn.Module:
-    """A module that maps images (B, 1, H, W) to (B, 3, H, W); at first, colour c is scale[c] * gray + offset[c] for each kind."""
+def build_gray_adapter(
+    kind: Literal["replicate", "learned", "convolution"], scale: Sequence[float], offset: Sequence[float]
+) -> nn.Module:
+    """A module that maps images (B, 1, H, W) to (B, 3, H, W); at first, colour c is scale[c] * gray +
+    offset[c] for each kind.
+    """
     match kind:
         case "replicate":
             return Replicate(scale, offset)
@@ -40,7 +44,9 @@ class Replicate(nn.Module):
 
 
 class ResidualConvolution(nn.Module):
-    """The image three times, plus what two convolutions 3x3 make of it: nothing at first, as the second starts at zero."""
+    """The image three times, plus what two convolutions 3x3 make of it: nothing at first, as the second
+    starts at zero.
+    """
 
     def __init__(self, scale: Sequence[float], offset: Sequence[float]) -> None:
         super().__init__()

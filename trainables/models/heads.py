@@ -1,4 +1,6 @@
-"""The last layers that stand in the place of a library's classifier: a linear layer, or one hidden layer before it."""
+"""The last layers that stand in the place of a library's classifier: a linear layer, or one hidden layer
+before it.
+"""
 
 from typing import assert_never
 
@@ -30,7 +32,9 @@ def classifier_keys(head: nn.Module, name: str) -> frozenset[str]:
 
 
 class LinearAfterDropout(nn.Linear):
-    """Dropout and a linear layer in one module, so that the keys of its state dict stay those of torchvision."""
+    """Dropout and a linear layer in one module, so that the keys of its state dict stay those of
+    torchvision.
+    """
 
     def __init__(self, in_features: int, out_features: int, dropout: float) -> None:
         super().__init__(in_features, out_features)

@@ -1,4 +1,6 @@
-"""The head of source 002: attention on the maps, a transformer block over places, branches for classes, and their fusion."""
+"""The head of source 002: attention on the maps, a transformer block over places, branches for classes, and
+their fusion.
+"""
 
 from collections.abc import Sequence
 
@@ -15,12 +17,13 @@ from trainables.recipe.model import Head
 
 
 class HybridHead(nn.Module):
-    """Maps a backbone's last maps (B, C, H, W), and those of the stage before for `multi_scale`, to logits (B, K).
+    """Maps a backbone's last maps (B, C, H, W), and those of the stage before for `multi_scale`, to logits
+    (B, K).
 
-    The transformer block is pre-norm (arXiv:2002.04745: it trains without warm-up), has no dropout of its own and knows no places:
-    source 002's parameter count has room for neither embeddings nor a branch of all classes, so its branches alone are joined at
-    the fusion. Without branches, the pooled features are.
-    Raises RecipeError if `transformer_heads` does not divide the channels.
+    The transformer block is pre-norm (arXiv:2002.04745: it trains without warm-up), has no dropout of its own
+    and knows no places: source 002's parameter count has room for neither embeddings nor a branch of all
+    classes, so its branches alone are joined at the fusion. Without branches, the pooled features are. Raises
+    RecipeError if `transformer_heads` does not divide the channels.
     """
 
     def __init__(self, head: Head, *, widths: Sequence[int], num_classes: int, dropout: float) -> None:
@@ -29,7 +32,8 @@ class HybridHead(nn.Module):
         channels = widths[0]
         if channels % head.transformer_heads:
             raise RecipeError(
-                f"transformer_heads must divide the {channels} channels of the architecture, got {head.transformer_heads}; "
+                f"transformer_heads must divide the {channels} channels of the architecture, got "
+                f"{head.transformer_heads}; "
                 "take a power of two, or another architecture"
             )
         self.attention = build_attention(head.attention, channels, head.attention_reduction)
@@ -50,7 +54,8 @@ class HybridHead(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Logits (B, K) from the last stage's maps, followed by those of the stage before it."""
         places_BPC = self.attention(maps[0]).flatten(2).transpose(1, 2)
-        # The gradients of fused attention differ from run to run on a GPU; over some 50 places the plain one costs as little.
+        # The gradients of fused attention differ from run to run on a GPU; over some 50 places the plain one
+        # costs as little.
         with sdpa_kernel(SDPBackend.MATH):
             pooled_BC = self.transformer(places_BPC).mean(1)
         features = [branch(pooled_BC).relu() for branch in self.branches] or [pooled_BC]

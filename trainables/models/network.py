@@ -14,26 +14,31 @@ HYBRID_PREFIX = "hybrid."
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 Block = tuple[nn.Parameter, ...]
-"""The parameters of a residual block, of a convolution with its BatchNorm, or of what else a network repeats."""
+"""The parameters of a residual block, of a convolution with its BatchNorm, or of what else a network
+repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A classifier that maps images (B, C, S, S) float32 to logits (B, K), with its parameters in order of depth.
+    """A classifier that maps images (B, C, S, S) float32 to logits (B, K), with its parameters in order of
+    depth.
 
-    Stages and head are all parameters, each once. The stem belongs to the first block, what follows the last block up to the
-    classifier to the last.
+    Stages and head are all parameters, each once. The stem belongs to the first block, what follows the last
+    block up to the classifier to the last.
     """
 
     module: nn.Module
     blocks_by_stage: tuple[tuple[Block, ...], ...]
-    """From input to output. What `freeze_depth` and `range_end` count are stages, each a run of whole blocks."""
+    """From input to output. What `freeze_depth` and `range_end` count are stages, each a run of whole
+    blocks."""
     head: Block
-    """What follows the stages. A gray adapter's parameters count to it, though they come first: both are new, and train together."""
+    """What follows the stages. A gray adapter's parameters count to it, though they come first: both are new,
+    and train together."""
     classifier_keys: frozenset[str]
     """State-dict keys whose shapes depend on the number of classes."""
     head_prefixes: tuple[str, ...] = ()
-    """Beginnings of state-dict keys, here or in a file, of heads and adapters that may differ between the two."""
+    """Beginnings of state-dict keys, here or in a file, of heads and adapters that may differ between the
+    two."""
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -43,7 +48,9 @@ class Network:
     @property
     def stages(self) -> tuple[Block, ...]:
         """The parameters of each stage, from input to output."""
-        return tuple(tuple(parameter for block in blocks for parameter in block) for blocks in self.blocks_by_stage)
+        return tuple(
+            tuple(parameter for block in blocks for parameter in block) for blocks in self.blocks_by_stage
+        )
 
     def prepare(self, phase: Phase) -> None:
         """Makes trainable what the phase trains, the head always, and freezes the rest.
@@ -58,10 +65,12 @@ class Network:
             parameter.requires_grad_(True)
 
     def train(self, batch_norm: Literal["train", "eval_frozen", "eval_all"]) -> None:
-        """Puts the module into training mode, except the BatchNorm layers whose running statistics stay fixed.
+        """Puts the module into training mode, except the BatchNorm layers whose running statistics stay
+        fixed.
 
-        A BatchNorm layer is frozen if none of its parameters is trainable. Autograd records nothing for a frozen prefix, as neither
-        its input nor its parameters need a gradient; before a frozen prefix, a gray adapter that trains makes it record.
+        A BatchNorm layer is frozen if none of its parameters is trainable. Autograd records nothing for a
+        frozen prefix, as neither its input nor its parameters need a gradient; before a frozen prefix, a gray
+        adapter that trains makes it record.
         """
         self.module.train()
         for layer in self.batch_norm_layers():
@@ -81,7 +90,9 @@ class Network:
 
     def trainable_parameters(self) -> list[nn.Parameter]:
         """The parameters that the next step may change, in order of depth."""
-        return [parameter for block in (*self.blocks, self.head) for parameter in block if parameter.requires_grad]
+        return [
+            parameter for block in (*self.blocks, self.head) for parameter in block if parameter.requires_grad
+        ]
 
     def _trained_blocks(self, phase: Phase) -> range:
         num_blocks = len(self.blocks)

@@ -1,4 +1,6 @@
-"""Where pretrained weights lie: a path, torch's cache, Hugging Face's cache, or the network, asked once and briefly."""
+"""Where pretrained weights lie: a path, torch's cache, Hugging Face's cache, or the network, asked once and
+briefly.
+"""
 
 import os
 import urllib.error
@@ -16,7 +18,8 @@ TORCHVISION_URL = "https://download.pytorch.org/models/"
 
 
 def ensure_weights(model: Model) -> None:
-    """Makes sure that the weights a recipe names are on this machine; downloads them where they are published.
+    """Makes sure that the weights a recipe names are on this machine; downloads them where they are
+    published.
 
     Raises WeightsError where they cannot be had, RecipeError where there are none.
     """
@@ -24,7 +27,10 @@ def ensure_weights(model: Model) -> None:
 
 
 def find_checkpoint(model: Model) -> Path | None:
-    """The file that holds the model's first weights; None for `weights: none`. Raises as `ensure_weights` does."""
+    """The file that holds the model's first weights; None for `weights: none`.
+
+    Raises as `ensure_weights` does.
+    """
     architecture = find_architecture(model.architecture)
     check_weights(architecture, model)
     if model.weights == "none":
@@ -35,11 +41,15 @@ def find_checkpoint(model: Model) -> Path | None:
         return _timm_file(timm_name(architecture.name))
     name = architecture.imagenet_file
     assert name is not None, "its weights were checked to exist"
-    return _cached_or_downloaded(_Published(url=TORCHVISION_URL + name, file=checkpoint_folder() / name, sha256_start=name[-12:-4]))
+    return _cached_or_downloaded(
+        _Published(url=TORCHVISION_URL + name, file=checkpoint_folder() / name, sha256_start=name[-12:-4])
+    )
 
 
 def checkpoint_folder() -> Path:
-    """Where torch keeps downloaded weights: `$TORCH_HOME/hub/checkpoints`; the rule of `torch.hub.get_dir`, without importing torch."""
+    """Where torch keeps downloaded weights: `$TORCH_HOME/hub/checkpoints`; the rule of `torch.hub.get_dir`,
+    without importing torch.
+    """
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
     return Path(home).expanduser() / "hub" / "checkpoints"
@@ -57,7 +67,9 @@ class _Published:
 
 def _given_file(path: Path) -> Path:
     if not path.is_file():
-        raise WeightsError(f"weights must be 'none', 'imagenet' or the path of a file, got {str(path)!r}, which is no file")
+        raise WeightsError(
+            f"weights must be 'none', 'imagenet' or the path of a file, got {str(path)!r}, which is no file"
+        )
     return path
 
 
@@ -91,12 +103,15 @@ def _unreachable(published: _Published, error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
     return (
         f"pretrained weights are neither on this machine nor can be downloaded ({reason}); "
-        f"fetch {published.url} elsewhere and put it at {published.file}, or set weights to the path of a state dict, or to 'none'"
+        f"fetch {published.url} elsewhere and put it at {published.file}, or set weights to the path of a "
+        "state dict, or to 'none'"
     )
 
 
 def _timm_file(name: str) -> Path:
-    """The safetensors file of a timm model: from Hugging Face's cache if it is there, otherwise kept beside torch's files."""
+    """The safetensors file of a timm model: from Hugging Face's cache if it is there, otherwise kept beside
+    torch's files.
+    """
     import huggingface_hub
     from timm.models import get_pretrained_cfg
 
@@ -108,11 +123,14 @@ def _timm_file(name: str) -> Path:
         raise RecipeError(f"timm/{name} has no weights 'imagenet'; use 'none' or the path of a state dict")
     if not config.hf_hub_id:
         url = config.url if isinstance(config.url, str) else (config.url or ("",))[0]
-        return _cached_or_downloaded(_Published(url=url, file=checkpoint_folder() / Path(url).name, sha256_start=None))
+        return _cached_or_downloaded(
+            _Published(url=url, file=checkpoint_folder() / Path(url).name, sha256_start=None)
+        )
     cached = huggingface_hub.try_to_load_from_cache(config.hf_hub_id, "model.safetensors")
     if isinstance(cached, str):
         return Path(cached)
-    # Not hf_hub_download: without a network it retries for 40 s, and a file of its cache cannot be put there by hand.
+    # Not hf_hub_download: without a network it retries for 40 s, and a file of its cache cannot be put there
+    # by hand.
     url = huggingface_hub.hf_hub_url(config.hf_hub_id, "model.safetensors")
     file = checkpoint_folder() / f"{config.hf_hub_id.replace('/', '--')}.safetensors"
     return _cached_or_downloaded(_Published(url=url, file=file, sha256_start=None))

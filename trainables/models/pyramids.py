@@ -1,4 +1,6 @@
-"""torchvision's EfficientNet, MobileNetV3 and ConvNeXt: features that shrink stage by stage, then a classifier."""
+"""torchvision's EfficientNet, MobileNetV3 and ConvNeXt: features that shrink stage by stage, then a
+classifier.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,12 +25,20 @@ from trainables.recipe.model import Model
 
 
 def build(
-    architecture: Architecture, model: Model, *, num_classes: int, channels: int, image_size: int, imagenet_file: Path | None
+    architecture: Architecture,
+    model: Model,
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    imagenet_file: Path | None,
 ) -> tuple[Network, Maps]:
-    """torchvision's network with fresh weights; a stage ends where the side is halved. Draws from torch's global generator.
+    """torchvision's network with fresh weights; a stage ends where the side is halved.
 
-    What its classifier does before the last layer belongs to the last block. For a hybrid head it ends with the last maps
-    (ConvNeXt's normalised), and has no head yet.
+    Draws from torch's global generator.
+
+    What its classifier does before the last layer belongs to the last block. For a hybrid head it ends with
+    the last maps (ConvNeXt's normalised), and has no head yet.
     """
     assert isinstance(architecture.shape, PyramidShape)
     options = {"stochastic_depth_prob": model.drop_path} if architecture.takes_drop_path else {}
@@ -51,7 +61,9 @@ def build(
 
 
 def pyramid_maps(module: Any, images_BCSS: Tensor, *, last_stage: int) -> Sequence[Tensor]:
-    """The maps (B, C, H, W) of the last stage, which begins at that index of the features, and those of the stage before."""
+    """The maps (B, C, H, W) of the last stage, which begins at that index of the features, and those of the
+    stage before.
+    """
     third_BCHW = module.features[:last_stage](images_BCSS)
     return module.classifier(module.features[last_stage:](third_BCHW)), third_BCHW
 
@@ -65,7 +77,9 @@ def _replace_classifier(module: Any, model: Model, num_classes: int) -> tuple[Bl
         return (), frozenset()
     # The recipe's dropout alone counts, and acts before the last layer.
     layers = [nn.Identity() if isinstance(layer, nn.Dropout) else layer for layer in layers]
-    last = dense_head(model.head, in_features=layers[-1].in_features, num_classes=num_classes, dropout=model.dropout)
+    last = dense_head(
+        model.head, in_features=layers[-1].in_features, num_classes=num_classes, dropout=model.dropout
+    )
     module.classifier = nn.Sequential(*layers[:-1], last)
     return tuple(last.parameters()), classifier_keys(last, f"classifier.{len(layers) - 1}")
 

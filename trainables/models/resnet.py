@@ -1,4 +1,6 @@
-"""torchvision's ResNets, for any number of channels, with dropout before the last layer and residual blocks that can be skipped."""
+"""torchvision's ResNets, for any number of channels, with dropout before the last layer and residual blocks
+that can be skipped.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,15 +23,27 @@ from trainables.recipe.model import Model
 
 
 def build(
-    architecture: Architecture, model: Model, *, num_classes: int, channels: int, image_size: int, imagenet_file: Path | None
+    architecture: Architecture,
+    model: Model,
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    imagenet_file: Path | None,
 ) -> tuple[Network, Maps]:
-    """A ResNet with fresh weights; stages are layer1 to layer4, the stem belongs to the first. Draws from torch's global generator.
+    """A ResNet with fresh weights; stages are layer1 to layer4, the stem belongs to the first.
+
+    Draws from torch's global generator.
 
     For a hybrid head it ends with the last maps, and has no head yet.
     """
     shape = architecture.shape
     assert isinstance(shape, ResNetShape)
-    module = ResNet(SkippableBottleneck if shape.is_bottleneck else SkippableBasicBlock, list(shape.blocks), num_classes=num_classes)
+    module = ResNet(
+        SkippableBottleneck if shape.is_bottleneck else SkippableBasicBlock,
+        list(shape.blocks),
+        num_classes=num_classes,
+    )
     if shape.has_small_stem:
         module.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
         module.maxpool = nn.Identity()
@@ -37,7 +51,11 @@ def build(
         module.conv1 = stem_for(module.conv1, channels)
     is_hybrid = model.head.kind == "hybrid"
     in_features, dropout = module.fc.in_features, model.dropout
-    module.fc = nn.Identity() if is_hybrid else dense_head(model.head, in_features=in_features, num_classes=num_classes, dropout=dropout)
+    module.fc = (
+        nn.Identity()
+        if is_hybrid
+        else dense_head(model.head, in_features=in_features, num_classes=num_classes, dropout=dropout)
+    )
     _make_skippable(module, model.drop_path)
     network = Network(
         module=module,

@@ -4,7 +4,9 @@ from torch import nn
 
 
 def stem_for(convolution: nn.Conv2d, channels: int) -> nn.Conv2d:
-    """A convolution of the same shape over images (B, channels, S, S), its weights drawn anew (arXiv:1502.01852)."""
+    """A convolution of the same shape over images (B, channels, S, S), its weights drawn anew
+    (arXiv:1502.01852).
+    """
     stem = nn.Conv2d(
         channels,
         convolution.out_channels,

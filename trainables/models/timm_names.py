@@ -1,4 +1,6 @@
-"""The names of timm's models, read from its source files: importing timm takes seconds, reading it some milliseconds."""
+"""The names of timm's models, read from its source files: importing timm takes seconds, reading it some
+milliseconds.
+"""
 
 import importlib.util
 import re
@@ -15,4 +17,6 @@ def timm_names() -> frozenset[str]:
     if package is None or package.origin is None:
         return frozenset()
     sources = (Path(package.origin).parent / "models").glob("*.py")
-    return frozenset(name for source in sources for name in _REGISTERED.findall(source.read_text(encoding="utf-8")))
+    return frozenset(
+        name for source in sources for name in _REGISTERED.findall(source.read_text(encoding="utf-8"))
+    )

@@ -1,4 +1,6 @@
-"""Reading a state dict from a file and fitting it into a network: other classes and gray images are allowed for."""
+"""Reading a state dict from a file and fitting it into a network: other classes and gray images are allowed
+for.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,26 +33,32 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if isinstance(stored, Mapping) and isinstance(stored.get("state_dict"), Mapping):
         stored = stored["state_dict"]
     if not isinstance(stored, Mapping) or not all(isinstance(tensor, Tensor) for tensor in stored.values()):
-        raise WeightsError(f"{path} must hold tensors by name, or those under 'state_dict', and does not; save model.state_dict()")
+        raise WeightsError(
+            f"{path} must hold tensors by name, or those under 'state_dict', and does not; save "
+            "model.state_dict()"
+        )
     return {str(key): tensor for key, tensor in stored.items()}
 
 
 def load_weights(network: Network, path: Path) -> None:
     """Gives the network the weights in `path`, whatever head they were trained under.
 
-    A head of another kind or shape keeps its initial values, and so does a classifier of another number of classes; a gray adapter's
-    fixed scales always do. The stem of a gray network takes the sum over a colour stem's channels, which is exact for gray images
-    shown as RGB.
-    Raises WeightsError if anything else is missing, left over, or of another shape.
+    A head of another kind or shape keeps its initial values, and so does a classifier of another number of
+    classes; a gray adapter's fixed scales always do. The stem of a gray network takes the sum over a colour
+    stem's channels, which is exact for gray images shown as RGB. Raises WeightsError if anything else is
+    missing, left over, or of another shape.
     """
     state = network.module.state_dict()
-    # A backbone's keys are those of its library, whether or not it stands within something else, here or in the file.
+    # A backbone's keys are those of its library, whether or not it stands within something else, here or in
+    # the file.
     own = {key.removeprefix(BACKBONE_PREFIX): tensor for key, tensor in state.items()}
     theirs = {key.removeprefix(BACKBONE_PREFIX): tensor for key, tensor in read_state_dict(path).items()}
     theirs = _with_own_heads(theirs, own, network)
     theirs = {key: _summed_over_channels(tensor, own.get(key)) for key, tensor in theirs.items()}
     _check_fit(theirs, own, path)
-    network.module.load_state_dict({key: theirs.get(key.removeprefix(BACKBONE_PREFIX), tensor) for key, tensor in state.items()})
+    network.module.load_state_dict(
+        {key: theirs.get(key.removeprefix(BACKBONE_PREFIX), tensor) for key, tensor in state.items()}
+    )
 
 
 def _read(path: Path) -> object:
@@ -72,7 +80,9 @@ def _widened(tensor: Tensor) -> Tensor:
 
 
 def _with_own_heads(theirs: dict[str, Tensor], own: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
-    """`theirs` without the heads and adapters that do not fit, for which the network's own values stand in."""
+    """`theirs` without the heads and adapters that do not fit, for which the network's own values stand
+    in.
+    """
     classifier = {key.removeprefix(BACKBONE_PREFIX) for key in network.classifier_keys}
     for prefix in network.head_prefixes:
         ours = {key: tensor for key, tensor in own.items() if key.startswith(prefix)}
@@ -90,7 +100,9 @@ def _fits(key: str, theirs: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> 
 
 
 def _summed_over_channels(theirs: Tensor, own: Tensor | None) -> Tensor:
-    is_colour_stem_for_gray = own is not None and own.ndim == theirs.ndim == 4 and own.shape[1] == 1 and theirs.shape[1] == 3
+    is_colour_stem_for_gray = (
+        own is not None and own.ndim == theirs.ndim == 4 and own.shape[1] == 1 and theirs.shape[1] == 3
+    )
     return theirs.sum(dim=1, keepdim=True) if is_colour_stem_for_gray else theirs
 
 
@@ -103,10 +115,15 @@ def _check_fit(theirs: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Pa
         for key in own
         if key in theirs and theirs[key].shape != own[key].shape
     ]
-    faults = [_fault(*fault) for fault in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen)) if fault[1]]
+    faults = [
+        _fault(*fault)
+        for fault in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
+        if fault[1]
+    ]
     if faults:
         raise WeightsError(
-            f"{path} must hold the weights of this architecture at this image size: {'; '.join(faults)}; change architecture or weights"
+            f"{path} must hold the weights of this architecture at this image size: {'; '.join(faults)}; "
+            "change architecture or weights"
         )
 
 

@@ -26,7 +26,9 @@ class Mixing:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Random changes of each training image; ranges are those at strength 1 and shrink in proportion to it."""
+    """Random changes of each training image; ranges are those at strength 1 and shrink in proportion to
+    it.
+    """
 
     policy: Literal["affine", "trivial", "rand"] = "affine"
     """The random changes of training images: `affine`, all the changes below at the same time; `trivial`,

@@ -35,9 +35,9 @@ class Data:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if (self.normalisation == "given") != (self.pixel_mean is not None and self.pixel_std is not None) or (
-            self.normalisation != "given" and (self.pixel_mean is not None or self.pixel_std is not None)
-        ):
+        if (self.normalisation == "given") != (
+            self.pixel_mean is not None and self.pixel_std is not None
+        ) or (self.normalisation != "given" and (self.pixel_mean is not None or self.pixel_std is not None)):
             raise RecipeError(
                 "pixel_mean and pixel_std belong to normalisation 'given', and it needs both; "
                 f"got {self.normalisation!r} with {self.pixel_mean} and {self.pixel_std}"

@@ -1,4 +1,5 @@
-"""The rules of a recipe's fields: each field declares its own with its type, and a part checks them all when it is built.
+"""The rules of a recipe's fields: each field declares its own with its type, and a part checks them all when
+it is built.
 
 strength: Annotated[float, Within(0.0, 1.0)] = 0.0
 fill: Literal["zeros", "border", "reflection"] = "zeros"
@@ -51,7 +52,11 @@ class AboveZero:
         return 0 < value <= self.high and math.isfinite(value)
 
     def __str__(self) -> str:
-        return "must be above 0 and finite" if math.isinf(self.high) else f"must be above 0 and at most {self.high:g}"
+        return (
+            "must be above 0 and finite"
+            if math.isinf(self.high)
+            else f"must be above 0 and at most {self.high:g}"
+        )
 
 
 @dataclass(frozen=True)
@@ -69,14 +74,18 @@ class OneOf:
 
 
 class Continuation(Enum):
-    """Whether a field may change while a training goes on, where its type alone does not say so (`trainables.recipe.continuation`)."""
+    """Whether a field may change while a training goes on, where its type alone does not say so
+    (`trainables.recipe.continuation`).
+    """
 
     MAY_CHANGE = "may change"
     LASTS = "lasts"
 
 
 def check_fields(part: Any) -> None:
-    """Raises FieldError for the first field of a recipe's part whose value breaks its rule; None is absent, and breaks none."""
+    """Raises FieldError for the first field of a recipe's part whose value breaks its rule; None is absent,
+    and breaks none.
+    """
     kind: Any = type(part)
     for name, rules in rules_of(kind).items():
         value = getattr(part, name)
@@ -93,7 +102,9 @@ def rules_of(kind: type) -> Mapping[str, tuple[Rule, ...]]:
 
 @cache
 def changeable_fields(kind: type) -> frozenset[str]:
-    """The fields of a recipe's part that may change while a training goes on: numbers with a fraction, and what says so itself."""
+    """The fields of a recipe's part that may change while a training goes on: numbers with a fraction, and
+    what says so itself.
+    """
     return frozenset(name for name, hint in _hints(kind).items() if _is_changeable(hint))
 
 

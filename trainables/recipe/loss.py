@@ -49,7 +49,10 @@ class Loss:
     def __post_init__(self) -> None:
         check_fields(self)
         if self.label_smoothing and self.kind not in WITH_SMOOTHING:
-            raise RecipeError(f"label_smoothing does not go with loss {self.kind!r}; set it to 0, or take {' or '.join(WITH_SMOOTHING)}")
+            raise RecipeError(
+                f"label_smoothing does not go with loss {self.kind!r}; set it to 0, or take "
+                f"{' or '.join(WITH_SMOOTHING)}"
+            )
         for name, weight in (self.class_weights or {}).items():
             if not AboveZero().holds(weight):
                 raise FieldError(f"class_weights[{name!r}]", f"{AboveZero()}, got {weight!r}")
@@ -64,4 +67,6 @@ def _check_one_rule(loss: Loss) -> None:
     }
     if sum(rules.values()) > 1:
         given = " and ".join(name for name, is_given in rules.items() if is_given)
-        raise RecipeError(f"{given} exclude each other: keep one, leave class_weight_power at 0 and the others out")
+        raise RecipeError(
+            f"{given} exclude each other: keep one, leave class_weight_power at 0 and the others out"
+        )

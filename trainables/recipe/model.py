@@ -9,7 +9,10 @@ from trainables.recipe.fields import Within, check_fields
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """What turns the backbone's last feature maps into logits. The fields below `kind` belong to `hybrid`, `units` to `mlp`."""
+    """What turns the backbone's last feature maps into logits.
+
+    The fields below `kind` belong to `hybrid`, `units` to `mlp`.
+    """
 
     kind: Literal["linear", "mlp", "hybrid"] = "linear"
     """The layers after the backbone: `linear`, the architecture's own last layer; `mlp`, a hidden layer
@@ -40,7 +43,10 @@ class Head:
         if len(set(self.branches)) < len(self.branches):
             raise RecipeError(f"branches names a class twice: {', '.join(self.branches)}")
         if self.branches and self.kind != "hybrid":
-            raise RecipeError(f"branches belong to head 'hybrid', got {self.kind!r}; drop the branches or take the hybrid head")
+            raise RecipeError(
+                f"branches belong to head 'hybrid', got {self.kind!r}; drop the branches or take the hybrid "
+                "head"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,9 @@ from trainables.recipe.fields import AboveZero, Continuation, Within, check_fiel
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of epochs with its own trainable layers, learning rate and schedule; its optimizer starts fresh."""
+    """A stretch of epochs with its own trainable layers, learning rate and schedule; its optimizer starts
+    fresh.
+    """
 
     epochs: Annotated[int, Within(1, 100_000)]
     """Passes over the training split, at least 1."""
@@ -19,14 +21,16 @@ class Phase:
     """The number of frozen stages, counted from the input: 0 none, 1 the stem and the first stage, ...; with
     all stages frozen, only the head trains."""
     trainable_share: Annotated[float | None, Within(0.0, 1.0), Continuation.LASTS] = None
-    """In place of `freeze_depth`: share of the network's blocks, counted from the head, that train, 0 to 1; 0 leaves the head alone."""
+    """In place of `freeze_depth`: share of the network's blocks, counted from the head, that train, 0 to 1; 0
+    leaves the head alone."""
     range_end: int | None = None
     """Stages from this one on, counted from the input, are frozen, too; the head always trains. Above
     `freeze_depth`."""
     head_multiplier: Annotated[float, AboveZero()] = 1.0
     """The head's learning rate is this many times the phase's, above 0."""
     layer_decay: Annotated[float, AboveZero(1.0)] = 1.0
-    """Each block's learning rate is this many times that of the block after it, in (0, 1]; the last block has the phase's."""
+    """Each block's learning rate is this many times that of the block after it, in (0, 1]; the last block has
+    the phase's."""
     schedule: Literal["constant", "step", "cosine", "linear", "one_cycle", "wsd", "plateau"] = "cosine"
     """The course of the learning rate over the phase; `wsd` is warm-up, stable, decay."""
     warmup_fraction: Annotated[float, Within(0.0, 0.99), Continuation.LASTS] = 0.0
@@ -50,6 +54,11 @@ class Phase:
 
 def _check_trainable(phase: Phase) -> None:
     if phase.trainable_share is not None and (phase.freeze_depth or phase.range_end is not None):
-        raise RecipeError("trainable_share stands in place of freeze_depth and range_end; give one or the other")
+        raise RecipeError(
+            "trainable_share stands in place of freeze_depth and range_end; give one or the other"
+        )
     if phase.range_end is not None and phase.range_end <= phase.freeze_depth:
-        raise RecipeError(f"range_end must lie above freeze_depth, got {phase.range_end} and {phase.freeze_depth}; nothing would train")
+        raise RecipeError(
+            f"range_end must lie above freeze_depth, got {phase.range_end} and {phase.freeze_depth}; nothing "
+            "would train"
+        )

@@ -20,12 +20,17 @@ def plain(value: Any) -> Any:
 
 
 def built(kind: Any, value: Any, path: str) -> Any:
-    """The value of type `kind` that `plain` turned into `value`. Raises RecipeError that names `path`, or one below it."""
+    """The value of type `kind` that `plain` turned into `value`.
+
+    Raises RecipeError that names `path`, or one below it.
+    """
     if dataclasses.is_dataclass(kind):
         return _built_dataclass(kind, value, path)
     if get_origin(kind) in (Union, UnionType):
         options = [option for option in get_args(kind) if option is not type(None)]
-        return None if value is None and len(options) < len(get_args(kind)) else built(options[0], value, path)
+        return (
+            None if value is None and len(options) < len(get_args(kind)) else built(options[0], value, path)
+        )
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
             raise FieldError(path, f"must be a list, got {value!r}")
@@ -43,7 +48,11 @@ def _built_dataclass(kind: Any, value: Any, path: str) -> Any:
     known = {f.name: f for f in dataclasses.fields(kind)}
     if unknown := sorted(set(value) - set(known)):
         raise RecipeError(f"{path} has no field {unknown[0]!r}; it has {', '.join(known)}")
-    missing = [f.name for f in known.values() if f.default is f.default_factory is dataclasses.MISSING and f.name not in value]
+    missing = [
+        f.name
+        for f in known.values()
+        if f.default is f.default_factory is dataclasses.MISSING and f.name not in value
+    ]
     if missing:
         raise RecipeError(f"{path} lacks {missing[0]!r}")
     hints = get_type_hints(kind)

@@ -56,7 +56,10 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Recipe":
-        """The recipe written by `to_dict`, or by hand. Raises RecipeError with the path of the key that does not fit."""
+        """The recipe written by `to_dict`, or by hand.
+
+        Raises RecipeError with the path of the key that does not fit.
+        """
         recipe: Recipe = built(cls, tree, "recipe")
         return recipe
 
@@ -64,10 +67,13 @@ class Recipe:
 def _check_parts_agree(recipe: Recipe) -> None:
     if recipe.data.sampler_power and recipe.loss.class_weight_power > MOST_WEIGHT_POWER_WITH_SAMPLER:
         raise RecipeError(
-            f"sampler_power and class_weight_power above {MOST_WEIGHT_POWER_WITH_SAMPLER} correct the same imbalance twice; "
+            f"sampler_power and class_weight_power above {MOST_WEIGHT_POWER_WITH_SAMPLER} correct the same "
+            "imbalance twice; "
             f"got {recipe.data.sampler_power:g} and {recipe.loss.class_weight_power:g}: set one of them to 0"
         )
     if recipe.evaluation.views == "ten_crop" and not recipe.data.crop_margin:
-        raise RecipeError("evaluation views 'ten_crop' needs a crop_margin above 0: with none, its five crops are one")
+        raise RecipeError(
+            "evaluation views 'ten_crop' needs a crop_margin above 0: with none, its five crops are one"
+        )
     if recipe.evaluation.dropout_samples and not recipe.model.dropout:
         raise RecipeError("dropout_samples needs dropout above 0: with none, all samples are one")

@@ -1,4 +1,6 @@
-"""The further processes of a training on several devices: one for each further device, which computes parts of every batch."""
+"""The further processes of a training on several devices: one for each further device, which computes parts
+of every batch.
+"""
 
 import json
 import os
@@ -26,10 +28,12 @@ POLL_SECONDS = 0.1
 
 
 class WorkerProcesses:
-    """The processes of ranks 1, 2, ... They are started with the training's first epoch, and again after it was loaded.
+    """The processes of ranks 1, 2, ...
 
-    Each runs `python -m MODULE FOLDER RANK`, creates `ready_file` once it is ready to go on, and joins the group that meets in FOLDER.
-    Where it fails it leaves `failure_file`.
+    They are started with the training's first epoch, and again after it was loaded.
+
+    Each runs `python -m MODULE FOLDER RANK`, creates `ready_file` once it is ready to go on, and joins the
+    group that meets in FOLDER. Where it fails it leaves `failure_file`.
     """
 
     def __init__(self, module: str, devices: Sequence[torch.device]) -> None:
@@ -42,9 +46,11 @@ class WorkerProcesses:
         self._is_stopped = threading.Event()
 
     def group(self, settings: Mapping[str, Any], save: Callable[[Path], None]) -> ProcessGroup:
-        """This process's place among them, once all are ready to go on from the state that `save` writes into a folder.
+        """This process's place among them, once all are ready to go on from the state that `save` writes into
+        a folder.
 
-        They read `settings`, plain JSON values, in `SETTINGS_FILE`, with the devices and the number of threads.
+        They read `settings`, plain JSON values, in `SETTINGS_FILE`, with the devices and the number of
+        threads.
         """
         if self._group is None:
             with self.explained():
@@ -68,7 +74,9 @@ class WorkerProcesses:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Stops the others after any error inside. One that the end of another process caused is told as what that one ended with.
+        """Stops the others after any error inside.
+
+        One that the end of another process caused is told as what that one ended with.
 
         Raises MemoryExhaustedError if it ran out of memory, RuntimeError if it ended otherwise.
         """
@@ -80,7 +88,9 @@ class WorkerProcesses:
             if reason is None:
                 raise
             kind, text = reason
-            raise (MemoryExhaustedError(text) if kind == MemoryExhaustedError.__name__ else RuntimeError(text)) from error
+            raise (
+                MemoryExhaustedError(text) if kind == MemoryExhaustedError.__name__ else RuntimeError(text)
+            ) from error
         except BaseException:
             self.stop()
             raise
@@ -96,11 +106,17 @@ class WorkerProcesses:
         for rank in range(1, len(self._devices)):
             command = [sys.executable, "-m", self._module, str(folder), str(rank)]
             with _output_file(folder, rank).open("wb") as output:
-                self._processes.append(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output))
+                self._processes.append(
+                    subprocess.Popen(
+                        command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                    )
+                )
         self._await(lambda rank: ready_file(folder, rank).exists())
         if self._devices[0].type == "cuda":
             self._is_stopped = threading.Event()
-            threading.Thread(target=_end_with, args=(tuple(self._processes), self._is_stopped), daemon=True).start()
+            threading.Thread(
+                target=_end_with, args=(tuple(self._processes), self._is_stopped), daemon=True
+            ).start()
         return ProcessGroup(0, len(self._devices), self._devices[0], folder)
 
     def _await(self, is_ready: Callable[[int], bool]) -> None:
@@ -109,7 +125,9 @@ class WorkerProcesses:
             if any(process.poll() is not None for process in self._processes):
                 raise RuntimeError("a further process of the training ended before it began")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"a further process of the training did not begin within {START_SECONDS:.0f} s")
+                raise RuntimeError(
+                    f"a further process of the training did not begin within {START_SECONDS:.0f} s"
+                )
             time.sleep(POLL_SECONDS)
 
     def _reason(self) -> tuple[str, str] | None:
@@ -118,7 +136,9 @@ class WorkerProcesses:
         while self._folder is not None and time.monotonic() < deadline:
             for rank, process in enumerate(self._processes, start=1):
                 if process.poll():
-                    return _failure(Path(self._folder.name), rank, f"{self._devices[rank]} ({_how(process.returncode)})")
+                    return _failure(
+                        Path(self._folder.name), rank, f"{self._devices[rank]} ({_how(process.returncode)})"
+                    )
             time.sleep(POLL_SECONDS)
         return None
 
@@ -142,7 +162,9 @@ def _failure(folder: Path, rank: int, where: str) -> tuple[str, str]:
         kind, text = json.loads(failure_file(folder, rank).read_text(encoding="utf-8"))
         return kind, text
     output = _output_file(folder, rank).read_text(encoding="utf-8", errors="replace").strip()
-    return "", f"the training's process on {where} is gone" + (f": {output.splitlines()[-1]}" if output else "")
+    return "", f"the training's process on {where} is gone" + (
+        f": {output.splitlines()[-1]}" if output else ""
+    )
 
 
 def _how(code: int) -> str:

@@ -18,7 +18,8 @@ class Epoch:
     learning_rate: float
     """At the last step."""
     train_loss: float
-    """Mean over the images as they were seen: augmented, under dropout, weighted by class, with weights that kept changing."""
+    """Mean over the images as they were seen: augmented, under dropout, weighted by class, with weights that
+    kept changing."""
     metrics: Metrics
     """Of the validation split, after the last step."""
     train_seconds: float

@@ -18,26 +18,31 @@ KEPT_SEED = 0
 def kept_images(labels_N: NDArray[np.int64], num_kept: int | None, num_classes: int) -> NDArray[np.int64]:
     """Sorted indices of `num_kept` images, a fixed draw that keeps the shares of the classes; None keeps all.
 
-    Shares are rounded by largest remainder; each class that has images keeps one at least, unless there are more such classes than
-    `num_kept`. Of each class, a smaller number of images is part of a larger one. Raises RecipeError if there are fewer than `num_kept`.
+    Shares are rounded by largest remainder; each class that has images keeps one at least, unless there are
+    more such classes than `num_kept`. Of each class, a smaller number of images is part of a larger one.
+    Raises RecipeError if there are fewer than `num_kept`.
     """
     num_images = len(labels_N)
     if num_kept is None:
         return np.arange(num_images, dtype=np.int64)
     if num_kept > num_images:
         raise RecipeError(
-            f"train_images must be at most the {num_images} images of the training split, got {num_kept}; lower it or leave it out"
+            f"train_images must be at most the {num_images} images of the training split, got {num_kept}; "
+            "lower it or leave it out"
         )
     num_kept_K = _allotted(np.bincount(labels_N, minlength=num_classes).astype(np.int64), num_kept)
-    kept = [_shuffled(np.flatnonzero(labels_N == label), label)[:num] for label, num in enumerate(num_kept_K.tolist())]
+    kept = [
+        _shuffled(np.flatnonzero(labels_N == label), label)[:num]
+        for label, num in enumerate(num_kept_K.tolist())
+    ]
     return np.sort(np.concatenate(kept))
 
 
 def epoch_order(labels_N: Tensor, sampler_power: float, seed: int, epoch: int) -> Tensor:
     """Indices (N,) int64 on the CPU of one epoch's images; `labels_N` lie there too.
 
-    At power 0 each image comes once; above it N images are drawn with repeats, those of a class of n with a chance in proportion to
-    n ** -power. The order follows from seed and epoch.
+    At power 0 each image comes once; above it N images are drawn with repeats, those of a class of n with a
+    chance in proportion to n ** -power. The order follows from seed and epoch.
     """
     drawing = generator(CPU, seed, "order", epoch)
     if not sampler_power:

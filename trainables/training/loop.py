@@ -46,14 +46,16 @@ WORKER_MODULE = "trainables.training.worker"
 
 
 class Training:
-    """Trains a recipe on a dataset: iterate over it, or over what is left of it after `load`, to get its epochs.
+    """Trains a recipe on a dataset: iterate over it, or over what is left of it after `load`, to get its
+    epochs.
 
-    On one device with one number of threads, the same recipe and dataset give the same epochs bit for bit, seconds excepted, also
-    across `save` and `load`. The process's random generators are neither read nor changed. Not for several threads at once. After an
-    exception within an epoch (Ctrl-C, too) the weights are those of no epoch: `load` before going on.
+    On one device with one number of threads, the same recipe and dataset give the same epochs bit for bit,
+    seconds excepted, also across `save` and `load`. The process's random generators are neither read nor
+    changed. Not for several threads at once. After an exception within an epoch (Ctrl-C, too) the weights are
+    those of no epoch: `load` before going on.
 
-    Raises RecipeError where recipe and dataset do not fit, WeightsError where pretrained weights cannot be had, and, also while
-    iterating, MemoryExhaustedError.
+    Raises RecipeError where recipe and dataset do not fit, WeightsError where pretrained weights cannot be
+    had, and, also while iterating, MemoryExhaustedError.
     """
 
     def __init__(
@@ -65,9 +67,10 @@ class Training:
         micro_batch: int | None = None,
         others: Sequence[torch.device] = (),
     ) -> None:
-        """`micro_batch` is how many images go through the network at once, where a batch does not fit: gradients of the parts are
-        added, so that a step stays the step of the whole batch, but for BatchNorm, which sees each part by itself. `others` are
-        further devices, each with a process of its own, among which the parts of every batch are divided.
+        """`micro_batch` is how many images go through the network at once, where a batch does not fit:
+        gradients of the parts are added, so that a step stays the step of the whole batch, but for BatchNorm,
+        which sees each part by itself. `others` are further devices, each with a process of its own, among
+        which the parts of every batch are divided.
         """
         manifest = dataset.manifest
         check_recipe(recipe)
@@ -90,7 +93,11 @@ class Training:
         self._images.check_batches(self._network)
         self._network.module.to(self.device).to(memory_format=torch.channels_last)
         halflife = recipe.optimizer.average_halflife
-        self._average = None if halflife is None else WeightAverage(self._network.module, halflife, self._images.num_steps)
+        self._average = (
+            None
+            if halflife is None
+            else WeightAverage(self._network.module, halflife, self._images.num_steps)
+        )
         multipliers = strength_multipliers(recipe.augmentation, self._images.num_by_class)
         self._step = Step(
             recipe=recipe,
@@ -139,7 +146,9 @@ class Training:
             )
 
     def follow(self, group: ProcessGroup) -> None:
-        """Takes all steps that are left as a process of the group: that of rank 0 validates, and has the weights."""
+        """Takes all steps that are left as a process of the group: that of rank 0 validates, and has the
+        weights.
+        """
         self._group = group
         while not self.has_ended:
             self._train_epoch()
@@ -153,7 +162,9 @@ class Training:
     @property
     def has_ended(self) -> bool:
         """Whether all epochs are done, or the recipe's patience is at its end."""
-        return self.num_epochs_done >= self.recipe.num_epochs or has_stalled(self._accuracies, self.recipe.patience)
+        return self.num_epochs_done >= self.recipe.num_epochs or has_stalled(
+            self._accuracies, self.recipe.patience
+        )
 
     @property
     def num_parameters(self) -> int:
@@ -161,17 +172,23 @@ class Training:
         return sum(parameter.numel() for parameter in self._network.module.parameters())
 
     def latency_seconds(self) -> float:
-        """How long the network takes for one image of the validation split, evaluated as in validation: the median of a few times."""
+        """How long the network takes for one image of the validation split, evaluated as in validation: the
+        median of a few times.
+        """
         return median_seconds(lambda: self._logits(self._validation_NHWC[:1]).cpu())
 
     def predict(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Class probabilities (N, K) of uint8 images (N, H, W, C) of the dataset's size, by the weights of now."""
+        """Class probabilities (N, K) of uint8 images (N, H, W, C) of the dataset's size, by the weights of
+        now.
+        """
         resident_NHWC = self.preprocessing.resident(images_NHWC, self.device)
         logits_NK = self._logits(resident_NHWC)
         return logits_NK.softmax(1).cpu().numpy()
 
     def inspection(self) -> Inspection:
-        """What the validation of the epoch that was trained last looks like, by the logits that it computed."""
+        """What the validation of the epoch that was trained last looks like, by the logits that it
+        computed.
+        """
         assert self._last_logits_NK is not None, "an epoch was trained"
         probability_N, predicted_N = self._last_logits_NK.double().softmax(1).max(1)
         return Inspection.of(
@@ -183,8 +200,12 @@ class Training:
         )
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy on the CPU of the state dict that is validated, the average where the recipe keeps one; further epochs leave it alone."""
-        return {key: tensor.detach().to("cpu", copy=True) for key, tensor in self._validated.state_dict().items()}
+        """A copy on the CPU of the state dict that is validated, the average where the recipe keeps one;
+        further epochs leave it alone.
+        """
+        return {
+            key: tensor.detach().to("cpu", copy=True) for key, tensor in self._validated.state_dict().items()
+        }
 
     def save(self, folder: Path) -> None:
         """Writes all that the following epochs depend on into `folder`, whole or not at all."""
@@ -198,14 +219,18 @@ class Training:
         ).write(folder)
 
     def load(self, folder: Path, *, with_other_values: bool = False) -> None:
-        """Continues where `save` wrote into `folder`; `with_other_values`, also a training of a recipe that differs from this one in no
-        more than what may change on the way (`trainables.recipe.continuation`): this recipe's values hold from here on.
+        """Continues where `save` wrote into `folder`; `with_other_values`, also a training of a recipe that
+        differs from this one in no more than what may change on the way (`trainables.recipe.continuation`):
+        this recipe's values hold from here on.
 
-        Raises FileNotFoundError if it did not, RecipeError if it was another recipe's training or another dataset's.
+        Raises FileNotFoundError if it did not, RecipeError if it was another recipe's training or another
+        dataset's.
         """
         if self._workers is not None:
             self._workers.stop()
-        state = TrainingState.read(folder, self.recipe, self.manifest.digest, self.device, with_other_values=with_other_values)
+        state = TrainingState.read(
+            folder, self.recipe, self.manifest.digest, self.device, with_other_values=with_other_values
+        )
         self._network.module.load_state_dict(state.network)
         if self._average is not None and state.average is not None:
             self._average.load_state_dict(state.average)
@@ -216,7 +241,8 @@ class Training:
             optimizer = self._enter(self.recipe.phases[phase_index])
             before = build_optimizer(state.recipe.optimizer, self._network, state.recipe.phases[phase_index])
             before.load_state_dict(state.optimizer)
-            # A state dict would bring the values and groups that it was written under; what it knows of each parameter moves alone.
+            # A state dict would bring the values and groups that it was written under; what it knows of each
+            # parameter moves alone.
             optimizer.state.update(before.state)
 
     def _position(self) -> tuple[int, int]:
@@ -229,7 +255,9 @@ class Training:
         return len(self.recipe.phases), 0
 
     def _with_workers(self) -> AbstractContextManager[object]:
-        """A context in which the processes of further devices, where there are some, are ready to take the same steps."""
+        """A context in which the processes of further devices, where there are some, are ready to take the
+        same steps.
+        """
         if self._workers is None:
             return nullcontext()
         assert self._dataset.folder is not None, "the others open the dataset where it lies"
@@ -242,15 +270,28 @@ class Training:
         return self._workers.explained()
 
     def _train_epoch(self) -> tuple[float, float]:
-        """One pass over the training split: mean loss, and the last step's learning rate. Waits for the device once, at its end."""
+        """One pass over the training split: mean loss, and the last step's learning rate.
+
+        Waits for the device once, at its end.
+        """
         phase_index, epoch_of_phase = self._position()
-        phase, num_done, num_steps = self.recipe.phases[phase_index], self.num_epochs_done, self._images.num_steps
+        phase, num_done, num_steps = (
+            self.recipe.phases[phase_index],
+            self.num_epochs_done,
+            self._images.num_steps,
+        )
         optimizer = self._enter(phase) if epoch_of_phase == 0 else self._optimizer
         assert optimizer is not None, "the phase has been entered"
-        accuracies, progress = self._accuracies[num_done - epoch_of_phase :], num_done / self.recipe.num_epochs
+        accuracies, progress = (
+            self._accuracies[num_done - epoch_of_phase :],
+            num_done / self.recipe.num_epochs,
+        )
         rate = phase.learning_rate
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        with seeded(self.recipe.seed, _dropout_purpose(self._group), num_done + 1, self.device), deterministic(self.device):
+        with (
+            seeded(self.recipe.seed, _dropout_purpose(self._group), num_done + 1, self.device),
+            deterministic(self.device),
+        ):
             self._network.train(self.recipe.model.batch_norm)
             for index, (images_BHWC, labels_B) in enumerate(self._images.batches(num_done)):
                 rate = learning_rate(phase, epoch_of_phase * num_steps + index, num_steps, accuracies)
@@ -267,7 +308,9 @@ class Training:
         logits_NK = self._logits(self._validation_NHWC)
         metrics = metrics_of_logits(logits_NK, self._validation_labels_N)
         _check_finite("validation", metrics.log_loss, number, last_learning_rate)
-        self._accuracies.append(metrics.accuracy if self._group is None else self._group.broadcast(metrics.accuracy))
+        self._accuracies.append(
+            metrics.accuracy if self._group is None else self._group.broadcast(metrics.accuracy)
+        )
         self._last_logits_NK = logits_NK
         return metrics
 
@@ -281,7 +324,9 @@ class Training:
         return self._network.module if self._average is None else self._average.module
 
     def _logits(self, images_NHWC: Tensor) -> Tensor:
-        return logits_of(self._validated, self.preprocessing, images_NHWC, self.recipe.evaluation, seed=self.recipe.seed)
+        return logits_of(
+            self._validated, self.preprocessing, images_NHWC, self.recipe.evaluation, seed=self.recipe.seed
+        )
 
 
 def _dropout_purpose(group: ProcessGroup | None) -> str:
@@ -292,5 +337,6 @@ def _dropout_purpose(group: ProcessGroup | None) -> str:
 def _check_finite(which: str, loss: float, number: int, rate: float) -> None:
     if not math.isfinite(loss):
         raise DivergedError(
-            f"the {which} loss became {loss} in epoch {number} at learning rate {rate:g}; lower learning_rate or lengthen warmup_fraction"
+            f"the {which} loss became {loss} in epoch {number} at learning rate {rate:g}; lower "
+            "learning_rate or lengthen warmup_fraction"
         )

@@ -16,7 +16,8 @@ from trainables.training.class_weights import class_weights
 # B batch, K classes
 
 Losses = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""Of logits (B, K), labels (B,) and class weights (K,) or None to each image's loss (B,), its weight multiplied in."""
+"""Of logits (B, K), labels (B,) and class weights (K,) or None to each image's loss (B,), its weight
+multiplied in."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,12 +32,19 @@ class ImageLoss:
     normalisation: Literal["weights", "images"]
 
     def __call__(
-        self, logits_BK: Tensor, labels_B: Tensor, *, progress: float, others_B: Tensor | None = None, share_B: Tensor | None = None
+        self,
+        logits_BK: Tensor,
+        labels_B: Tensor,
+        *,
+        progress: float,
+        others_B: Tensor | None = None,
+        share_B: Tensor | None = None,
     ) -> Tensor:
         """A scalar: the batch's weighted losses over the sum of its weights, or over its images.
 
-        `progress` is the share of all epochs done, in [0, 1). Where images were mixed, each is `share_B` (in [0, 1]) of class `labels_B`
-        and the rest of class `others_B`: its loss and its weight are mixed likewise. Give both or neither.
+        `progress` is the share of all epochs done, in [0, 1). Where images were mixed, each is `share_B` (in
+        [0, 1]) of class `labels_B` and the rest of class `others_B`: its loss and its weight are mixed
+        likewise. Give both or neither.
         """
         weights_K = self.weights if progress >= self.weights_from else None
         losses_B = self.losses(logits_BK, labels_B, weights_K)
@@ -46,7 +54,14 @@ class ImageLoss:
             return losses_B.mean()
         return losses_B.sum() / self.divisor(labels_B, progress=progress, others_B=others_B, share_B=share_B)
 
-    def divisor(self, labels_B: Tensor, *, progress: float, others_B: Tensor | None = None, share_B: Tensor | None = None) -> Tensor:
+    def divisor(
+        self,
+        labels_B: Tensor,
+        *,
+        progress: float,
+        others_B: Tensor | None = None,
+        share_B: Tensor | None = None,
+    ) -> Tensor:
         """What a batch's sum of losses is divided by, a scalar: what its parts count in proportion to."""
         if self.weights is None or progress < self.weights_from or self.normalisation == "images":
             return torch.full((), float(len(labels_B)), device=labels_B.device)
@@ -56,8 +71,11 @@ class ImageLoss:
         return weights_B.sum()
 
 
-def build_loss(loss: Loss, classes: Sequence[str], num_by_class: Sequence[int], device: torch.device) -> ImageLoss:
-    """The loss for a dataset with `num_by_class` training images, in the order of `classes`; it takes float32 logits on `device`.
+def build_loss(
+    loss: Loss, classes: Sequence[str], num_by_class: Sequence[int], device: torch.device
+) -> ImageLoss:
+    """The loss for a dataset with `num_by_class` training images, in the order of `classes`; it takes float32
+    logits on `device`.
 
     Raises RecipeError if a table of weights does not name exactly the dataset's classes.
     """
@@ -86,26 +104,41 @@ def _losses(loss: Loss, num_by_class: Sequence[int], device: torch.device) -> Lo
             assert_never(loss.kind)
 
 
-def _cross_entropy(logits_BK: Tensor, labels_B: Tensor, weights_K: Tensor | None, *, smoothing: float) -> Tensor:
-    return functional.cross_entropy(logits_BK, labels_B, weight=weights_K, label_smoothing=smoothing, reduction="none")
+def _cross_entropy(
+    logits_BK: Tensor, labels_B: Tensor, weights_K: Tensor | None, *, smoothing: float
+) -> Tensor:
+    return functional.cross_entropy(
+        logits_BK, labels_B, weight=weights_K, label_smoothing=smoothing, reduction="none"
+    )
 
 
 def _focal(logits_BK: Tensor, labels_B: Tensor, weights_K: Tensor | None, *, gamma: float) -> Tensor:
-    """(1 - p) ** gamma times cross-entropy, where p is the softmax probability of the label (arXiv:1708.02002)."""
+    """(1 - p) ** gamma times cross-entropy, where p is the softmax probability of the label
+    (arXiv:1708.02002).
+    """
     losses_B = functional.cross_entropy(logits_BK, labels_B, reduction="none")
-    # At p = 1 the power's gradient is infinite for gamma below 1, and infinity times a loss of 0 is no number.
+    # At p = 1 the power's gradient is infinite for gamma below 1, and infinity times a loss of 0 is no
+    # number.
     missing_B = (-torch.expm1(-losses_B)).clamp_min(torch.finfo(losses_B.dtype).tiny)
     focal_B = missing_B**gamma * losses_B
     return focal_B if weights_K is None else weights_K[labels_B] * focal_B
 
 
-def _ldam(logits_BK: Tensor, labels_B: Tensor, weights_K: Tensor | None, *, margins_K: Tensor, scale: float) -> Tensor:
-    """Cross-entropy of scaled logits, the label's lowered by its margin first (arXiv:1906.07413; github.com/kaidic/LDAM-DRW)."""
+def _ldam(
+    logits_BK: Tensor, labels_B: Tensor, weights_K: Tensor | None, *, margins_K: Tensor, scale: float
+) -> Tensor:
+    """Cross-entropy of scaled logits, the label's lowered by its margin first (arXiv:1906.07413;
+    github.com/kaidic/LDAM-DRW).
+    """
     is_label_BK = labels_B[:, None] == torch.arange(len(margins_K), device=labels_B.device)
-    return functional.cross_entropy(scale * (logits_BK - margins_K * is_label_BK), labels_B, weight=weights_K, reduction="none")
+    return functional.cross_entropy(
+        scale * (logits_BK - margins_K * is_label_BK), labels_B, weight=weights_K, reduction="none"
+    )
 
 
-def _logit_adjusted(logits_BK: Tensor, labels_B: Tensor, weights_K: Tensor | None, *, shifts_K: Tensor, smoothing: float) -> Tensor:
+def _logit_adjusted(
+    logits_BK: Tensor, labels_B: Tensor, weights_K: Tensor | None, *, shifts_K: Tensor, smoothing: float
+) -> Tensor:
     """Cross-entropy of logits plus tau times the logarithm of class frequency (arXiv:2007.07314)."""
     return _cross_entropy(logits_BK + shifts_K, labels_B, weights_K, smoothing=smoothing)
 

@@ -13,9 +13,11 @@ TIMEOUT = timedelta(hours=1)
 
 
 class ProcessGroup:
-    """This process's rank among those that share every batch and take every step alike, so that their weights stay equal.
+    """This process's rank among those that share every batch and take every step alike, so that their weights
+    stay equal.
 
-    The process is in one such group at a time (`torch.distributed`): `nccl` between GPUs, `gloo` between CPUs.
+    The process is in one such group at a time (`torch.distributed`): `nccl` between GPUs, `gloo` between
+    CPUs.
     """
 
     def __init__(self, rank: int, world_size: int, device: torch.device, folder: Path) -> None:
@@ -29,10 +31,13 @@ class ProcessGroup:
             str(folder / RENDEZVOUS_FILE), world_size
         )
         backend = "nccl" if device.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=TIMEOUT)
+        distributed.init_process_group(
+            backend, store=store, rank=rank, world_size=world_size, timeout=TIMEOUT
+        )
 
     def all_reduce_gradients(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
-        """Puts the sums over all processes in the place of this one's gradients, and returns the sum of their losses (scalars).
+        """Puts the sums over all processes in the place of this one's gradients, and returns the sum of their
+        losses (scalars).
 
         One message carries all of it. Every process has gradients of the same parameters.
         """

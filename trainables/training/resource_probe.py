@@ -25,8 +25,8 @@ class Probe:
     """What one configuration takes; plain numbers."""
 
     peak_bytes: int | None
-    """Most of a GPU's memory that its tensors took in training and validating, with all of its images there; all that the GPU has where
-    that is too little; None on a CPU."""
+    """Most of a GPU's memory that its tensors took in training and validating, with all of its images there;
+    all that the GPU has where that is too little; None on a CPU."""
     images_per_second: float | None
     """In training, alone on its device; None where memory was too little."""
 
@@ -49,7 +49,8 @@ class DeviceMemory:
 
 
 def probe(recipe: Recipe, phase: Phase, dataset: Dataset, device: torch.device) -> Probe:
-    """Takes some steps of a phase of a recipe and validates as often as it takes to fill the device: some seconds.
+    """Takes some steps of a phase of a recipe and validates as often as it takes to fill the device: some
+    seconds.
 
     Weights are random, whatever the recipe says. Raises RecipeError where recipe and dataset do not fit.
     """
@@ -65,7 +66,9 @@ def probe(recipe: Recipe, phase: Phase, dataset: Dataset, device: torch.device) 
         if memory is None:
             raise
         return Probe(peak_bytes=memory.total, images_per_second=None)
-    peak = None if memory is None else _peak(torch.cuda.max_memory_reserved(device), recipe, dataset, short, few)
+    peak = (
+        None if memory is None else _peak(torch.cuda.max_memory_reserved(device), recipe, dataset, short, few)
+    )
     return Probe(peak_bytes=peak, images_per_second=epoch.num_train_images / epoch.train_seconds)
 
 
@@ -82,11 +85,16 @@ def _shortened(recipe: Recipe, phase: Phase, dataset: Dataset) -> Recipe:
 def _few(recipe: Recipe, dataset: Dataset, device: torch.device) -> Dataset:
     num_images = evaluation_batch_size(Preprocessing.of(recipe, dataset.manifest), device)
     validation = dataset.validation
-    return replace(dataset, validation=Split(images=validation.images[:num_images], labels=validation.labels[:num_images]))
+    return replace(
+        dataset,
+        validation=Split(images=validation.images[:num_images], labels=validation.labels[:num_images]),
+    )
 
 
 def _peak(reserved: int, recipe: Recipe, dataset: Dataset, short: Recipe, few: Dataset) -> int:
-    """What was measured, plus the images that were left out; where images are shrunk, at least all of them twice."""
+    """What was measured, plus the images that were left out; where images are shrunk, at least all of them
+    twice.
+    """
     preprocessing = Preprocessing.of(recipe, dataset.manifest)
     num_train = recipe.data.train_images or len(dataset.train)
     left_out = num_train - (short.data.train_images or 0) + len(dataset.validation) - len(few.validation)

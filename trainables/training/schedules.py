@@ -7,7 +7,8 @@ from typing import assert_never
 from trainables.recipe.phase import Phase
 
 ONE_CYCLE_RISE = 0.3
-"""Share of the steps on the way up where the phase names no warm-up; this and the next two are `OneCycleLR`'s defaults."""
+"""Share of the steps on the way up where the phase names no warm-up; this and the next two are `OneCycleLR`'s
+defaults."""
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_END = 1 / 25 / 1e4
 
@@ -20,11 +21,13 @@ def learning_rate(phase: Phase, step: int, steps_per_epoch: int, accuracies: Seq
 def factor(phase: Phase, step: int, steps_per_epoch: int, accuracies: Sequence[float] = ()) -> float:
     """What the phase's learning rate is multiplied by at `step`, in [0, 1].
 
-    It rises linearly over the warmup and reaches 1 at its last step. After it: `cosine` falls along half a cosine (arXiv:1608.03983),
-    `linear` along a line, and `wsd` along a line over its last `decay_fraction`; all three would reach `final_ratio` one step after the
-    phase. `step` falls by `step_factor` every `step_epochs` epochs of the phase; `plateau` after every `plateau_epochs` epochs without a
-    better validation accuracy, as ReduceLROnPlateau does: `accuracies` are those of the phase's epochs done so far, which no other
-    schedule looks at. `one_cycle` (arXiv:1708.07120) is OneCycleLR: its warmup is half a cosine from 1/25, and it ends near 0.
+    It rises linearly over the warmup and reaches 1 at its last step. After it: `cosine` falls along half a
+    cosine (arXiv:1608.03983), `linear` along a line, and `wsd` along a line over its last `decay_fraction`;
+    all three would reach `final_ratio` one step after the phase. `step` falls by `step_factor` every
+    `step_epochs` epochs of the phase; `plateau` after every `plateau_epochs` epochs without a better
+    validation accuracy, as ReduceLROnPlateau does: `accuracies` are those of the phase's epochs done so far,
+    which no other schedule looks at. `one_cycle` (arXiv:1708.07120) is OneCycleLR: its warmup is half a
+    cosine from 1/25, and it ends near 0.
     """
     num_steps = phase.epochs * steps_per_epoch
     num_warmup = round(phase.warmup_fraction * num_steps)
@@ -52,7 +55,9 @@ def factor(phase: Phase, step: int, steps_per_epoch: int, accuracies: Sequence[f
 
 
 def has_stalled(accuracies: Sequence[float], patience: int | None) -> bool:
-    """Whether the last `patience` epochs brought no better accuracy than those before them; with None, or too few epochs, never."""
+    """Whether the last `patience` epochs brought no better accuracy than those before them; with None, or too
+    few epochs, never.
+    """
     if patience is None or len(accuracies) <= patience:
         return False
     return max(accuracies[-patience:]) <= max(accuracies[:-patience])
@@ -76,7 +81,9 @@ def _along_cosine(begin: float, end: float, share: float) -> float:
 
 
 def _num_falls(accuracies: Sequence[float], plateau_epochs: int) -> int:
-    """How often `plateau_epochs` epochs in a row, counted anew after each fall, brought no accuracy above the best before."""
+    """How often `plateau_epochs` epochs in a row, counted anew after each fall, brought no accuracy above the
+    best before.
+    """
     best, num_without, num_falls = -math.inf, 0, 0
     for accuracy in accuracies:
         num_without = 0 if accuracy > best else num_without + 1

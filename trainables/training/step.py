@@ -1,4 +1,6 @@
-"""One optimizer step: a batch is changed, mixed, judged by the network, and its gradients move the weights."""
+"""One optimizer step: a batch is changed, mixed, judged by the network, and its gradients move the
+weights.
+"""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ from trainables.transforms.augment import augment
 from trainables.transforms.mixing import Mixed, mix
 from trainables.transforms.preprocessing import Preprocessing
 
-# B batch, b a part of it, H height, W width as stored, C channels, S and L sides of the square image, K classes
+# B batch, b a part of it, H height, W width as stored, C channels, S and L sides of the square image, K
+# classes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +48,8 @@ class Step:
         progress: float,
         group: ProcessGroup | None = None,
     ) -> Tensor:
-        """Takes step `index` of the training at `progress` in [0, 1), the share of epochs done; returns the batch's loss, a scalar.
+        """Takes step `index` of the training at `progress` in [0, 1), the share of epochs done; returns the
+        batch's loss, a scalar.
 
         A process of a `group` computes its parts of the batch alone, and takes the step of all.
         """
@@ -66,8 +70,12 @@ class Step:
         images_BCSS = augment(images_BCLL, augmentation, changes, image_size=size, multiplier_B=multiplier_B)
         return mix(images_BCSS, labels_B, augmentation.mixing, changes, progress)
 
-    def _add_gradients(self, mixed: Mixed, labels_B: Tensor, progress: float, group: ProcessGroup | None) -> Tensor:
-        """Adds the batch's gradients and returns its loss, part by part where it does not go through whole."""
+    def _add_gradients(
+        self, mixed: Mixed, labels_B: Tensor, progress: float, group: ProcessGroup | None
+    ) -> Tensor:
+        """Adds the batch's gradients and returns its loss, part by part where it does not go through
+        whole.
+        """
         if group is None and len(labels_B) <= self.micro_batch:
             loss = self._loss(mixed, labels_B, progress)
             loss.backward()
@@ -80,15 +88,22 @@ class Step:
             loss = self._loss(part, labels_b, progress) * weight
             loss.backward()
             loss_sum += loss.detach()
-        return loss_sum if group is None else group.all_reduce_gradients(self.network.trainable_parameters(), loss_sum)
+        return (
+            loss_sum
+            if group is None
+            else group.all_reduce_gradients(self.network.trainable_parameters(), loss_sum)
+        )
 
     def _parts(self, num_images: int, group: ProcessGroup | None) -> list[tuple[Tensor, bool]]:
         """Indices of the images that go through the network at once here, and whether they count.
 
-        A process without a part of its own computes one that does not, so that all have gradients of the same parameters.
+        A process without a part of its own computes one that does not, so that all have gradients of the same
+        parameters.
         """
         num_processes = 1 if group is None else group.world_size
-        parts_b = torch.arange(num_images, device=self.device).tensor_split(self._num_parts(num_images, num_processes))
+        parts_b = torch.arange(num_images, device=self.device).tensor_split(
+            self._num_parts(num_images, num_processes)
+        )
         own = parts_b if group is None else parts_b[group.rank :: group.world_size]
         return [(part_b, True) for part_b in own] or [(parts_b[0], False)]
 
@@ -102,7 +117,9 @@ class Step:
     def _loss(self, mixed: Mixed, labels_B: Tensor, progress: float) -> Tensor:
         with autocast(self.device):
             logits_BK = self.network.module(self.preprocessing.normalised(mixed.images_BCSS))
-        return self.loss(logits_BK.float(), labels_B, progress=progress, others_B=mixed.others_B, share_B=mixed.share_B)
+        return self.loss(
+            logits_BK.float(), labels_B, progress=progress, others_B=mixed.others_B, share_B=mixed.share_B
+        )
 
     def _divisor(self, mixed: Mixed, labels_B: Tensor, progress: float) -> Tensor:
         return self.loss.divisor(labels_B, progress=progress, others_B=mixed.others_B, share_B=mixed.share_B)

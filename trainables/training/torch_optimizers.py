@@ -1,4 +1,6 @@
-"""The optimizer of a phase: groups of parameters with their own share of the learning rate, and the cutting of gradients."""
+"""The optimizer of a phase: groups of parameters with their own share of the learning rate, and the cutting
+of gradients.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, assert_never
@@ -14,9 +16,9 @@ from trainables.recipe.phase import Phase
 def build_optimizer(optimizer: Optimizer, network: Network, phase: Phase) -> torch.optim.Optimizer:
     """A fresh optimizer of what `network.prepare(phase)` made trainable, at the phase's learning rate.
 
-    Each group has a `factor`, what its learning rate is multiplied by: `head_multiplier` for the head, 1 for the last block, and
-    `layer_decay` times the factor of the block after it for every other. Weight decay pulls on weights alone, not on biases and
-    normalisation parameters (arXiv:1812.01187).
+    Each group has a `factor`, what its learning rate is multiplied by: `head_multiplier` for the head, 1 for
+    the last block, and `layer_decay` times the factor of the block after it for every other. Weight decay
+    pulls on weights alone, not on biases and normalisation parameters (arXiv:1812.01187).
     """
     groups = _groups(optimizer, network, phase)
     rate, momentum = phase.learning_rate, optimizer.momentum
@@ -38,14 +40,18 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 
 
 def clip_gradients(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> None:
-    """Cuts the gradients as the recipe says, in place and without waiting for the device; NaN and infinity pass through."""
+    """Cuts the gradients as the recipe says, in place and without waiting for the device; NaN and infinity
+    pass through.
+    """
     match optimizer.gradient_clip:
         case "none":
             pass
         case "value":
             torch.nn.utils.clip_grad_value_(parameters, optimizer.clip_at, foreach=True)
         case "norm":
-            torch.nn.utils.clip_grad_norm_(parameters, optimizer.clip_at, error_if_nonfinite=False, foreach=True)
+            torch.nn.utils.clip_grad_norm_(
+                parameters, optimizer.clip_at, error_if_nonfinite=False, foreach=True
+            )
         case _:
             assert_never(optimizer.gradient_clip)
 

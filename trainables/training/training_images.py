@@ -1,4 +1,6 @@
-"""The images that a training learns from: which of the training split, where they lie, and in which order an epoch shows them."""
+"""The images that a training learns from: which of the training split, where they lie, and in which order an
+epoch shows them.
+"""
 
 import math
 from collections.abc import Iterator
@@ -21,7 +23,9 @@ from trainables.transforms.preprocessing import Preprocessing
 class TrainingImages:
     """The kept images of a training split, resident on a device."""
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, preprocessing: Preprocessing, device: torch.device) -> None:
+    def __init__(
+        self, dataset: Dataset, recipe: Recipe, preprocessing: Preprocessing, device: torch.device
+    ) -> None:
         self._recipe = recipe
         self._device = device
         images_NHWC, labels_N = _kept(dataset, recipe)
@@ -47,7 +51,8 @@ class TrainingImages:
         is_single = min(recipe.batch_size, len(self)) == 1
         if is_single and recipe.model.batch_norm != "eval_all" and network.batch_norm_layers():
             raise RecipeError(
-                f"BatchNorm needs at least 2 images per batch, got batch_size {recipe.batch_size} on {len(self)} images; "
+                f"BatchNorm needs at least 2 images per batch, got batch_size {recipe.batch_size} on "
+                f"{len(self)} images; "
                 "raise batch_size or set batch_norm to eval_all"
             )
 
@@ -58,7 +63,9 @@ class TrainingImages:
 
 
 def _kept(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (N, H, W, C) and labels (N,) that the recipe trains on; without a limit they are the mapped ones, not a copy."""
+    """Images (N, H, W, C) and labels (N,) that the recipe trains on; without a limit they are the mapped
+    ones, not a copy.
+    """
     images_NHWC, labels_N = dataset.train.images, dataset.train.labels
     if recipe.data.train_images is None:
         return images_NHWC, labels_N
@@ -68,4 +75,6 @@ def _kept(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.uint8], NDArray[
 
 def _num_per_epoch(num_images: int, batch_size: int) -> int:
     """All, except one that would be a batch of its own: BatchNorm cannot train on a single image."""
-    return num_images - 1 if batch_size > 1 and num_images % batch_size == 1 and num_images > 1 else num_images
+    return (
+        num_images - 1 if batch_size > 1 and num_images % batch_size == 1 and num_images > 1 else num_images
+    )

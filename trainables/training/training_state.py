@@ -1,4 +1,6 @@
-"""The state of a training between two epochs, as it lies in a file: all that the following epochs depend on."""
+"""The state of a training between two epochs, as it lies in a file: all that the following epochs depend
+on.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,17 +37,21 @@ class TrainingState:
             torch.save({**vars(self), "recipe": self.recipe.to_dict()}, file)
 
     @classmethod
-    def read(cls, folder: Path, recipe: Recipe, dataset: str, device: torch.device, *, with_other_values: bool) -> "TrainingState":
+    def read(
+        cls, folder: Path, recipe: Recipe, dataset: str, device: torch.device, *, with_other_values: bool
+    ) -> "TrainingState":
         """What `write` wrote into `folder`, for a training of `recipe` on the dataset with that digest.
 
-        `with_other_values`: or of one that differs from it in no more than what may change on the way (`trainables.recipe.continuation`).
-        Raises FileNotFoundError where nothing was written, RecipeError where it is of another training, WeightsError where it is damaged.
+        `with_other_values`: or of one that differs from it in no more than what may change on the way
+        (`trainables.recipe.continuation`). Raises FileNotFoundError where nothing was written, RecipeError
+        where it is of another training, WeightsError where it is damaged.
         """
         tree = load_plain(folder / STATE_FILE, device)
         state = cls(**{**tree, "recipe": Recipe.from_dict(tree["recipe"])})
         is_ours = lasting(state.recipe) == lasting(recipe) if with_other_values else state.recipe == recipe
         if not is_ours or state.dataset != dataset:
             raise RecipeError(
-                f"{folder} must hold a training of this recipe on this dataset, and holds another; give another folder or remove it"
+                f"{folder} must hold a training of this recipe on this dataset, and holds another; give "
+                "another folder or remove it"
             )
         return state

@@ -23,7 +23,9 @@ from trainables.training.process_group import ProcessGroup
 
 
 def main(folder: Path, rank: int) -> int:
-    """Trains as process `rank` of the group that meets in `folder`, until the training or its first process ends."""
+    """Trains as process `rank` of the group that meets in `folder`, until the training or its first process
+    ends.
+    """
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     devices = [torch.device(name) for name in settings["devices"]]
@@ -39,7 +41,9 @@ def main(folder: Path, rank: int) -> int:
     except DivergedError:
         return 0  # the first process tells it
     except Exception as error:
-        failure_file(folder, rank).write_text(json.dumps([type(error).__name__, str(error)]), encoding="utf-8")
+        failure_file(folder, rank).write_text(
+            json.dumps([type(error).__name__, str(error)]), encoding="utf-8"
+        )
         raise
     return 0
 

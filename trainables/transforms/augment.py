@@ -1,7 +1,8 @@
-"""Random changes of training images, drawn for each image of a batch and applied to all of them at once, on their device.
+"""Random changes of training images, drawn for each image of a batch and applied to all of them at once, on
+their device.
 
-What moves pixels comes first, then brightness, contrast, and erasing; a policy of torchvision stands in the place of all but crop and
-mirror. Policies excepted, nothing here waits for the device.
+What moves pixels comes first, then brightness, contrast, and erasing; a policy of torchvision stands in the
+place of all but crop and mirror. Policies excepted, nothing here waits for the device.
 """
 
 from collections.abc import Sequence
@@ -15,27 +16,49 @@ from trainables.transforms.parameters import Parameters, draw
 from trainables.transforms.photometric import brightened, contrasted
 from trainables.transforms.policies import changed_by_policy
 
-# B batch, C channels, L side of the square images that come in, S side of those that go out, all tensors on one device
+# B batch, C channels, L side of the square images that come in, S side of those that go out, all tensors on
+# one device
 
 
 def augment(
-    images_BCLL: Tensor, augmentation: Augmentation, generator: torch.Generator, *, image_size: int, multiplier_B: Tensor | None = None
+    images_BCLL: Tensor,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+    *,
+    image_size: int,
+    multiplier_B: Tensor | None = None,
 ) -> Tensor:
     """The images, float in [0, 1], cropped to (B, C, S, S) and each changed by its own draw.
 
-    S is `image_size`, at most L; each crop lies anywhere with the same chance. `multiplier_B` multiplies the strength of each image, up
-    to strength 1. All follows from the generator, which lies on the images' device; what changes nothing returns the images themselves.
+    S is `image_size`, at most L; each crop lies anywhere with the same chance. `multiplier_B` multiplies the
+    strength of each image, up to strength 1. All follows from the generator, which lies on the images'
+    device; what changes nothing returns the images themselves.
     """
     crop_margin = images_BCLL.shape[3] - image_size
     if not crop_margin and not is_active(augmentation):
         return images_BCLL
-    parameters = draw(len(images_BCLL), augmentation, generator, image_size=image_size, crop_margin=crop_margin, multiplier_B=multiplier_B)
+    parameters = draw(
+        len(images_BCLL),
+        augmentation,
+        generator,
+        image_size=image_size,
+        crop_margin=crop_margin,
+        multiplier_B=multiplier_B,
+    )
     images_BCSS = apply(images_BCLL, parameters, augmentation, image_size=image_size)
-    return images_BCSS if augmentation.policy == "affine" else changed_by_policy(images_BCSS, augmentation, generator)
+    return (
+        images_BCSS
+        if augmentation.policy == "affine"
+        else changed_by_policy(images_BCSS, augmentation, generator)
+    )
 
 
-def apply(images_BCLL: Tensor, parameters: Parameters, augmentation: Augmentation, *, image_size: int) -> Tensor:
-    """The images under the given parameters, (B, C, S, S); crop and mirror alone are exact, no pixel is interpolated."""
+def apply(
+    images_BCLL: Tensor, parameters: Parameters, augmentation: Augmentation, *, image_size: int
+) -> Tensor:
+    """The images under the given parameters, (B, C, S, S); crop and mirror alone are exact, no pixel is
+    interpolated.
+    """
     if _moves_pixels(augmentation):
         images_BCSS = moved(images_BCLL, parameters, image_size=image_size, fill=augmentation.fill)
     else:
@@ -53,13 +76,18 @@ def apply(images_BCLL: Tensor, parameters: Parameters, augmentation: Augmentatio
 
 def is_active(augmentation: Augmentation) -> bool:
     """Whether anything but a crop can happen to an image."""
-    ranges = (augmentation.brightness_fraction, augmentation.contrast_fraction, augmentation.erase_probability)
+    ranges = (
+        augmentation.brightness_fraction,
+        augmentation.contrast_fraction,
+        augmentation.erase_probability,
+    )
     has_changes = _moves_pixels(augmentation) or (_has_strength(augmentation) and any(ranges))
     return augmentation.policy != "affine" or augmentation.flip_probability > 0 or has_changes
 
 
 def strength_multipliers(augmentation: Augmentation, num_by_class: Sequence[int]) -> tuple[float, ...] | None:
-    """For each class of n training images (most / n) ** `rare_class_power`, at least 1; None where the power is 0.
+    """For each class of n training images (most / n) ** `rare_class_power`, at least 1; None where the power
+    is 0.
 
     A class without images has 1.
     """
@@ -70,7 +98,12 @@ def strength_multipliers(augmentation: Augmentation, num_by_class: Sequence[int]
 
 
 def _moves_pixels(augmentation: Augmentation) -> bool:
-    ranges = (augmentation.rotation_degrees, augmentation.shift_fraction, augmentation.shear_degrees, augmentation.zoom_fraction)
+    ranges = (
+        augmentation.rotation_degrees,
+        augmentation.shift_fraction,
+        augmentation.shear_degrees,
+        augmentation.zoom_fraction,
+    )
     return _has_strength(augmentation) and any(ranges)
 
 

@@ -1,7 +1,8 @@
 """Where the pixels of a batch's images go: crop, mirror, rotation, shift, shear and zoom.
 
-Geometry is that of `torchvision.transforms.functional.affine`: clockwise degrees, about the centre of the crop. All of it is one affine
-map, so that pixels are interpolated once; what it brings in from outside the crop are the image's own pixels, as far as there are any.
+Geometry is that of `torchvision.transforms.functional.affine`: clockwise degrees, about the centre of the
+crop. All of it is one affine map, so that pixels are interpolated once; what it brings in from outside the
+crop are the image's own pixels, as far as there are any.
 """
 
 import math
@@ -16,11 +17,19 @@ from trainables.transforms.parameters import Parameters
 # B batch, C channels, L side of the images that come in, S side of the crop
 
 
-def moved(images_BCLL: Tensor, parameters: Parameters, *, image_size: int, fill: Literal["zeros", "border", "reflection"]) -> Tensor:
+def moved(
+    images_BCLL: Tensor,
+    parameters: Parameters,
+    *,
+    image_size: int,
+    fill: Literal["zeros", "border", "reflection"],
+) -> Tensor:
     """Crops (B, C, S, S), moved by the parameters, bilinearly interpolated."""
     num_images, channels, side, _ = images_BCLL.shape
     theta_B23 = _theta(parameters, image_size, side)
-    grid_BSS2 = functional.affine_grid(theta_B23, [num_images, channels, image_size, image_size], align_corners=False)
+    grid_BSS2 = functional.affine_grid(
+        theta_B23, [num_images, channels, image_size, image_size], align_corners=False
+    )
     return functional.grid_sample(images_BCLL, grid_BSS2, padding_mode=fill, align_corners=False)
 
 
@@ -40,19 +49,27 @@ def mirrored(images_BCSS: Tensor, is_flipped_B: Tensor) -> Tensor:
 
 
 def _theta(parameters: Parameters, image_size: int, side: int) -> Tensor:
-    """(B, 2, 3): where each output pixel comes from, in coordinates that span [-1, 1] along the crop's and the image's side.
+    """(B, 2, 3): where each output pixel comes from, in coordinates that span [-1, 1] along the crop's and
+    the image's side.
 
     The forward map is shift @ rotation @ shear @ zoom @ mirror, about the crop's centre; this is its inverse.
     """
-    angle, shear = (degrees * (math.pi / 180) for degrees in (parameters.rotation_degrees, parameters.shear_degrees))
+    angle, shear = (
+        degrees * (math.pi / 180) for degrees in (parameters.rotation_degrees, parameters.shear_degrees)
+    )
     cosine, sine, slant = angle.cos(), angle.sin(), shear.tan()
     # A pixel is a smaller share of the image's side than of the crop's.
     scale = image_size / side
-    per_x, per_y = scale * (1.0 - 2.0 * parameters.is_flipped.to(angle.dtype)) / parameters.zoom_x, scale / parameters.zoom_y
+    per_x, per_y = (
+        scale * (1.0 - 2.0 * parameters.is_flipped.to(angle.dtype)) / parameters.zoom_x,
+        scale / parameters.zoom_y,
+    )
     x_of_x, x_of_y = per_x * (cosine - sine * slant), per_x * (sine + cosine * slant)
     y_of_x, y_of_y = -per_y * sine, per_y * cosine
     shift_x, shift_y = 2 * parameters.shift_x, 2 * parameters.shift_y
-    centre_x, centre_y = (_centre(offset, image_size, side) for offset in (parameters.crop_left, parameters.crop_top))
+    centre_x, centre_y = (
+        _centre(offset, image_size, side) for offset in (parameters.crop_left, parameters.crop_top)
+    )
     rows = (
         torch.stack((x_of_x, x_of_y, centre_x - x_of_x * shift_x - x_of_y * shift_y), dim=1),
         torch.stack((y_of_x, y_of_y, centre_y - y_of_x * shift_x - y_of_y * shift_y), dim=1),

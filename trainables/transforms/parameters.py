@@ -51,13 +51,16 @@ def draw(
     crop_margin: int = 0,
     multiplier_B: Tensor | None = None,
 ) -> Parameters:
-    """Parameters within the recipe's ranges, from one call of the generator; the draws do not depend on which of them are active.
+    """Parameters within the recipe's ranges, from one call of the generator; the draws do not depend on which
+    of them are active.
 
     `multiplier_B` multiplies the strength of each image, up to strength 1.
     """
     uniform_Bk = torch.rand(num_images, _NUM_DRAWS, generator=generator, device=generator.device)
     strength = _strength(augmentation, multiplier_B)
-    rotation, shift_x, shift_y, shear, zoom_x, zoom_y, brightness, contrast = (2 * uniform_Bk[:, :_NUM_SIGNED] - 1).unbind(1)
+    rotation, shift_x, shift_y, shear, zoom_x, zoom_y, brightness, contrast = (
+        2 * uniform_Bk[:, :_NUM_SIGNED] - 1
+    ).unbind(1)
     flip, top, left, erase, *rectangle = uniform_Bk[:, _NUM_SIGNED:].unbind(1)
     shift, zoom = strength * augmentation.shift_fraction, strength * augmentation.zoom_fraction
     is_erased = erase < strength * augmentation.erase_probability if augmentation.erase_probability else None
@@ -78,7 +81,11 @@ def draw(
 
 
 def _strength(augmentation: Augmentation, multiplier_B: Tensor | None) -> float | Tensor:
-    return augmentation.strength if multiplier_B is None else (augmentation.strength * multiplier_B).clamp(max=1.0)
+    return (
+        augmentation.strength
+        if multiplier_B is None
+        else (augmentation.strength * multiplier_B).clamp(max=1.0)
+    )
 
 
 def _offset(margin: int, uniform_B: Tensor) -> Tensor | None:

@@ -13,10 +13,11 @@ from trainables.recipe.augmentation import Augmentation
 
 
 def changed_by_policy(images_BCSS: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """float32 images in [0, 1], each changed by its own draw of TrivialAugmentWide or RandAugment on its uint8 pixels.
+    """float32 images in [0, 1], each changed by its own draw of TrivialAugmentWide or RandAugment on its
+    uint8 pixels.
 
-    1 or 3 channels. Both policies shift by pixels and not by a share: TrivialAugmentWide by up to 32, whatever the side. Waits for the
-    device; the process's random generators are neither read nor changed.
+    1 or 3 channels. Both policies shift by pixels and not by a share: TrivialAugmentWide by up to 32,
+    whatever the side. Waits for the device; the process's random generators are neither read nor changed.
     """
     # torchvision draws from the process's generator, and once for all images of a call.
     seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
@@ -36,7 +37,9 @@ def _policy(augmentation: Augmentation) -> Callable[[Tensor], Tensor]:
         case "trivial":
             policy = v2.TrivialAugmentWide()
         case "rand":
-            policy = v2.RandAugment(num_ops=augmentation.rand_operations, magnitude=augmentation.rand_magnitude)
+            policy = v2.RandAugment(
+                num_ops=augmentation.rand_operations, magnitude=augmentation.rand_magnitude
+            )
         case "affine":
             raise AssertionError("the affine changes are no policy of torchvision")
         case _:

@@ -1,4 +1,7 @@
-"""From stored uint8 images to what a model sees: resizing, scaling to [0, 1], crop, normalisation. Training and prediction share it."""
+"""From stored uint8 images to what a model sees: resizing, scaling to [0, 1], crop, normalisation.
+
+Training and prediction share it.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -16,7 +19,8 @@ from trainables.datasets.manifest import Manifest
 from trainables.models.building import pixel_statistics
 from trainables.recipe.tree import Recipe
 
-# N images, B batch, H height, W width as stored, C channels, L side before the crop, S side of what the model sees
+# N images, B batch, H height, W width as stored, C channels, L side before the crop, S side of what the model
+# sees
 
 _CHUNK_PIXELS = 2**22
 _LEAST_DEVIATION = 1 / 255
@@ -75,8 +79,8 @@ class Preprocessing:
     def resident(self, images_NHWC: NDArray[np.uint8], device: torch.device) -> Tensor:
         """The images on `device` as uint8 (N, H', W', C), ready for `scaled`.
 
-        Images that are larger than L along an axis are shrunk here, once, with antialiasing; others stay as stored, and on a CPU share
-        their memory, which must not be written to.
+        Images that are larger than L along an axis are shrunk here, once, with antialiasing; others stay as
+        stored, and on a CPU share their memory, which must not be written to.
         """
         stored_NHWC, side = _without_copy(images_NHWC), self.scaled_size
         if not self.is_shrunk:
@@ -84,14 +88,18 @@ class Preprocessing:
         return torch.cat([resized_uint8(chunk.to(device), side, side) for chunk in _chunks(stored_NHWC)])
 
     def scaled(self, images_BHWC: Tensor) -> Tensor:
-        """float32 (B, C, L, L) in [0, 1], channels_last, from uint8 images of `resident`; smaller images are enlarged."""
+        """float32 (B, C, L, L) in [0, 1], channels_last, from uint8 images of `resident`; smaller images are
+        enlarged.
+        """
         images_BCHW, side = images_BHWC.permute(0, 3, 1, 2).to(torch.float32).div_(255), self.scaled_size
         if images_BCHW.shape[2:] == (side, side):
             return images_BCHW
         return functional.interpolate(images_BCHW, size=(side, side), mode="bilinear", align_corners=False)
 
     def centre(self, images_BCLL: Tensor) -> Tensor:
-        """The middle (B, C, S, S) of images of `scaled`, without a copy; of an odd margin, the odd pixel falls away below and right."""
+        """The middle (B, C, S, S) of images of `scaled`, without a copy; of an odd margin, the odd pixel
+        falls away below and right.
+        """
         first = self.crop_margin // 2
         return images_BCLL[:, :, first : first + self.image_size, first : first + self.image_size]
 
@@ -99,14 +107,19 @@ class Preprocessing:
         """Mean 0 and deviation 1, about, by channel or by image; channels_last."""
         if self.is_per_image:
             return _standardised(images_BCSS)
-        mean_C11, std_C11 = _by_channel(self.pixel_mean, images_BCSS.device), _by_channel(self.pixel_std, images_BCSS.device)
+        mean_C11, std_C11 = (
+            _by_channel(self.pixel_mean, images_BCSS.device),
+            _by_channel(self.pixel_std, images_BCSS.device),
+        )
         return images_BCSS.sub(mean_C11).div_(std_C11).contiguous(memory_format=torch.channels_last)
 
 
 def resized_uint8(images_NHWC: Tensor, height: int, width: int) -> Tensor:
     """uint8 images at another size: bilinear, antialiased, rounded."""
     images_NCHW = images_NHWC.permute(0, 3, 1, 2).to(torch.float32)
-    resized_NCHW = functional.interpolate(images_NCHW, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
+    resized_NCHW = functional.interpolate(
+        images_NCHW, size=(height, width), mode="bilinear", antialias=True, align_corners=False
+    )
     return resized_NCHW.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 

@@ -32,10 +32,11 @@ class Rectangles:
 
 
 def erasing_rectangles(is_erased_B: Tensor, uniforms: Sequence[Tensor], side: int) -> Rectangles:
-    """Rectangles of 2 to 33 % of the image, 0.3 to 3.3 times as high as wide (arXiv:1708.04896), from four draws (B,) in [0, 1).
+    """Rectangles of 2 to 33 % of the image, 0.3 to 3.3 times as high as wide (arXiv:1708.04896), from four
+    draws (B,) in [0, 1).
 
-    As `torchvision.transforms.RandomErasing`, which however draws anew where one does not fit; here it is cut to the image's side, which
-    happens to about 0.2 %.
+    As `torchvision.transforms.RandomErasing`, which however draws anew where one does not fit; here it is cut
+    to the image's side, which happens to about 0.2 %.
     """
     share_B, ratio_B, top_B, left_B = uniforms
     size_B = side * (_SHARES[0] + (_SHARES[1] - _SHARES[0]) * share_B).sqrt()
@@ -50,7 +51,9 @@ def erasing_rectangles(is_erased_B: Tensor, uniforms: Sequence[Tensor], side: in
 
 
 def cut_rectangles(share_B: Tensor, uniforms: Sequence[Tensor], side: int) -> Rectangles:
-    """Squares of a share (B,) of the image about a point anywhere in it, cut to the image (arXiv:1905.04899), from two draws (B,)."""
+    """Squares of a share (B,) of the image about a point anywhere in it, cut to the image (arXiv:1905.04899),
+    from two draws (B,).
+    """
     half_B = (side * share_B.sqrt()).long() // 2
     (top_B, bottom_B), (left_B, right_B) = (_cut_side(half_B, uniform_B, side) for uniform_B in uniforms)
     return Rectangles(top=top_B, left=left_B, height=bottom_B - top_B, width=right_B - left_B)

@@ -18,7 +18,9 @@ cluster_commands = typer.Typer()
 
 @cluster_commands.command(rich_help_panel="On a cluster")
 def submit(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a bundled study.")],
+    spec: Annotated[
+        Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a bundled study.")
+    ],
     address: Address = None,
     home: ClusterHome = None,
     priority: Annotated[int, typer.Option(help="Studies of higher priority get trials first.")] = 0,
@@ -45,7 +47,9 @@ def submit(
 
 @cluster_commands.command(rich_help_panel="On a cluster")
 def status(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One study; all of them without it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One study; all of them without it.")
+    ] = None,
     address: Address = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
 ) -> None:
@@ -63,7 +67,10 @@ def status(
     if server is not None:
         print_jobs(study_jobs(server, name), server.address, as_json=as_json)
     else:
-        print_studies(list_studies(Home.current()) if name is None else [find_study(Home.current(), name)], as_json=as_json)
+        print_studies(
+            list_studies(Home.current()) if name is None else [find_study(Home.current(), name)],
+            as_json=as_json,
+        )
 
 
 @cluster_commands.command(rich_help_panel="On a cluster")
@@ -100,7 +107,9 @@ def _server(address: str | None) -> "JobServer":
 
     server = job_server(address)
     if server is None:
-        raise StudyError(f"which cluster? Give its dashboard with --address http://HEAD:8265, or set {ADDRESS_VARIABLE}")
+        raise StudyError(
+            f"which cluster? Give its dashboard with --address http://HEAD:8265, or set {ADDRESS_VARIABLE}"
+        )
     return server
 
 

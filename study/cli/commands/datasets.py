@@ -15,21 +15,45 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program t
 def add(
     name: Name,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Parquet file or folder, image folder, FER2013 CSV, or folder of IDX files.")
+        Path | None,
+        typer.Option(
+            "--from", help="Parquet file or folder, image folder, FER2013 CSV, or folder of IDX files."
+        ),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Resize to a square of this side, in pixels.")] = None,
     channels: Annotated[int | None, typer.Option(help="1 gray, 3 RGB; as the images are by default.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Class names in order, with commas, where labels are numbers.")] = None,
-    relabel: Annotated[list[str] | None, typer.Option(help="NEW=OLD,OLD,...; repeat for every new class.", metavar="NEW=OLD,...")] = None,
-    permute_seed: Annotated[int | None, typer.Option(help="Permute the pixels of every image alike, by this seed.")] = None,
-    validation_fraction: Annotated[float | None, typer.Option(help="Share carved for validation where the source has none.")] = None,
-    test_fraction: Annotated[float | None, typer.Option(help="Share carved for test where the source has none.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class names in order, with commas, where labels are numbers.")
+    ] = None,
+    relabel: Annotated[
+        list[str] | None,
+        typer.Option(help="NEW=OLD,OLD,...; repeat for every new class.", metavar="NEW=OLD,..."),
+    ] = None,
+    permute_seed: Annotated[
+        int | None, typer.Option(help="Permute the pixels of every image alike, by this seed.")
+    ] = None,
+    validation_fraction: Annotated[
+        float | None, typer.Option(help="Share carved for validation where the source has none.")
+    ] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option(help="Share carved for test where the source has none.")
+    ] = None,
     split_seed: Annotated[int, typer.Option(help="Seed of the carving.")] = 0,
-    group_column: Annotated[str | None, typer.Option(help="Column whose equal values stay in one split, such as a person.")] = None,
-    image_column: Annotated[str | None, typer.Option(help="Column of the images, where it has an unusual name.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the labels, where it has an unusual name.")] = None,
-    split_column: Annotated[str | None, typer.Option(help="Column of the splits, where one file holds all.")] = None,
-    on_error: Annotated[Literal["refuse", "skip"], typer.Option(help="What to do with images that cannot be used.")] = "refuse",
+    group_column: Annotated[
+        str | None, typer.Option(help="Column whose equal values stay in one split, such as a person.")
+    ] = None,
+    image_column: Annotated[
+        str | None, typer.Option(help="Column of the images, where it has an unusual name.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Column of the labels, where it has an unusual name.")
+    ] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Column of the splits, where one file holds all.")
+    ] = None,
+    on_error: Annotated[
+        Literal["refuse", "skip"], typer.Option(help="What to do with images that cannot be used.")
+    ] = "refuse",
     licence: Annotated[str | None, typer.Option(help="Licence of the images, kept with the dataset.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a dataset of the same name.")] = False,
 ) -> None:
@@ -68,7 +92,9 @@ def add(
 @dataset_commands.command()
 def push(
     name: Name,
-    address: Annotated[str, typer.Argument(metavar="s3://BUCKET/FOLDER", help="Where it goes, under its name.")],
+    address: Annotated[
+        str, typer.Argument(metavar="s3://BUCKET/FOLDER", help="Where it goes, under its name.")
+    ],
 ) -> None:
     """Publish a dataset in an object store; a study file names it as `dataset: s3://BUCKET/FOLDER/NAME`.
 
@@ -117,5 +143,7 @@ def _new_class(text: str) -> tuple[str, tuple[str, ...]]:
 
     new, equals, old = text.partition("=")
     if not (new and equals and old):
-        raise DatasetError(f"--relabel takes NEW=OLD,OLD,..., got {text!r}; for example --relabel shoes=Sandal,Sneaker")
+        raise DatasetError(
+            f"--relabel takes NEW=OLD,OLD,..., got {text!r}; for example --relabel shoes=Sandal,Sneaker"
+        )
     return new.strip(), tuple(part.strip() for part in old.split(","))

@@ -8,14 +8,17 @@ import typer
 model_commands = typer.Typer()
 
 Model = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset, which is the model's.")]
-AnyModel = Annotated[str, typer.Argument(metavar="MODEL", help="NAME, NAME/VERSION, NAME@champion or models:/NAME/VERSION.")]
+AnyModel = Annotated[
+    str, typer.Argument(metavar="MODEL", help="NAME, NAME/VERSION, NAME@champion or models:/NAME/VERSION.")
+]
 Reason = Annotated[str | None, typer.Option(help="Why; kept in the history.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 
 @model_commands.command(rich_help_panel="Models")
 def models(
-    model: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="One model only.")] = None, as_json: AsJson = False
+    model: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="One model only.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the registered versions, and which is champion.
 
@@ -31,8 +34,12 @@ def models(
 @model_commands.command(rich_help_panel="Models")
 def promote(
     model: Model,
-    version: Annotated[int | None, typer.Argument(metavar="[VERSION]", help="The candidate, if none is named.", min=1)] = None,
-    force: Annotated[bool, typer.Option("--force", help="Promote it though it breaks the rules; needs --reason.")] = False,
+    version: Annotated[
+        int | None, typer.Argument(metavar="[VERSION]", help="The candidate, if none is named.", min=1)
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote it though it breaks the rules; needs --reason.")
+    ] = False,
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +86,9 @@ def history(model: Model, as_json: AsJson = False) -> None:
 @model_commands.command(rich_help_panel="Models")
 def predict(
     model: AnyModel,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files: PNG, JPEG, whatever Pillow reads.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Files: PNG, JPEG, whatever Pillow reads.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Label images: a label and its confidence for each, by the champion if no version is named.
@@ -92,7 +101,10 @@ def predict(
 
     with opened(Home.current(), model) as (version, classifier):
         num_failed = print_predictions(
-            version, predictions(classifier, images), width=max(len(str(file)) for file in images), as_json=as_json
+            version,
+            predictions(classifier, images),
+            width=max(len(str(file)) for file in images),
+            as_json=as_json,
         )
     if num_failed:
         raise typer.Exit(1)
@@ -101,14 +113,31 @@ def predict(
 @model_commands.command(rich_help_panel="Models")
 def evaluate(
     model: AnyModel,
-    source: Annotated[Path, typer.Option("--from", help="Labelled images in any format that `study data add` reads.")],
-    split: Annotated[str | None, typer.Option(help="train, validation or test; all images, if left out.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Class names in order, with commas, where labels are numbers.")] = None,
-    relabel: Annotated[list[str] | None, typer.Option(help="NEW=OLD,OLD,...; repeat for every new class.", metavar="NEW=OLD,...")] = None,
-    image_column: Annotated[str | None, typer.Option(help="Column of the images, where it has an unusual name.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the labels, where it has an unusual name.")] = None,
-    split_column: Annotated[str | None, typer.Option(help="Column of the splits, where one file holds all.")] = None,
-    on_error: Annotated[Literal["refuse", "skip"], typer.Option(help="What to do with images that cannot be used.")] = "refuse",
+    source: Annotated[
+        Path, typer.Option("--from", help="Labelled images in any format that `study data add` reads.")
+    ],
+    split: Annotated[
+        str | None, typer.Option(help="train, validation or test; all images, if left out.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class names in order, with commas, where labels are numbers.")
+    ] = None,
+    relabel: Annotated[
+        list[str] | None,
+        typer.Option(help="NEW=OLD,OLD,...; repeat for every new class.", metavar="NEW=OLD,..."),
+    ] = None,
+    image_column: Annotated[
+        str | None, typer.Option(help="Column of the images, where it has an unusual name.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Column of the labels, where it has an unusual name.")
+    ] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Column of the splits, where one file holds all.")
+    ] = None,
+    on_error: Annotated[
+        Literal["refuse", "skip"], typer.Option(help="What to do with images that cannot be used.")
+    ] = "refuse",
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on labelled images of your own, which are not stored.

@@ -14,7 +14,9 @@ from study.remote.remote_option import Address, ClusterHome, job_server, with_re
 
 study_commands = typer.Typer()
 
-SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a bundled study.")]
+SpecFile = Annotated[
+    Path, typer.Argument(metavar="SPEC", help="A study file in YAML, or the name of a bundled study.")
+]
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
@@ -63,7 +65,9 @@ def run(spec: SpecFile, as_json: AsJson = False) -> None:
 
 
 @study_commands.command()
-def resume(name: StudyName, as_json: AsJson = False, address: Address = None, home: ClusterHome = None) -> None:
+def resume(
+    name: StudyName, as_json: AsJson = False, address: Address = None, home: ClusterHome = None
+) -> None:
     """Go on with an interrupted study: ended trials stay, the others go on from their checkpoints.
 
     Example: study resume fer2013-freeze-depth
@@ -110,8 +114,12 @@ def show(name: StudyName, as_json: AsJson = False) -> None:
 @study_commands.command()
 def replay(
     name: StudyName,
-    early_stopping: Annotated[str, typer.Option(help="The other rule, as a study file names it, such as asha.", metavar="RULE")],
-    first_rung: Annotated[float | None, typer.Option(help="Share of its epochs up to which no trial is compared.")] = None,
+    early_stopping: Annotated[
+        str, typer.Option(help="The other rule, as a study file names it, such as asha.", metavar="RULE")
+    ],
+    first_rung: Annotated[
+        float | None, typer.Option(help="Share of its epochs up to which no trial is compared.")
+    ] = None,
     reduction: Annotated[int | None, typer.Option(help="One trial in this many goes on.")] = None,
     slots: Annotated[int, typer.Option(help="Trials that run at the same time.", min=1)] = 1,
     as_json: AsJson = False,
@@ -124,13 +132,18 @@ def replay(
     from study.home import Home
     from study.results.replay import replay_named
 
-    replayed = replay_named(Home.current(), name, rule=early_stopping, first_rung=first_rung, reduction=reduction, slots=slots)
+    replayed = replay_named(
+        Home.current(), name, rule=early_stopping, first_rung=first_rung, reduction=reduction, slots=slots
+    )
     print_replay(replayed, as_json=as_json)
 
 
 @study_commands.command(rich_help_panel="Data and recipes")
 def recipes(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A recipe, or a bundled study.")] = None, as_json: AsJson = False
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A recipe, or a bundled study.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the named recipes, or print one in full: what its source states, and what we chose and why.
 
@@ -150,7 +163,9 @@ def recipes(
 
 @study_commands.command(rich_help_panel="Data and recipes")
 def reproduce(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Recipes; `fer-r18-freeze-*` names several.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Recipes; `fer-r18-freeze-*` names several.")
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All recipes.")] = False,
     images: Annotated[int | None, typer.Option(help="Train on this many images only.", min=2)] = None,
     epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.", min=1)] = None,

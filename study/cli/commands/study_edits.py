@@ -48,8 +48,15 @@ def extend(
     if not (trials or hours):
         raise SpecError("study extend needs --trials or --hours above 0")
     result = _append(name, Edit(kind="extend", trials=trials, hours=hours))
-    given = " and ".join(text for text in (f"{trials} more trial(s)" if trials else "", f"{hours:g} more hour(s)" if hours else "") if text)
-    print(f"{name} was given {given}" + (f"; go on with: study resume {name}" if result.has_ended or result.is_extended else ""))
+    given = " and ".join(
+        text
+        for text in (f"{trials} more trial(s)" if trials else "", f"{hours:g} more hour(s)" if hours else "")
+        if text
+    )
+    print(
+        f"{name} was given {given}"
+        + (f"; go on with: study resume {name}" if result.has_ended or result.is_extended else "")
+    )
 
 
 @edit_commands.command(rich_help_panel="While a study runs, and after")
@@ -72,7 +79,10 @@ def pin(name: StudyName, settings: Settings) -> None:
 def enqueue(
     name: StudyName,
     recipe: Annotated[str | None, typer.Option(help="A named recipe.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="DIMENSION=VALUE", help="A value; repeat for several.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="DIMENSION=VALUE", help="A value; repeat for several."),
+    ] = None,
 ) -> None:
     """Put a configuration in front of the sampler's, as the next trial to start.
 
@@ -93,7 +103,10 @@ def enqueue(
 
 @edit_commands.command("kill-trial", rich_help_panel="While a study runs, and after")
 @with_remote_option
-def kill_trial(name: StudyName, trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial.", min=0)]) -> None:
+def kill_trial(
+    name: StudyName,
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial.", min=0)],
+) -> None:
     """End one trial with its epoch; what it measured stays.
 
     Example: study kill-trial fer2013-freeze-depth 7
@@ -103,7 +116,9 @@ def kill_trial(name: StudyName, trial: Annotated[int, typer.Argument(metavar="TR
 
     known = {one.number: one for one in _result(name).trials}
     if trial not in known or known[trial].has_ended:
-        going = ", ".join(str(number) for number, one in known.items() if not one.has_ended and one.state != "waiting")
+        going = ", ".join(
+            str(number) for number, one in known.items() if not one.has_ended and one.state != "waiting"
+        )
         raise SpecError(f"trial {trial} of {name} is none that goes on; those that do: {going or 'none'}")
     _append(name, Edit(kind="kill", trial=trial))
     print(f"trial {trial} of {name} ends with its epoch")

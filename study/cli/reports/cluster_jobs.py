@@ -18,7 +18,10 @@ def print_submitted(submitted: Submitted, address: str) -> None:
     out, name = console(), submitted.study
     out.print(f"{name} runs on {address}, in {submitted.home or 'its STUDY_HOME'}\n")
     out.print(f"  dashboard   {address}/#/jobs/{submitted.job}")
-    out.print(f"  MLflow      {os.environ.get('MLFLOW_TRACKING_URI') or 'as MLFLOW_TRACKING_URI says on the cluster'}")
+    out.print(
+        "  MLflow      "
+        f"{os.environ.get('MLFLOW_TRACKING_URI') or 'as MLFLOW_TRACKING_URI says on the cluster'}"
+    )
     out.print("\nNext:")
     at = f" --address {address}"
     for command, meaning in (
@@ -36,7 +39,10 @@ def print_jobs(jobs: Sequence[StudyJob], address: str, *, as_json: bool = False)
         print(json.dumps([asdict(job) for job in jobs], indent=2))
         return
     if not jobs:
-        console().print(f"no study was submitted to {address} since its head was started; the first one: study submit SPEC")
+        console().print(
+            f"no study was submitted to {address} since its head was started; the first one: study submit "
+            "SPEC"
+        )
         return
     table = Table("study", "user", "priority", "state", "for", "says", box=None, pad_edge=False)
     for job in jobs:

@@ -43,11 +43,15 @@ def print_added(manifest: Manifest, folder: Path) -> None:
     """What was stored, and what to look at next."""
     out = console()
     counts = ", ".join(
-        f"{name} {split.num_images:,}" + (" (carved)" if split.origin == "carved" else "") for name, split in manifest.splits.items()
+        f"{name} {split.num_images:,}" + (" (carved)" if split.origin == "carved" else "")
+        for name, split in manifest.splits.items()
     )
     out.print(f"added [bold]{manifest.name}[/]: {manifest.num_classes} classes, {_size(manifest)}; {counts}")
     if manifest.findings.skipped:
-        out.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in manifest.findings.skipped.items()))
+        out.print(
+            "left out: "
+            + ", ".join(f"{count:,} {reason}" for reason, count in manifest.findings.skipped.items())
+        )
     out.print(f"Next: study data show {manifest.name}")
 
 
@@ -60,10 +64,28 @@ def print_datasets(manifests: Sequence[Manifest], *, as_json: bool = False) -> N
     if not manifests:
         out.print("no datasets yet; a first one: study data add digits")
         return
-    table = Table("dataset", "classes", "images", "train", "validation", "test", "digest", "source", box=None, pad_edge=False)
+    table = Table(
+        "dataset",
+        "classes",
+        "images",
+        "train",
+        "validation",
+        "test",
+        "digest",
+        "source",
+        box=None,
+        pad_edge=False,
+    )
     for manifest in manifests:
         counts = (f"{manifest.splits[name].num_images:,}" for name in ("train", "validation", "test"))
-        table.add_row(manifest.name, str(manifest.num_classes), _size(manifest), *counts, manifest.digest[:12], manifest.source)
+        table.add_row(
+            manifest.name,
+            str(manifest.num_classes),
+            _size(manifest),
+            *counts,
+            manifest.digest[:12],
+            manifest.source,
+        )
     out.print(table)
 
 
@@ -71,21 +93,31 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
     """Classes by split, duplicates, label conflicts, pixel statistics, and where the contact sheet is."""
     sheet = folder / CONTACT_SHEET_FILE
     if as_json:
-        tree = {**manifest.to_dict(), "contact_sheet": str(sheet), "openings": [asdict(opening) for opening in openings(folder)]}
+        tree = {
+            **manifest.to_dict(),
+            "contact_sheet": str(sheet),
+            "openings": [asdict(opening) for opening in openings(folder)],
+        }
         print(json.dumps(tree, indent=2))
         return
     out = console()
-    out.print(f"[bold]{manifest.name}[/]  {_size(manifest)}, licence {manifest.licence or 'not stated'}, added {manifest.added}")
+    out.print(
+        f"[bold]{manifest.name}[/]  {_size(manifest)}, licence {manifest.licence or 'not stated'}, added "
+        f"{manifest.added}"
+    )
     out.print(f"from {manifest.source}, digest {manifest.digest}\n")
     out.print(_classes(manifest))
     findings = manifest.findings
-    out.print("\nimages that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within))
+    out.print(
+        "\nimages that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within)
+    )
     out.print("distinct images that are in two splits             " + _counts(findings.num_duplicates_across))
     out.print(f"distinct images under more than one class          {findings.num_label_conflicts:,}")
     if findings.skipped:
         out.print("left out when it was added                         " + _counts(findings.skipped))
     out.print(
-        f"pixels of the training split                       mean {_triple(manifest.pixel_mean)}, deviation {_triple(manifest.pixel_std)}"
+        f"pixels of the training split                       mean {_triple(manifest.pixel_mean)}, deviation "
+        f"{_triple(manifest.pixel_std)}"
     )
     out.print(f"contact sheet                                      {sheet}", soft_wrap=True)
     _print_openings(out, openings(folder), manifest)
@@ -99,7 +131,11 @@ def _print_openings(out: Console, opened: Sequence[Opening], manifest: Manifest)
     out.print(f"\nThe test split has been opened {len(opened)} time{'s' if len(opened) > 1 else ''}:")
     table = Table(box=None, pad_edge=False, show_header=False)
     for opening in opened[-MAX_OPENINGS_SHOWN:]:
-        other = "" if opening.dataset_digest == manifest.digest else f"another version of the dataset, {opening.dataset_digest[:12]}"
+        other = (
+            ""
+            if opening.dataset_digest == manifest.digest
+            else f"another version of the dataset, {opening.dataset_digest[:12]}"
+        )
         table.add_row(f"  {opening.time}", opening.opened_by, f"[dim]{other}[/]")
     out.print(table)
     if len(opened) > MAX_OPENINGS_SHOWN:
@@ -112,7 +148,11 @@ def _classes(manifest: Manifest) -> Table:
     total = manifest.splits["train"].num_images
     for i, class_name in enumerate(manifest.classes[:MAX_CLASSES_SHOWN]):
         counts = [manifest.splits[name].num_by_class[i] for name in names]
-        table.add_row(class_name, *(f"{count:,}" for count in counts), f"{manifest.splits['train'].num_by_class[i] / total:.1%}")
+        table.add_row(
+            class_name,
+            *(f"{count:,}" for count in counts),
+            f"{manifest.splits['train'].num_by_class[i] / total:.1%}",
+        )
     if manifest.num_classes > MAX_CLASSES_SHOWN:
         table.add_row(f"… {manifest.num_classes - MAX_CLASSES_SHOWN} more", *("" for _ in names), "")
     table.add_row("[bold]all[/]", *(f"[bold]{manifest.splits[name].num_images:,}[/]" for name in names), "")

@@ -20,19 +20,26 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
     if final.confirmed:
         out.print()
         out.print(_confirmed(final.confirmed, metric))
-        out.print("[dim]The best values of a search tend to flatter their configurations; a mean over further seeds does not.[/]")
+        out.print(
+            "[dim]The best values of a search tend to flatter their configurations; a mean over further "
+            "seeds does not.[/]"
+        )
         out.print("[dim]Within noise: at most one standard error of the difference from the best mean.[/]")
     test = final.test
     times = f"{test.num_openings} time{'s' if test.num_openings > 1 else ''}"
     out.print(
-        f"\n[bold]on the test split[/], {test.num_images:,} images, with 95 % intervals; it has been opened {times}, this time included"
+        f"\n[bold]on the test split[/], {test.num_images:,} images, with 95 % intervals; it has been opened "
+        f"{times}, this time included"
     )
     out.print(_tested(final.candidates))
     out.print()
     out.print(classes_table(test.classes))
     out.print()
     for candidate in final.candidates:
-        out.print(f"{'registered model' if candidate.kind == 'single' else 'and its ensemble':<20} {_version(candidate)}")
+        out.print(
+            f"{'registered model' if candidate.kind == 'single' else 'and its ensemble':<20} "
+            f"{_version(candidate)}"
+        )
 
 
 def accuracy_text(final: FinalResult) -> str:
@@ -44,7 +51,15 @@ def _confirmed(rows: tuple[Confirmed, ...], metric: str) -> Table:
     num_seeds = max(len(row.values) for row in rows)
     has_latency = any(row.latency_ms is not None for row in rows)
     latency = ("latency",) if has_latency else ()
-    columns = ("", "confirmed", f"{metric} in the search", f"mean of {num_seeds} further seeds", "parameters", *latency, "")
+    columns = (
+        "",
+        "confirmed",
+        f"{metric} in the search",
+        f"mean of {num_seeds} further seeds",
+        "parameters",
+        *latency,
+        "",
+    )
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         cells = (
@@ -53,7 +68,11 @@ def _confirmed(rows: tuple[Confirmed, ...], metric: str) -> Table:
             f"{row.search_value:.4f}",
             _mean(row),
             "" if row.parameters_million is None else f"{number_text(row.parameters_million)} M",
-            *((("" if row.latency_ms is None else f"{number_text(row.latency_ms)} ms"),) if has_latency else ()),
+            *(
+                (("" if row.latency_ms is None else f"{number_text(row.latency_ms)} ms"),)
+                if has_latency
+                else ()
+            ),
             row.verdict,
         )
         table.add_row(*cells, style="bold" if row.is_chosen else None)
@@ -86,7 +105,10 @@ def add_metrics(table: Table, columns: list[Mapping[str, Interval]]) -> None:
     """Adds a row for each metric, with a column for each of `columns`."""
     for name in columns[0]:
         text = _percent if name in _SHARES else _number
-        table.add_row(f"  {name.replace('_', ' ')}", *(text(metrics[name]) if name in metrics else "" for metrics in columns))
+        table.add_row(
+            f"  {name.replace('_', ' ')}",
+            *(text(metrics[name]) if name in metrics else "" for metrics in columns),
+        )
 
 
 def _title(candidate: Candidate) -> str:
@@ -100,26 +122,35 @@ def _both_ways(calibration: Calibration, field: str) -> str:
 
 
 def _temperature(calibration: Calibration) -> str:
-    return f"{calibration.temperature:.3f}, " + ("which is registered" if calibration.is_registered else "not registered")
+    return f"{calibration.temperature:.3f}, " + (
+        "which is registered" if calibration.is_registered else "not registered"
+    )
 
 
 def classes_table(classes: tuple[ClassResult, ...]) -> Table:
     """Recall and precision of every class, or of the worst where they are many."""
     shown = classes
     if len(classes) > MAX_CLASSES:
-        shown = tuple(sorted(classes, key=lambda row: 2.0 if row.recall is None else row.recall.value)[:MAX_CLASSES])
+        shown = tuple(
+            sorted(classes, key=lambda row: 2.0 if row.recall is None else row.recall.value)[:MAX_CLASSES]
+        )
     table = Table("class", "images", "recall", "precision", box=None, pad_edge=False)
     for row in shown:
         shares = ("none" if share is None else _percent(share) for share in (row.recall, row.precision))
         table.add_row(row.name, f"{row.num_images:,}", *shares)
     if len(classes) > MAX_CLASSES:
-        table.caption = f"the {MAX_CLASSES} of {len(classes):,} classes with the lowest recall (--json shows all)"
+        table.caption = (
+            f"the {MAX_CLASSES} of {len(classes):,} classes with the lowest recall (--json shows all)"
+        )
     return table
 
 
 def _version(candidate: Candidate) -> str:
     members = "" if candidate.kind == "single" else f", the mean of {len(candidate.seeds)} seeds"
-    return f"[bold]{candidate.model} version {candidate.version}[/]  (models:/{candidate.model}/{candidate.version}){members}"
+    return (
+        f"[bold]{candidate.model} version {candidate.version}[/]  "
+        f"(models:/{candidate.model}/{candidate.version}){members}"
+    )
 
 
 def _percent(interval: Interval) -> str:

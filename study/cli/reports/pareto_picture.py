@@ -34,7 +34,10 @@ def front_picture(trials: Sequence[Trial], front: Sequence[Trial], objectives: S
     picture.append(f"{'':>{margin}} └{'─' * WIDTH}\n{'':>{margin}}  {low}{high:>{WIDTH - len(low)}}\n")
     picture.append(f"{'':>{margin}}  {f'{across.metric} ({_wanted(across)})':>{WIDTH}}\n{'':>{margin}}  ")
     picture.append(_FRONT, style="bold green")
-    picture.append(f" no other trial is better in all of {', '.join(objective.metric for objective in objectives)}   {_OTHER} the others")
+    picture.append(
+        f" no other trial is better in all of {', '.join(objective.metric for objective in objectives)}   "
+        f"{_OTHER} the others"
+    )
     return picture
 
 

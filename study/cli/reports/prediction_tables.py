@@ -20,14 +20,20 @@ NUM_SHOWN = 3
 """Classes of an image, the most probable first."""
 
 
-def print_predictions(version: Version, predictions: Iterable[Prediction], *, width: int, as_json: bool = False) -> int:
+def print_predictions(
+    version: Version, predictions: Iterable[Prediction], *, width: int, as_json: bool = False
+) -> int:
     """A line for each image as soon as it is known; returns the number of unreadable files.
 
     `width` is the number of characters for a file's name.
     """
     if as_json:
         found = list(predictions)
-        tree = {"model": version.name, "aliases": version.aliases, "predictions": [asdict(one) for one in found]}
+        tree = {
+            "model": version.name,
+            "aliases": version.aliases,
+            "predictions": [asdict(one) for one in found],
+        }
         print(json.dumps(tree, indent=2))
         return sum(one.problem is not None for one in found)
     out, num_images, num_failed = console(), 0, 0
@@ -53,15 +59,22 @@ def print_evaluated(version: Version, evaluated: Evaluation, *, as_json: bool = 
     out = console()
     splits = ", ".join(f"{name} {count:,}" for name, count in evaluated.num_by_split.items())
     out.print(f"[dim]{_which(version)}[/]")
-    out.print(f"{evaluated.num_images:,} images of {evaluated.source}" + (f" ({splits})" if splits else ""), soft_wrap=True)
+    out.print(
+        f"{evaluated.num_images:,} images of {evaluated.source}" + (f" ({splits})" if splits else ""),
+        soft_wrap=True,
+    )
     if "train" in evaluated.num_by_split and len(evaluated.num_by_split) > 1:
         out.print("[dim]All splits are in it; for one alone: --split test[/]")
     if evaluated.skipped:
         out.print(
-            "[yellow]left out: " + ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in evaluated.skipped.items()) + "[/]"
+            "[yellow]left out: "
+            + ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in evaluated.skipped.items())
+            + "[/]"
         )
     if evaluated.absent:
-        out.print(f"[yellow]no image of {', '.join(evaluated.absent)}: the metrics are of the other classes[/]")
+        out.print(
+            f"[yellow]no image of {', '.join(evaluated.absent)}: the metrics are of the other classes[/]"
+        )
     table = Table("", "with 95 % interval", box=None, pad_edge=False)
     add_metrics(table, [evaluated.metrics])
     out.print(table)
@@ -74,7 +87,8 @@ def retraining_progress(number: int, num_networks: int, epoch: Epoch, num_epochs
     which = f"network {number}/{num_networks}  " if num_networks > 1 else ""
     left = (num_epochs - epoch.number) * (epoch.train_seconds + epoch.validation_seconds)
     print(
-        f"{which}epoch {epoch.number}/{num_epochs}  loss {epoch.train_loss:.4f}  validation {value:.4f}  about {left:.0f} s left",
+        f"{which}epoch {epoch.number}/{num_epochs}  loss {epoch.train_loss:.4f}  validation {value:.4f}  "
+        f"about {left:.0f} s left",
         file=sys.stderr,
         flush=True,
     )
@@ -83,14 +97,20 @@ def retraining_progress(number: int, num_networks: int, epoch: Epoch, num_epochs
 def print_retrained(version: Version, retrained: Retrained, *, as_json: bool = False) -> None:
     """Whether a version trained again is what it was."""
     if as_json:
-        print(json.dumps({"model": version.name, **asdict(retrained), "is_within": retrained.is_within}, indent=2))
+        print(
+            json.dumps(
+                {"model": version.name, **asdict(retrained), "is_within": retrained.is_within}, indent=2
+            )
+        )
         return
     out, metric = console(), retrained.metric.replace("_", " ")
     many = f", the mean of {retrained.num_networks} networks" if retrained.num_networks > 1 else ""
     out.print(f"[bold]{version.name}[/]{many}, trained again in {retrained.seconds:.0f} s")
     out.print(f"validation {metric}   recorded {retrained.recorded:.6f}   obtained {retrained.obtained:.6f}")
     difference = retrained.obtained - retrained.recorded
-    verdict = "[green]reproduced[/]" if retrained.is_within else f"[red]not reproduced[/]: off by {difference:+.6f}"
+    verdict = (
+        "[green]reproduced[/]" if retrained.is_within else f"[red]not reproduced[/]: off by {difference:+.6f}"
+    )
     out.print(f"{verdict} (they must agree {retrained.because})", soft_wrap=True)
 
 

@@ -37,18 +37,40 @@ def print_recipes(recipes: Iterable[NamedRecipe], *, as_json: bool = False) -> N
     if as_json:
         print(json.dumps([_as_dict(recipe) for recipe in recipes], indent=2))
         return
-    table = Table("recipe", "dataset", "architecture", "parameters", "epochs", "stated result", "source", box=None, pad_edge=False)
+    table = Table(
+        "recipe",
+        "dataset",
+        "architecture",
+        "parameters",
+        "epochs",
+        "stated result",
+        "source",
+        box=None,
+        pad_edge=False,
+    )
     for recipe in recipes:
-        stated = "" if recipe.result is None else f"{recipe.result.metric.replace('_', ' ')} {recipe.result.value:.2%}"
+        stated = (
+            ""
+            if recipe.result is None
+            else f"{recipe.result.metric.replace('_', ' ')} {recipe.result.value:.2%}"
+        )
         architecture = str(recipe.point["architecture"])
         table.add_row(
-            recipe.name, recipe.dataset.name, architecture, f"{recipe.parameters:,}", str(recipe.epochs), stated, f"[dim]{recipe.source}[/]"
+            recipe.name,
+            recipe.dataset.name,
+            architecture,
+            f"{recipe.parameters:,}",
+            str(recipe.epochs),
+            stated,
+            f"[dim]{recipe.source}[/]",
         )
     out = console()
     out.print(table)
     out.print(f"\nbundled studies      {', '.join(bundled_studies())}")
     out.print("\nNext:")
-    out.print("  study recipes NAME         all values of a recipe, stated or chosen; or a bundled study's file")
+    out.print(
+        "  study recipes NAME         all values of a recipe, stated or chosen; or a bundled study's file"
+    )
     out.print("  study reproduce NAME       train it, and compare with what its source states")
 
 
@@ -68,7 +90,9 @@ def print_recipe(recipe: NamedRecipe, *, as_json: bool = False) -> None:
     out.print()
     out.print(_phases(recipe))
     left = ", ".join(
-        f"{name} {number_text(DEFAULTS[name])}" for name in DEFAULTS if name in _OF_EVERY_TRAINING and name not in recipe.point
+        f"{name} {number_text(DEFAULTS[name])}"
+        for name in DEFAULTS
+        if name in _OF_EVERY_TRAINING and name not in recipe.point
     )
     out.print(f"\n[dim]at our defaults: {left}[/]")
     out.print("\nNext:")
@@ -79,7 +103,9 @@ def print_recipe(recipe: NamedRecipe, *, as_json: bool = False) -> None:
 
 def _values(recipe: NamedRecipe) -> Table:
     table = Table("dimension", "value", "", "why", box=None, pad_edge=False)
-    table.add_row("epochs", str(recipe.epochs), *(_chosen(recipe.epochs_chosen) if recipe.epochs_chosen else _STATED))
+    table.add_row(
+        "epochs", str(recipe.epochs), *(_chosen(recipe.epochs_chosen) if recipe.epochs_chosen else _STATED)
+    )
     for name, value in recipe.point.items():
         marks = _chosen(recipe.chosen[name].why) if name in recipe.chosen else _STATED
         table.add_row(name, number_text(value), *marks)
@@ -96,9 +122,17 @@ def _chosen(why: str) -> tuple[str, str]:
 def _phases(recipe: NamedRecipe) -> Table:
     architecture = find_architecture(str(recipe.point["architecture"]))
     table = Table("phase", "epochs", "trained", "learning rate", "schedule", box=None, pad_edge=False)
-    for number, phase in enumerate(build_phases(recipe.point, recipe.epochs, architecture.num_stages), start=1):
+    for number, phase in enumerate(
+        build_phases(recipe.point, recipe.epochs, architecture.num_stages), start=1
+    ):
         trained = _trained(phase, architecture.num_stages)
-        table.add_row(str(number), str(phase["epochs"]), trained, number_text(phase["learning_rate"]), str(phase["schedule"]))
+        table.add_row(
+            str(number),
+            str(phase["epochs"]),
+            trained,
+            number_text(phase["learning_rate"]),
+            str(phase["schedule"]),
+        )
     return table
 
 
@@ -106,11 +140,19 @@ def _trained(phase: Mapping[str, Any], num_stages: int) -> str:
     if phase.get("trainable_share") is not None:
         return f"the head and the last {phase['trainable_share']:.0%} of the blocks"
     depth = phase.get("freeze_depth", 0)
-    return "everything" if not depth else "the head" if depth == num_stages else f"all but the first {depth} of {num_stages} stages"
+    return (
+        "everything"
+        if not depth
+        else "the head"
+        if depth == num_stages
+        else f"all but the first {depth} of {num_stages} stages"
+    )
 
 
 def _as_dict(recipe: NamedRecipe) -> dict[str, Any]:
-    chosen: dict[str, dict[str, Value]] = {name: {"value": chosen.value, "why": chosen.why} for name, chosen in recipe.chosen.items()}
+    chosen: dict[str, dict[str, Value]] = {
+        name: {"value": chosen.value, "why": chosen.why} for name, chosen in recipe.chosen.items()
+    }
     return {
         "name": recipe.name,
         "dataset": recipe.dataset.name,
@@ -120,6 +162,8 @@ def _as_dict(recipe: NamedRecipe) -> dict[str, Any]:
         "epochs": recipe.epochs,
         "stated": dict(recipe.stated),
         "chosen": chosen,
-        "result": None if recipe.result is None else {"metric": recipe.result.metric, "value": recipe.result.value},
+        "result": None
+        if recipe.result is None
+        else {"metric": recipe.result.metric, "value": recipe.result.value},
         "not_rebuilt": recipe.not_rebuilt,
     }

@@ -23,8 +23,14 @@ def print_replay(replay: Replay, *, as_json: bool = False) -> None:
     slots = "one trial at a time" if replay.slots == 1 else f"{replay.slots} trials at a time"
     out.print(f"\n[bold]{replay.study}[/] replayed under {rule_text(replay.early_stopping)}, {slots}\n")
     share = replay.epochs_saved / max(replay.epochs_recorded, 1)
-    out.print(f"epochs    {replay.epochs_spent:,} of {replay.epochs_recorded:,} recorded: {replay.epochs_saved:,} saved ({share:.0%})")
-    out.print(f"time      {replay.seconds_spent:,.0f} s of {replay.seconds_recorded:,.0f} s of training and validating")
+    out.print(
+        f"epochs    {replay.epochs_spent:,} of {replay.epochs_recorded:,} recorded: {replay.epochs_saved:,} "
+        f"saved ({share:.0%})"
+    )
+    out.print(
+        f"time      {replay.seconds_spent:,.0f} s of {replay.seconds_recorded:,.0f} s of training and "
+        "validating"
+    )
     out.print(f"stopped   {len(replay.stopped)} of {replay.num_trials} trials")
     _print_winner(out, replay)
     if replay.stopped:
@@ -72,7 +78,10 @@ def _print_winner(out: Console, replay: Replay) -> None:
     else:
         out.print(f"winner    {_winner_text(replay, recorded)}: [red]lost[/]")
         if winner is not None:
-            out.print(f"  instead {_winner_text(replay, winner)}, place {winner.rank} by what was recorded: {replay.regret:.4f} worse")
+            out.print(
+                f"  instead {_winner_text(replay, winner)}, place {winner.rank} by what was recorded: "
+                f"{replay.regret:.4f} worse"
+            )
 
 
 def _winner_text(replay: Replay, winner: Winner) -> str:

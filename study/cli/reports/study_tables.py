@@ -37,22 +37,37 @@ def print_plan(plan: Plan, file: Path) -> None:
     for dimension in plan.space.dimensions:
         conditions = " and ".join(f"{name} is {condition}" for name, condition in dimension.when.items())
         is_fixed = isinstance(dimension, Choice) and len(dimension.options) == 1
-        table.add_row(dimension.name, f"[dim]{dimension}[/]" if is_fixed else str(dimension), conditions, f"[dim]{dimension.about}[/]")
+        table.add_row(
+            dimension.name,
+            f"[dim]{dimension}[/]" if is_fixed else str(dimension),
+            conditions,
+            f"[dim]{dimension.about}[/]",
+        )
     out.print(table)
     for start in plan.starts[: len(plan.starts) - len(plan.earlier.used)]:
         changed = ", ".join(f"{name} (recipe: {value})" for name, value in start.overridden.items())
-        out.print(f"\nstarts from [bold]{start.origin}[/]" + (f", where the study fixes {changed}" if changed else ""))
+        out.print(
+            f"\nstarts from [bold]{start.origin}[/]"
+            + (f", where the study fixes {changed}" if changed else "")
+        )
     for sentence in earlier_sentences(plan.earlier):
         out.print(f"\n{escape(sentence)}", highlight=False)
     budget, stopping = spec.budget, spec.early_stopping.rule
-    wanted = ", ".join(objective.metric for objective in spec.objectives) + "".join(f", with {bound}" for bound in spec.constraints)
+    wanted = ", ".join(objective.metric for objective in spec.objectives) + "".join(
+        f", with {bound}" for bound in spec.constraints
+    )
     how = f"sampler {spec.sampler.rule}, early stopping {stopping}"
     out.print(f"\n{budget.trials} trials of at most {budget.epochs} epochs, {how}, objective {wanted}")
     for remark in plan.remarks:
         out.print(f"[yellow]{remark}[/]")
     if spec.confirm is not None:
-        added = f"{spec.confirm.top * spec.confirm.seeds} trainings of {budget.epochs} epochs beyond the budget"
-        out.print(f"then the best {spec.confirm.top} are confirmed with {spec.confirm.seeds} further seeds each: {added}")
+        added = (
+            f"{spec.confirm.top * spec.confirm.seeds} trainings of {budget.epochs} epochs beyond the budget"
+        )
+        out.print(
+            f"then the best {spec.confirm.top} are confirmed with {spec.confirm.seeds} further seeds each: "
+            f"{added}"
+        )
     out.print(f"at most {plan.num_images_trained:,} images through training{_expected_cost(plan)}")
     out.print(f"\n[green]The study can run.[/]  Next: study run {file}")
 
@@ -88,12 +103,27 @@ def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> N
     """One line for each study."""
     if as_json:
         keys = ("study", "dataset", "state", "objective", "best", "final")
-        print(json.dumps([{key: tree[key] for key in keys} for tree in (result.to_dict() for result in results)], indent=2))
+        print(
+            json.dumps(
+                [{key: tree[key] for key in keys} for tree in (result.to_dict() for result in results)],
+                indent=2,
+            )
+        )
         return
     if not results:
         console().print("no studies yet; the first one: study quickstart")
         return
-    table = Table("study", "dataset", "state", "objective", "best", "test accuracy (95 % interval)", "model", box=None, pad_edge=False)
+    table = Table(
+        "study",
+        "dataset",
+        "state",
+        "objective",
+        "best",
+        "test accuracy (95 % interval)",
+        "model",
+        box=None,
+        pad_edge=False,
+    )
     for result in results:
         final, best = result.final, result.best
         table.add_row(
@@ -113,7 +143,9 @@ def _cost_text(cost: Cost) -> str:
     on_gpus = f" ({_duration(cost.gpu_seconds)} on GPUs)" if cost.gpu_seconds else ""
     saved = f"; early stopping saved about {_duration(cost.saved_seconds)}" if cost.saved_seconds else ""
     wasted = f"; {_duration(cost.wasted_seconds)} went into trials that failed" if cost.wasted_seconds else ""
-    return f"cost                 {_duration(cost.seconds)} of training and validation{on_gpus}{saved}{wasted}"
+    return (
+        f"cost                 {_duration(cost.seconds)} of training and validation{on_gpus}{saved}{wasted}"
+    )
 
 
 def _duration(seconds: float) -> str:
@@ -147,19 +179,28 @@ def _leaderboard(result: StudyResult) -> Table:
 
 
 def _state(trial: Trial) -> str:
-    return trial.state if trial.is_feasible or trial.state == "infeasible" else f"{trial.state}, misses a constraint"
+    return (
+        trial.state
+        if trial.is_feasible or trial.state == "infeasible"
+        else f"{trial.state}, misses a constraint"
+    )
 
 
 def _print_final(out: Console, result: StudyResult, final: FinalResult) -> None:
     if result.best is not None:
-        out.print(f"\nbest by validation   {trial_name(result.best.number)}: {result.spec.objective.metric} {_number(result.best.value)}")
+        out.print(
+            f"\nbest by validation   {trial_name(result.best.number)}: {result.spec.objective.metric} "
+            f"{_number(result.best.value)}"
+        )
         print_lineage(out, result.best)
     print_final(out, final, result.spec.objective.metric)
     if not result.has_ended:
         return
     out.print("\nNext:")
     following = {
-        f"study promote {final.model} {final.version}": "make this version the champion, if it is better than the present one",
+        f"study promote {final.model} {final.version}": (
+            "make this version the champion, if it is better than the present one"
+        ),
         f"study predict {final.model}/{final.version} IMAGE…": "label images with it",
         f"study show {result.spec.study}": "these tables again; --json for a program",
         "study ui": "runs, curves and models in MLflow, in the browser",
@@ -181,7 +222,10 @@ def _varied(points: Iterable[dict[str, Value]]) -> list[str]:
 
 def _sizes(plan: Plan) -> str:
     manifest = plan.manifest
-    return f"{manifest.splits['train'].num_images:,} training images of {manifest.width}x{manifest.height}, {manifest.num_classes} classes"
+    return (
+        f"{manifest.splits['train'].num_images:,} training images of {manifest.width}x{manifest.height}, "
+        f"{manifest.num_classes} classes"
+    )
 
 
 def _expected_cost(plan: Plan) -> str:
@@ -189,7 +233,10 @@ def _expected_cost(plan: Plan) -> str:
     if core_hours is None:
         return "; cost unknown for timm architectures"
     hours = core_hours / num_cores()
-    return f": very roughly {_hours(hours)} on this machine's {num_cores()} CPU cores without early stopping, far less on a GPU"
+    return (
+        f": very roughly {_hours(hours)} on this machine's {num_cores()} CPU cores without early stopping, "
+        "far less on a GPU"
+    )
 
 
 def _hours(hours: float) -> str:
@@ -202,12 +249,17 @@ def _number(value: float | None) -> str:
 
 
 def print_lineage(out: Console, trial: Trial) -> None:
-    """The trials that trained a trial's weights, with the values that changed; nothing if it began by itself."""
+    """The trials that trained a trial's weights, with the values that changed; nothing if it began by
+    itself.
+    """
     if trial.continues is None:
         return
     stretches = lineage(trial)
     changed = changed_values(stretches)
-    out.print(f"\n{trial_name(trial.number)} went on from others' checkpoints; its values alone do not train it again:")
+    out.print(
+        f"\n{trial_name(trial.number)} went on from others' checkpoints; its values alone do not train it "
+        "again:"
+    )
     table = Table("epochs", "as", *(name.replace("_", " ") for name in changed), box=None, pad_edge=False)
     for index, stretch in enumerate(stretches):
         values = (number_text(column[index]) for column in changed.values())

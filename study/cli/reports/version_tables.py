@@ -28,20 +28,41 @@ def print_versions(listed: Sequence[tuple[Version, bool]], *, as_json: bool = Fa
     if not versions:
         out.print("no models yet; a study registers its best one: study run SPEC")
         return
-    table = Table("model", "", "made of", "study", "test accuracy (95 % interval)", "dataset", "registered", box=None, pad_edge=False)
+    table = Table(
+        "model",
+        "",
+        "made of",
+        "study",
+        "test accuracy (95 % interval)",
+        "dataset",
+        "registered",
+        box=None,
+        pad_edge=False,
+    )
     for version in versions:
         tags = version.tags
         accuracy = f"{tags.get(names.TEST_ACCURACY, '')} ({tags.get(names.TEST_ACCURACY_INTERVAL, '')})"
         made_of = tags.get(names.MADE_OF, "")
         digest, when = tags.get(names.DATASET_DIGEST, "")[:12], _when(version.registered)
-        table.add_row(f"[bold]{version.name}[/]", _aliases(version), made_of, tags.get(names.STUDY, ""), accuracy, digest, when)
+        table.add_row(
+            f"[bold]{version.name}[/]",
+            _aliases(version),
+            made_of,
+            tags.get(names.STUDY, ""),
+            accuracy,
+            digest,
+            when,
+        )
     out.print(table)
     if lost := [version.name for version, has_files in listed if not has_files]:
         out.print(
-            f"\n[yellow]The files of {', '.join(lost)} are not at hand.[/] If STUDY_HOME was moved, bring its folder artifacts/ along."
+            f"\n[yellow]The files of {', '.join(lost)} are not at hand.[/] If STUDY_HOME was moved, bring "
+            "its folder artifacts/ along."
         )
     first = versions[0].model
-    promote = next((f"study promote {one.model}   " for one in versions if names.CANDIDATE in one.aliases), "")
+    promote = next(
+        (f"study promote {one.model}   " for one in versions if names.CANDIDATE in one.aliases), ""
+    )
     out.print(f"\nNext: {promote}study predict {first} IMAGE   study history {first}")
 
 
@@ -50,7 +71,13 @@ def print_outcome(outcome: Outcome, *, as_json: bool = False) -> None:
     decision, comparison = outcome.decision, outcome.comparison
     if as_json:
         print(
-            json.dumps({"model": outcome.model, **_decision_tree(decision, None if comparison is None else tables(comparison))}, indent=2)
+            json.dumps(
+                {
+                    "model": outcome.model,
+                    **_decision_tree(decision, None if comparison is None else tables(comparison)),
+                },
+                indent=2,
+            )
         )
         return
     out = console()
@@ -71,30 +98,52 @@ def print_history(history: History, *, as_json: bool = False) -> None:
         return
     out = console()
     if not history.decisions:
-        out.print(f"nothing was decided on {history.model} yet; the first decision: study promote {history.model}")
+        out.print(
+            f"nothing was decided on {history.model} yet; the first decision: study promote {history.model}"
+        )
         return
     for number, decision in enumerate(history.decisions, start=1):
-        out.print(f"[bold]{number}  {_when(decision.time)}  {decision.user}  {_history_text(history.model, decision)}[/]", soft_wrap=True)
+        out.print(
+            f"[bold]{number}  {_when(decision.time)}  {decision.user}  "
+            f"{_history_text(history.model, decision)}[/]",
+            soft_wrap=True,
+        )
         for sentence in (*((f"reason: {decision.reason}",) if decision.reason else ()), *decision.evidence):
             out.print(f"   {sentence}", soft_wrap=True, markup=False)
 
 
 def _print_comparison(out: Console, model: str, decision: Decision, comparison: Comparison) -> None:
-    champion, challenger = f"{model}/{decision.champion_before}, champion", f"{model}/{decision.version}, challenger"
-    out.print(f"[bold]{challenger}[/] against [bold]{champion}[/], on {comparison.num_images:,} images of the test split\n")
+    champion, challenger = (
+        f"{model}/{decision.champion_before}, champion",
+        f"{model}/{decision.version}, challenger",
+    )
+    out.print(
+        f"[bold]{challenger}[/] against [bold]{champion}[/], on {comparison.num_images:,} images of the test "
+        "split\n"
+    )
     table = Table("", champion, challenger, "change", box=None, pad_edge=False)
     for name, (before, after) in comparison.metrics.items():
         shown = name.replace("_", " ")
-        row = (f"[bold]{shown}[/]" if name == comparison.metric else shown, f"{before:.4f}", f"{after:.4f}", f"{after - before:+.4f}")
+        row = (
+            f"[bold]{shown}[/]" if name == comparison.metric else shown,
+            f"{before:.4f}",
+            f"{after:.4f}",
+            f"{after - before:+.4f}",
+        )
         table.add_row(*row)
     before, after = comparison.latencies_ms
     table.add_row("one image", f"{before:.2f} ms", f"{after:.2f} ms", f"{after - before:+.2f} ms")
     table.add_row("[dim]recall by class[/]")
     for one in _most_changed(comparison):
-        table.add_row(f"  {one.name} ({one.num_images:,})", _share(one.champion), _share(one.challenger), _points(one))
+        table.add_row(
+            f"  {one.name} ({one.num_images:,})", _share(one.champion), _share(one.challenger), _points(one)
+        )
     out.print(table)
     if len(comparison.classes) > MAX_CLASSES:
-        out.print(f"[dim]the {MAX_CLASSES} of {len(comparison.classes):,} classes that changed the most (--json shows all)[/]")
+        out.print(
+            f"[dim]the {MAX_CLASSES} of {len(comparison.classes):,} classes that changed the most (--json "
+            "shows all)[/]"
+        )
     out.print()
     for sentence in decision.evidence[1:3]:
         out.print(sentence, soft_wrap=True)
@@ -109,17 +158,25 @@ def _most_changed(comparison: Comparison) -> list[ClassChange]:
 
 def _outcome(model: str, decision: Decision) -> str:
     if decision.kind == "refused":
-        champion = "there is none" if decision.champion_before is None else f"{model}/{decision.champion_before}"
+        champion = (
+            "there is none" if decision.champion_before is None else f"{model}/{decision.champion_before}"
+        )
         return (
-            f"[red]{model}/{decision.version} is not promoted[/]; champion as before: {champion}. The rules are those of its study file "
+            f"[red]{model}/{decision.version} is not promoted[/]; champion as before: {champion}. The rules "
+            "are those of its study file "
             f'(promotion).\nTo overrule them: study promote {model} {decision.version} --force --reason "…"'
         )
     before = "" if decision.champion_before is None else f", in place of {model}/{decision.champion_before}"
     forced = " [yellow](forced)[/]" if decision.forced else ""
     back = "is champion again" if decision.kind == "rolled back" else "is champion now"
-    way_back = "" if decision.kind == "rolled back" or decision.champion_before is None else f"   study rollback {model}"
+    way_back = (
+        ""
+        if decision.kind == "rolled back" or decision.champion_before is None
+        else f"   study rollback {model}"
+    )
     return (
-        f"[green]{model}/{decision.version} {back}[/]{forced}{before}\nNext: study predict {model} IMAGE   study history {model}{way_back}"
+        f"[green]{model}/{decision.version} {back}[/]{forced}{before}\nNext: study predict {model} IMAGE   "
+        f"study history {model}{way_back}"
     )
 
 

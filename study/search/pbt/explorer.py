@@ -24,7 +24,8 @@ NUM_TRIED = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Explorer:
-    """Changes points in what may change while a training goes on, which `trainables.recipe.continuation` says.
+    """Changes points in what may change while a training goes on, which `trainables.recipe.continuation`
+    says.
 
     Choices stay, and so do numbers on which the existence of others depends.
     """
@@ -37,9 +38,11 @@ class Explorer:
     """Chance that a value is drawn anew from all of its range."""
 
     def explored(self, point: Point, number: int, pins: Mapping[str, Value]) -> Point:
-        """The values of trial `number`, which goes on from one with `point`: each by itself multiplied by 0.8 or 1.2, or drawn anew.
+        """The values of trial `number`, which goes on from one with `point`: each by itself multiplied by 0.8
+        or 1.2, or drawn anew.
 
-        It follows from the seed, the number and the point; `pins` hold where they may. A value that would contradict another stays.
+        It follows from the seed, the number and the point; `pins` hold where they may. A value that would
+        contradict another stays.
         """
         source = np.random.default_rng((self.seed, number))
         explored = dict(point)
@@ -58,13 +61,20 @@ class Explorer:
         found = set()
         for point in (random_point(self.space, (0, attempt)) for attempt in range(NUM_TRIED)):
             for dimension in self._movable(point):
-                if any(self._may_follow({**point, dimension.name: end}, point) for end in (dimension.low, dimension.high)):
+                if any(
+                    self._may_follow({**point, dimension.name: end}, point)
+                    for end in (dimension.low, dimension.high)
+                ):
                     found.add(dimension.name)
         return tuple(name for name in self.space.names if name in found)
 
     def _movable(self, point: Point) -> list[Float | Int]:
         conditional = {name for dimension in self.space.dimensions for name in dimension.when}
-        free = [dimension for dimension in self.space.dimensions if dimension.name not in conditional and exists(dimension, point)]
+        free = [
+            dimension
+            for dimension in self.space.dimensions
+            if dimension.name not in conditional and exists(dimension, point)
+        ]
         return [dimension for dimension in free if not isinstance(dimension, Choice)]
 
     def _may_follow(self, point: Point, before: Point) -> bool:
@@ -80,20 +90,32 @@ class Explorer:
 
 
 def population_remarks(spec: StudySpec, space: SearchSpace, manifest: Manifest) -> tuple[str, ...]:
-    """What a person should know of how a population will go. Raises SpecError where nothing of the space could change."""
+    """What a person should know of how a population will go.
+
+    Raises SpecError where nothing of the space could change.
+    """
     stopping = spec.early_stopping
     if stopping.rule != "pbt":
         return ()
-    explorer = Explorer(space=space, manifest=manifest, epochs=spec.budget.epochs, seed=spec.seed, resample=stopping.resample)
+    explorer = Explorer(
+        space=space, manifest=manifest, epochs=spec.budget.epochs, seed=spec.seed, resample=stopping.resample
+    )
     if not (names := explorer.names()):
         raise SpecError(
-            f"early_stopping pbt changes numbers while a training goes on, and search space {space.name!r} has none that may change then; "
+            f"early_stopping pbt changes numbers while a training goes on, and search space {space.name!r} "
+            "has none that may change then; "
             f"leave learning_rate or another such dimension free, or choose {rules_other_than('pbt')}"
         )
-    stays = [name for name in space.names if name not in names and any(not _is_held(one) for one in space.variants(name))]
+    stays = [
+        name
+        for name in space.names
+        if name not in names and any(not _is_held(one) for one in space.variants(name))
+    ]
     return (
-        f"pbt: the {spec.budget.trials} trials are one population; at every {stopping.interval:.0%} of the epochs all wait for the last, "
-        f"and copies of the best take the places of the worst {stopping.quantile:.0%}, with other values of {', '.join(names)}",
+        f"pbt: the {spec.budget.trials} trials are one population; at every {stopping.interval:.0%} of the "
+        "epochs all wait for the last, "
+        f"and copies of the best take the places of the worst {stopping.quantile:.0%}, with other values of "
+        f"{', '.join(names)}",
         *([f"copies keep {', '.join(stays)}"] if stays else []),
     )
 

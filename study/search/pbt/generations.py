@@ -1,4 +1,6 @@
-"""The generations of a population, in the study's record: who went on where all had come, and who took whose place."""
+"""The generations of a population, in the study's record: who went on where all had come, and who took whose
+place.
+"""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -18,7 +20,9 @@ FACT = "generations"
 
 
 class Generations:
-    """A generation is noted before anything follows from it, so that a driver that died in its midst goes on with the same one."""
+    """A generation is noted before anything follows from it, so that a driver that died in its midst goes on
+    with the same one.
+    """
 
     def __init__(self, record: StudyRecord, explorer: Explorer, folder: Path) -> None:
         self._record = record
@@ -36,7 +40,9 @@ class Generations:
         return any(generation.epoch == epoch and number in generation.kept for generation in self._noted)
 
     def next(self, rule: RuleSet, paused: Collection[int], killed: Collection[int]) -> Generation | None:
-        """What becomes of those that have waited longest, and of those that ended on the way, unless a person ended them."""
+        """What becomes of those that have waited longest, and of those that ended on the way, unless a person
+        ended them.
+        """
         epoch = min(self._record.trial(number).last_epoch for number in paused)
         waiting = [number for number in paused if self._record.trial(number).last_epoch == epoch]
         return rule.next_generation(epoch, waiting, self._unfit(epoch, waiting, killed))
@@ -44,21 +50,33 @@ class Generations:
     def note(self, generation: Generation) -> None:
         """Decides on a generation."""
         self._noted.append(generation)
-        self._record.note(**{FACT: [(one.epoch, one.kept, tuple(one.parents.items())) for one in self._noted]})
+        self._record.note(
+            **{FACT: [(one.epoch, one.kept, tuple(one.parents.items())) for one in self._noted]}
+        )
 
     def children(self, generation: Generation, pins: Mapping[str, Value]) -> tuple[Trial, ...]:
-        """The trials that take the places of others, with their checkpoints, in the order of `parents`; creates those that lack."""
-        children = {trial.continues.replaces: trial for trial in self._record.trials if trial.continues is not None}
+        """The trials that take the places of others, with their checkpoints, in the order of `parents`;
+        creates those that lack.
+        """
+        children = {
+            trial.continues.replaces: trial for trial in self._record.trials if trial.continues is not None
+        }
         for place, parent in generation.parents.items():
             if place not in children:
-                children[place] = self._child(continuing(self._record.trial(parent), generation.epoch, place), pins)
+                children[place] = self._child(
+                    continuing(self._record.trial(parent), generation.epoch, place), pins
+                )
             if not children[place].values and not children[place].has_ended:
                 branch_checkpoint(self._folder, parent, children[place].number)
         return tuple(children[place] for place in generation.parents)
 
     def let_go(self, generation: Generation, paused: Collection[int]) -> set[int]:
         """Notes that those which kept their place go on, and says who of the paused they are."""
-        kept = {number for number in generation.kept if number in paused and self._record.trial(number).last_epoch == generation.epoch}
+        kept = {
+            number
+            for number in generation.kept
+            if number in paused and self._record.trial(number).last_epoch == generation.epoch
+        }
         for number in kept:
             self._record.unpause(number)
         return kept

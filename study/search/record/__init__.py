@@ -1,1 +1,3 @@
-"""The record of a study: its trials, their epochs, checkpoints and weights, in a storage that survives any death of a process."""
+"""The record of a study: its trials, their epochs, checkpoints and weights, in a storage that survives any
+death of a process.
+"""

@@ -1,4 +1,6 @@
-"""Checkpoints: a trial's latest state, from which it goes on after any death of its process; deleted once the trial has ended."""
+"""Checkpoints: a trial's latest state, from which it goes on after any death of its process; deleted once the
+trial has ended.
+"""
 
 import json
 import shutil
@@ -15,7 +17,8 @@ if TYPE_CHECKING:  # the driver deletes checkpoints without importing torch
 
 PROGRESS_FILE = "progress.json"
 SECONDS_BETWEEN_CHECKPOINTS = 15.0
-"""A trial that dies repeats at most about as much; writing takes some 50 ms for a small network, a second for a large one."""
+"""A trial that dies repeats at most about as much; writing takes some 50 ms for a small network, a second for
+a large one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +30,18 @@ class CheckpointNotes:
     micro_batch: int | None = None
     """Images that went through the network at a time; None for the recipe's batch."""
     last_epoch: dict[str, Any] | None = None
-    """The last epoch, as `Epoch.to_dict` has it: a trial that goes on reports it again, as the report may never have arrived."""
+    """The last epoch, as `Epoch.to_dict` has it: a trial that goes on reports it again, as the report may
+    never have arrived."""
 
 
 def read_notes(study_folder: Path, number: int) -> CheckpointNotes:
     """The notes of a trial's checkpoint; empty where it has no checkpoint."""
     file = _folder(study_folder, number) / PROGRESS_FILE
-    return CheckpointNotes(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else CheckpointNotes()
+    return (
+        CheckpointNotes(**json.loads(file.read_text(encoding="utf-8")))
+        if file.exists()
+        else CheckpointNotes()
+    )
 
 
 def write_notes(study_folder: Path, number: int, notes: CheckpointNotes) -> None:
@@ -48,8 +56,11 @@ def save_checkpoint(study_folder: Path, number: int, training: "Training", notes
     training.save(_folder(study_folder, number))
 
 
-def load_checkpoint(study_folder: Path, number: int, training: "Training", *, with_other_values: bool = False) -> bool:
-    """Sets the training to where the trial's checkpoint is; False where there is none, or one of another recipe.
+def load_checkpoint(
+    study_folder: Path, number: int, training: "Training", *, with_other_values: bool = False
+) -> bool:
+    """Sets the training to where the trial's checkpoint is; False where there is none, or one of another
+    recipe.
 
     `with_other_values` is as `Training.load` has it.
     """
@@ -63,7 +74,9 @@ def load_checkpoint(study_folder: Path, number: int, training: "Training", *, wi
 
 
 def branch_checkpoint(study_folder: Path, parent: int, child: int) -> None:
-    """Copies a trial's checkpoint for another one to begin with, whole or not at all. Nothing where there is none, or the child has one.
+    """Copies a trial's checkpoint for another one to begin with, whole or not at all.
+
+    Nothing where there is none, or the child has one.
 
     Of its notes, the epoch and the best value stay behind: they are the parent's.
     """

@@ -10,11 +10,14 @@ from study.search.record.objectives import INFEASIBLE, Objectives
 from study.search.record.trial import Trial
 
 
-def imputed(past: Sequence[tuple[Trial, FrozenTrial]], objectives: Objectives, *, takes_constraints: bool) -> list[FrozenTrial]:
+def imputed(
+    past: Sequence[tuple[Trial, FrozenTrial]], objectives: Objectives, *, takes_constraints: bool
+) -> list[FrozenTrial]:
     """Trials with a value for every objective, and those that run; failed ones are left out.
 
-    A trial that was stopped early counts with its best until then: at most what it would have reached. Where nothing is known,
-    and (for a sampler that knows no constraints) where one is missed, the worst that any trial showed is put.
+    A trial that was stopped early counts with its best until then: at most what it would have reached. Where
+    nothing is known, and (for a sampler that knows no constraints) where one is missed, the worst that any
+    trial showed is put.
     """
     ended = [(trial, frozen) for trial, frozen in past if trial.state in ("complete", "pruned", "infeasible")]
     worst = _worst([trial for trial, _ in ended], objectives)
@@ -28,9 +31,13 @@ def imputed(past: Sequence[tuple[Trial, FrozenTrial]], objectives: Objectives, *
     for trial, frozen in ended:
         imputed_trial = copy.copy(frozen)
         imputed_trial.state = TrialState.COMPLETE
-        imputed_trial.values = worst if not takes_constraints and not trial.is_feasible else _values(trial, worst)
+        imputed_trial.values = (
+            worst if not takes_constraints and not trial.is_feasible else _values(trial, worst)
+        )
         # The samplers want one value for each constraint of each trial.
-        imputed_trial.system_attrs = {key: value for key, value in frozen.system_attrs.items() if key not in recorded}
+        imputed_trial.system_attrs = {
+            key: value for key, value in frozen.system_attrs.items() if key not in recorded
+        }
         for constraint in constraints if takes_constraints else ():
             imputed_trial.set_constraint(constraint, trial.violations.get(constraint, 0.0))
         imputed_trials.append(imputed_trial)
@@ -43,7 +50,9 @@ def _attributes_of_constraints(names: Set[str]) -> Set[str]:
 
 
 def _values(trial: Trial, worst: Sequence[float]) -> list[float]:
-    return [bad if value is None else value for value, bad in zip(trial.objectives.values(), worst, strict=True)]
+    return [
+        bad if value is None else value for value, bad in zip(trial.objectives.values(), worst, strict=True)
+    ]
 
 
 def _worst(trials: Sequence[Trial], objectives: Objectives) -> list[float] | None:

@@ -1,7 +1,8 @@
 """The journal file of a study: one line of JSON for each thing that was noted, written whole or not at all.
 
-It reads what Optuna's own journal writes and the other way round, and differs in two respects: a line that was torn off, as where the
-disk was full, is cut away by the next that is written, and equal texts are one object in memory, however many lines have them.
+It reads what Optuna's own journal writes and the other way round, and differs in two respects: a line that
+was torn off, as where the disk was full, is cut away by the next that is written, and equal texts are one
+object in memory, however many lines have them.
 """
 
 import json
@@ -76,4 +77,7 @@ def _bytes_at(file: BinaryIO, offset: int, num: int) -> bytes:
 
 def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     intern = sys.intern
-    return {intern(key): intern(value) if type(value) is str and len(value) <= MAX_SHARED_CHARACTERS else value for key, value in pairs}
+    return {
+        intern(key): intern(value) if type(value) is str and len(value) <= MAX_SHARED_CHARACTERS else value
+        for key, value in pairs
+    }

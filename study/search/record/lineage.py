@@ -11,23 +11,34 @@ from study.search.record.trial import Trial
 
 
 def continuing(parent: Trial, epoch: int, replaces: int) -> Continues:
-    """The beginning of a trial that goes on from the checkpoint that `parent` had after `epoch`, in the place of trial `replaces`."""
+    """The beginning of a trial that goes on from the checkpoint that `parent` had after `epoch`, in the place
+    of trial `replaces`.
+    """
     *earlier, last = lineage(parent)
-    before = (*earlier, Stretch(trial=parent.number, first_epoch=last.first_epoch, last_epoch=epoch, point=parent.point))
+    before = (
+        *earlier,
+        Stretch(trial=parent.number, first_epoch=last.first_epoch, last_epoch=epoch, point=parent.point),
+    )
     return Continues(trial=parent.number, epoch=epoch, replaces=replaces, before=before)
 
 
 def lineage(trial: Trial) -> tuple[Stretch, ...]:
-    """The epochs of all trials that a trial's weights went through, its own last, each with the values that held there."""
+    """The epochs of all trials that a trial's weights went through, its own last, each with the values that
+    held there.
+    """
     begun = trial.continues
     first = 1 if begun is None else begun.epoch + 1
-    own = Stretch(trial=trial.number, first_epoch=first, last_epoch=max(trial.last_epoch, first), point=trial.point)
+    own = Stretch(
+        trial=trial.number, first_epoch=first, last_epoch=max(trial.last_epoch, first), point=trial.point
+    )
     return (own,) if begun is None else (*begun.before, own)
 
 
 def lineage_text(stretches: Sequence[Stretch]) -> str:
     """Such as: epochs 1 to 4 trial-0003, 5 to 20 trial-0012."""
-    return "epochs " + ", ".join(f"{stretch.first_epoch} to {stretch.last_epoch} {trial_name(stretch.trial)}" for stretch in stretches)
+    return "epochs " + ", ".join(
+        f"{stretch.first_epoch} to {stretch.last_epoch} {trial_name(stretch.trial)}" for stretch in stretches
+    )
 
 
 def lineage_rows(trial: Trial) -> list[dict[str, Any]]:

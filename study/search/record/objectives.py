@@ -53,7 +53,10 @@ class Objectives:
     @property
     def directions(self) -> list[StudyDirection]:
         """Of all objectives, for Optuna."""
-        return [StudyDirection.MAXIMIZE if objective.maximise else StudyDirection.MINIMIZE for objective in self.objectives]
+        return [
+            StudyDirection.MAXIMIZE if objective.maximise else StudyDirection.MINIMIZE
+            for objective in self.objectives
+        ]
 
     def best_epoch(self, values: Mapping[int, float]) -> int | None:
         """The first of the epochs with the best value; None where there is none."""
@@ -61,13 +64,22 @@ class Objectives:
         return max(sorted(values), key=lambda epoch: sign * values[epoch], default=None)
 
     def trial(self, frozen: FrozenTrial, run_id: str | None = None, end: End | None = None) -> Trial:
-        """The trial that Optuna holds as `frozen`, as if it had come to `end`; `run_id` counts where the trial itself knows none."""
+        """The trial that Optuna holds as `frozen`, as if it had come to `end`; `run_id` counts where the
+        trial itself knows none.
+        """
         notes, values = frozen.user_attrs, frozen.intermediate_values
         epoch, state = self.best_epoch(values), end or _state(frozen)
         value = None if epoch is None else values[epoch]
         seconds = notes.get("seconds", 0.0)
-        known = {"train_seconds": seconds, **notes.get("measures", {}), **notes.get("metrics", {}), self.objectives[0].metric: value}
-        known = {name: number for name, number in known.items() if number is not None and not math.isnan(number)}
+        known = {
+            "train_seconds": seconds,
+            **notes.get("measures", {}),
+            **notes.get("metrics", {}),
+            self.objectives[0].metric: value,
+        }
+        known = {
+            name: number for name, number in known.items() if number is not None and not math.isnan(number)
+        }
         return Trial(
             number=frozen.number,
             state=state,
@@ -90,7 +102,9 @@ class Objectives:
         )
 
     def _violations(self, known: Mapping[str, float], state: State) -> dict[str, float]:
-        """Where a trial was trained to its end or stopped, a constraint of which nothing became known counts as missed."""
+        """Where a trial was trained to its end or stopped, a constraint of which nothing became known counts
+        as missed.
+        """
         violations = {
             str(constraint): constraint.violation(known[constraint.name]) if constraint.name in known else 1.0
             for constraint in self.constraints

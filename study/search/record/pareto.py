@@ -7,9 +7,11 @@ from study.study_file.objective import Objective
 
 
 def pareto_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> tuple[Trial, ...]:
-    """Complete trials that miss no constraint and that no other such trial dominates, the best in the first objective first.
+    """Complete trials that miss no constraint and that no other such trial dominates, the best in the first
+    objective first.
 
-    One dominates another if it is at least as good in every objective, and better in one; equal trials all stay.
+    One dominates another if it is at least as good in every objective, and better in one; equal trials all
+    stay.
     """
     losses = {
         trial.number: _losses(trial, objectives)
@@ -28,7 +30,9 @@ def pareto_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> tu
 def _losses(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...]:
     """Values of which less is better."""
     values = [trial.objectives[objective.metric] or 0.0 for objective in objectives]
-    return tuple(-value if objective.maximise else value for value, objective in zip(values, objectives, strict=True))
+    return tuple(
+        -value if objective.maximise else value for value, objective in zip(values, objectives, strict=True)
+    )
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -1,4 +1,6 @@
-"""Where a study's state is kept: a journal file in its folder that survives any death of the process, or a database."""
+"""Where a study's state is kept: a journal file in its folder that survives any death of the process, or a
+database.
+"""
 
 import functools
 import json
@@ -43,12 +45,17 @@ def create_storage(folder: Path, name: str, url: str | None, directions: list[An
     except DuplicatedStudyError:
         raise StudyError(_taken(name, url or str(folder))) from None
     if url is not None:
-        (folder / DATABASE_FILE).write_text(json.dumps({"study": name, "storage": without_password(absolute(url))}), encoding="utf-8")
+        (folder / DATABASE_FILE).write_text(
+            json.dumps({"study": name, "storage": without_password(absolute(url))}), encoding="utf-8"
+        )
     return Storage(inner, url, name)
 
 
 def open_storage(folder: Path, url: str | None = None) -> Storage:
-    """The study kept in `folder`, or in the database that the folder names. Raises FileNotFoundError where there is neither."""
+    """The study kept in `folder`, or in the database that the folder names.
+
+    Raises FileNotFoundError where there is neither.
+    """
     if (folder / JOURNAL_FILE).exists():
         inner = _journal(JournalFile(folder / JOURNAL_FILE))
         (found,) = inner.get_all_studies()
@@ -58,7 +65,10 @@ def open_storage(folder: Path, url: str | None = None) -> Storage:
     try:
         return Storage(_database(url), url, noted["study"])
     except KeyError:
-        raise StudyError(f"search_storage {masked(url)!r} does not hold the study {noted['study']!r} any more; restore it there") from None
+        raise StudyError(
+            f"search_storage {masked(url)!r} does not hold the study {noted['study']!r} any more; restore it "
+            "there"
+        ) from None
 
 
 def check_name_is_free_in(url: str, name: str) -> None:
@@ -106,4 +116,7 @@ def _raising_study_errors(call: Callable[..., Any], url: str | None) -> Callable
 
 
 def _taken(name: str, place: str) -> str:
-    return f"{masked(place)!r} holds a study named {name!r} already; choose another name, or another search_storage"
+    return (
+        f"{masked(place)!r} holds a study named {name!r} already; choose another name, or another "
+        "search_storage"
+    )

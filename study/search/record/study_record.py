@@ -1,4 +1,6 @@
-"""The study's own state: every trial's configuration, epochs and end, in a storage that survives any death of the process."""
+"""The study's own state: every trial's configuration, epochs and end, in a storage that survives any death of
+the process.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -24,7 +26,8 @@ from study.study_file.sampler import Sampler
 _ENDS: Mapping[End, TrialState] = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
-    # Pruned, with a constraint missed: Optuna's samplers rank it behind all that can be trained, and no value is invented.
+    # Pruned, with a constraint missed: Optuna's samplers rank it behind all that can be trained, and no value
+    # is invented.
     "infeasible": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
@@ -41,7 +44,9 @@ class StudyRecord:
         self._objectives = Objectives.written(facts)
         self._sampler = Sampler.model_validate(facts["sampler"])
         self._trials = TrialCache(storage, self._objectives)
-        self._trials.note_runs({int(number): run_id for number, run_id in facts.get("late_run_ids", {}).items()})
+        self._trials.note_runs(
+            {int(number): run_id for number, run_id in facts.get("late_run_ids", {}).items()}
+        )
         self._is_exhausted: tuple[Any, bool] = (None, False)
 
     @classmethod
@@ -55,7 +60,10 @@ class StudyRecord:
         sampler: Sampler | None = None,
         storage_url: str | None = None,
     ) -> "StudyRecord":
-        """A new record in `folder`, or in a database. Raises StudyError if that does not answer or has a study of the name."""
+        """A new record in `folder`, or in a database.
+
+        Raises StudyError if that does not answer or has a study of the name.
+        """
         wanted = Objectives(tuple(objectives), tuple(constraints))
         storage = create_storage(folder, name, storage_url, wanted.directions)
         for key, value in {**wanted.to_facts(), "sampler": (sampler or Sampler()).model_dump()}.items():
@@ -64,7 +72,10 @@ class StudyRecord:
 
     @classmethod
     def open(cls, folder: Path, storage_url: str | None = None) -> "StudyRecord":
-        """The record in `folder`, or in the database that it names. Raises FileNotFoundError where there is none, StudyError."""
+        """The record in `folder`, or in the database that it names.
+
+        Raises FileNotFoundError where there is none, StudyError.
+        """
         return cls(open_storage(folder, storage_url))
 
     @property
@@ -87,7 +98,8 @@ class StudyRecord:
         return self._trials.trial(number)
 
     def enqueue(self, space: SearchSpace, point: Point, origin: str, **facts: Any) -> None:
-        """Puts a point in front of the sampler's, also one that was tried; dimensions that the space lacks there ride along.
+        """Puts a point in front of the sampler's, also one that was tried; dimensions that the space lacks
+        there ride along.
 
         `facts` are JSON values that are noted with it, in the same moment.
         """
@@ -95,22 +107,34 @@ class StudyRecord:
 
     def add_continuing(self, space: SearchSpace, point: Point, continues: Continues) -> int:
         """Starts a trial that goes on from another one's checkpoint, and gives its number."""
-        return self._put(space, point, TrialState.RUNNING, {"origin": f"continues {continues}", "continues": asdict(continues)})
+        return self._put(
+            space,
+            point,
+            TrialState.RUNNING,
+            {"origin": f"continues {continues}", "continues": asdict(continues)},
+        )
 
-    def ask(self, space: SearchSpace, seed: int, pins: Mapping[str, Value] | None = None) -> tuple[int, Point] | None:
+    def ask(
+        self, space: SearchSpace, seed: int, pins: Mapping[str, Value] | None = None
+    ) -> tuple[int, Point] | None:
         """Starts the next trial: its number and its point. None where every configuration was tried.
 
-        A point that waits comes first. A drawn one follows from the seed, the trial's number and the history alone, was not tried
-        before, and has the values of `pins` in those of their dimensions that can have them.
+        A point that waits comes first. A drawn one follows from the seed, the trial's number and the history
+        alone, was not tried before, and has the values of `pins` in those of their dimensions that can have
+        them.
         """
         number = self._trials.waiting()
         if number is not None:
             return number, self._start(number, space, seed)
-        drawn = draw(held(space, pins or {}), self._sampler, seed, len(self._trials), self._trials.tried, self._history)
+        drawn = draw(
+            held(space, pins or {}), self._sampler, seed, len(self._trials), self._trials.tried, self._history
+        )
         if drawn is None:
             return None
         self._note_of_sampler(drawn.study_notes)
-        return self._add(space, drawn.point, TrialState.RUNNING, {"point": drawn.point}, drawn.trial_notes), drawn.point
+        return self._add(
+            space, drawn.point, TrialState.RUNNING, {"point": drawn.point}, drawn.trial_notes
+        ), drawn.point
 
     def is_exhausted(self, space: SearchSpace, pins: Mapping[str, Value] | None = None) -> bool:
         """Whether `ask` has nothing to give: no point waits, and all that the sampler can draw was tried."""
@@ -118,17 +142,25 @@ class StudyRecord:
             return False
         key = (len(self._trials), id(space), tuple((pins or {}).items()))
         if self._is_exhausted[0] != key:
-            self._is_exhausted = (key, is_exhausted(held(space, pins or {}), self._sampler, self._trials.tried))
+            self._is_exhausted = (
+                key,
+                is_exhausted(held(space, pins or {}), self._sampler, self._trials.tried),
+            )
         return self._is_exhausted[1]
 
     def report(self, number: int, report: EpochReport) -> None:
-        """Records one epoch; an epoch that was recorded before (a trial that started over) is recorded once."""
+        """Records one epoch; an epoch that was recorded before (a trial that started over) is recorded
+        once.
+        """
         frozen = self._trials.frozen(number)
         if report.epoch in frozen.intermediate_values:
             return
         self._storage.set_trial_intermediate_value(self._trials.id_of(number), report.epoch, report.value)
         notes: dict[str, Any] = {"seconds": frozen.user_attrs.get("seconds", 0.0) + report.seconds}
-        if self._objectives.best_epoch({**frozen.intermediate_values, report.epoch: report.value}) == report.epoch:
+        if (
+            self._objectives.best_epoch({**frozen.intermediate_values, report.epoch: report.value})
+            == report.epoch
+        ):
             notes["metrics"] = dict(report.metrics)
         if report.run_id and "run_id" not in frozen.user_attrs:
             notes["run_id"] = report.run_id
@@ -149,7 +181,9 @@ class StudyRecord:
         return len(retries)
 
     def note_runs(self, run_ids: Mapping[int, str]) -> None:
-        """Notes MLflow runs of trials that ended before they knew them: what has ended cannot be written to any more."""
+        """Notes MLflow runs of trials that ended before they knew them: what has ended cannot be written to
+        any more.
+        """
         self._trials.note_runs(dict(run_ids))
         self.note(late_run_ids={str(number): run_id for number, run_id in self._trials.run_ids.items()})
 
@@ -162,24 +196,38 @@ class StudyRecord:
         self._note(number, {"paused": False})
 
     def finish(self, number: int, state: End, reason: str | None = None) -> None:
-        """Ends a trial. A complete trial is worth its best epoch; one that lacks the value of an objective is failed instead."""
+        """Ends a trial.
+
+        A complete trial is worth its best epoch; one that lacks the value of an objective is failed instead.
+        """
         trial, trial_id = self._trials.trial(number), self._trials.id_of(number)
         if trial.has_ended:
             return
         missing = [name for name, value in trial.objectives.items() if value is None]
         if state == "complete" and missing:
             state, reason = "failed", f"it ended without {', '.join(missing)}, which the study optimises"
-        self._note(number, {**({"reason": reason} if reason else {}), **({INFEASIBLE: True} if state == "infeasible" else {})})
+        self._note(
+            number,
+            {
+                **({"reason": reason} if reason else {}),
+                **({INFEASIBLE: True} if state == "infeasible" else {}),
+            },
+        )
         if state != "failed":
             # Only Optuna knows under which names its samplers look for these.
             violations = self._objectives.trial(self._trials.frozen(number), end=state).violations
-            for key, value in create_trial(state=TrialState.PRUNED, constraints=dict(violations)).system_attrs.items():
+            for key, value in create_trial(
+                state=TrialState.PRUNED, constraints=dict(violations)
+            ).system_attrs.items():
                 self._storage.set_trial_system_attr(trial_id, key, value)
-        self._storage.set_trial_state_values(trial_id, _ENDS[state], list(trial.objectives.values()) if state == "complete" else None)
+        self._storage.set_trial_state_values(
+            trial_id, _ENDS[state], list(trial.objectives.values()) if state == "complete" else None
+        )
         self._trials.changed(number)
 
     def best(self) -> Trial | None:
-        """The complete trial with the best value, or (where none is complete) the best of those stopped early.
+        """The complete trial with the best value, or (where none is complete) the best of those stopped
+        early.
 
         One that misses a constraint, or cannot be trained, is never the best.
         """
@@ -192,7 +240,9 @@ class StudyRecord:
         return pruned
 
     def leaderboard(self) -> tuple[Trial, ...]:
-        """Trials that reported a value, the best first; those that miss a constraint last, equal ones in the order of their numbers."""
+        """Trials that reported a value, the best first; those that miss a constraint last, equal ones in the
+        order of their numbers.
+        """
         return tuple(self._trials.ranked())
 
     def _start(self, number: int, space: SearchSpace, seed: int) -> Point:
@@ -213,23 +263,36 @@ class StudyRecord:
             seen = [frozen for _, frozen in past]
         else:
             seen = imputed(past, self._objectives, takes_constraints=abilities.takes_constraints)
-        notes = {key.removeprefix(_PREFIX): value for key, value in self.facts.items() if key.startswith(_PREFIX)}
+        notes = {
+            key.removeprefix(_PREFIX): value for key, value in self.facts.items() if key.startswith(_PREFIX)
+        }
         return History(past=seen, directions=self._objectives.directions, study_notes=notes, number=len(past))
 
     def _note_of_sampler(self, notes: Mapping[str, Any]) -> None:
         known = self.facts
-        self.note(**{f"{_PREFIX}{key}": value for key, value in notes.items() if f"{_PREFIX}{key}" not in known})
+        self.note(
+            **{f"{_PREFIX}{key}": value for key, value in notes.items() if f"{_PREFIX}{key}" not in known}
+        )
 
     def _put(self, space: SearchSpace, point: Point, state: TrialState, notes: Mapping[str, Any]) -> int:
         inside = space.build_point(lambda dimension: point[dimension.name])
         return self._add(space, inside, state, {**notes, "point": inside | point})
 
     def _add(
-        self, space: SearchSpace, point: Point, state: TrialState, notes: Mapping[str, Any], of_sampler: Mapping[str, Any] | None = None
+        self,
+        space: SearchSpace,
+        point: Point,
+        state: TrialState,
+        notes: Mapping[str, Any],
+        of_sampler: Mapping[str, Any] | None = None,
     ) -> int:
         params, distributions = translate(space, point)
         trial = create_trial(
-            state=state, params=params, distributions=distributions, user_attrs=dict(notes), system_attrs=dict(of_sampler or {})
+            state=state,
+            params=params,
+            distributions=distributions,
+            user_attrs=dict(notes),
+            system_attrs=dict(of_sampler or {}),
         )
         return self._trials.added(self._storage.create_new_trial(self._storage.study_id, trial))
 

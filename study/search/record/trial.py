@@ -8,7 +8,8 @@ from search_spaces.space import Point
 from study.search.record.continuation import Continues
 
 State = Literal["waiting", "running", "paused", "complete", "pruned", "infeasible", "failed"]
-"""A paused trial waits at a rung; an infeasible one cannot be trained at all, for want of memory say, which the sampler learns."""
+"""A paused trial waits at a rung; an infeasible one cannot be trained at all, for want of memory say, which
+the sampler learns."""
 End = Literal["complete", "pruned", "infeasible", "failed"]
 
 
@@ -20,9 +21,11 @@ class Trial:
     state: State
     point: Point
     origin: str | None
-    """The named recipe or point of the study file that it starts from, or the trial that it continues; None where the sampler drew it."""
+    """The named recipe or point of the study file that it starts from, or the trial that it continues; None
+    where the sampler drew it."""
     continues: Continues | None = None
-    """Where it began, if it went on from another trial's checkpoint: its point alone did not make its weights then."""
+    """Where it began, if it went on from another trial's checkpoint: its point alone did not make its weights
+    then."""
     values: Mapping[int, float]
     """The first objective by epoch."""
     best_epoch: int | None

@@ -14,9 +14,11 @@ from study.search.sampling.enumeration import Identity, identity
 
 
 class TrialCache:
-    """Keeps what was read, so that a look costs as much as there are trials that go on, not as there are trials.
+    """Keeps what was read, so that a look costs as much as there are trials that go on, not as there are
+    trials.
 
-    What has ended is never read again. In the process that writes (`is_writer`), what others cannot have changed is not, either.
+    What has ended is never read again. In the process that writes (`is_writer`), what others cannot have
+    changed is not, either.
     """
 
     def __init__(self, storage: Storage, objectives: Objectives) -> None:
@@ -65,7 +67,9 @@ class TrialCache:
         return min((number for number in self._open if self._trials[number].state == "waiting"), default=None)
 
     def ranked(self) -> list[Trial]:
-        """Trials that reported a value, the best first: those that miss a constraint come last, equal ones by number."""
+        """Trials that reported a value, the best first: those that miss a constraint come last, equal ones by
+        number.
+        """
         self._refresh()
         ranked = list(self._ranked)
         for number in self._open:
@@ -133,7 +137,9 @@ class TrialCache:
 
     def _share_distributions(self, frozen: FrozenTrial) -> None:
         """Ranges are equal in most trials, and make up a fourth of what Optuna keeps of one."""
-        frozen.distributions = self._distributions.setdefault(frozenset(frozen.distributions.items()), frozen.distributions)
+        frozen.distributions = self._distributions.setdefault(
+            frozenset(frozen.distributions.items()), frozen.distributions
+        )
 
     def _rank(self, trial: Trial) -> tuple[bool, float, int]:
         value = trial.value or 0.0

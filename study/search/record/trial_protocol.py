@@ -1,14 +1,17 @@
 """The protocol between the study's driver and the processes that train its trials, in both directions.
 
-The driver's searcher hands out a `TrialConfig`, a trial's process answers with one `TrialReport` for each epoch, and a last one
-that says how the trial ended. Ray Tune carries both, as plain dictionaries, and changes them on the way:
+The driver's searcher hands out a `TrialConfig`, a trial's process answers with one `TrialReport` for each
+epoch, and a last one that says how the trial ended. Ray Tune carries both, as plain dictionaries, and changes
+them on the way:
 
-- `Tuner(param_space=...)` is merged with what the searcher suggests. So a process finds the keys of `StudyContext.to_config`,
-  which are the same for all trials, beside the keys of `TrialConfig.to_config`.
+- `Tuner(param_space=...)` is merged with what the searcher suggests. So a process finds the keys of
+  `StudyContext.to_config`, which are the same for all trials, beside the keys of `TrialConfig.to_config`.
 - A reused process gets its next configuration through `Trainable.reset_config`, not through `setup`.
-- A result is flattened before a scheduler sees it: `{"metrics": {"accuracy": 0.9}}` arrives as `{"metrics/accuracy": 0.9}`.
-  `TrialReport.to_result` writes flat keys itself, so that a result is the same on both sides.
-- Ray Tune adds keys of its own to a result (`done`, `pid`, `training_iteration`, ...). `TrialReport.from_result` passes over them.
+- A result is flattened before a scheduler sees it: `{"metrics": {"accuracy": 0.9}}` arrives as
+  `{"metrics/accuracy": 0.9}`. `TrialReport.to_result` writes flat keys itself, so that a result is the same
+  on both sides.
+- Ray Tune adds keys of its own to a result (`done`, `pid`, `training_iteration`, ...).
+  `TrialReport.from_result` passes over them.
 """
 
 from collections.abc import Mapping
@@ -61,8 +64,9 @@ class TrialReport:
     """From a process to the driver: an epoch, or why there is none."""
 
     state: State
-    """`running` after an epoch that is not the last, `complete` after the last; `failed` and `infeasible` end the trial with a
-    reason; `waiting` says that the process broke, so that the trial waits for another one."""
+    """`running` after an epoch that is not the last, `complete` after the last; `failed` and `infeasible` end
+    the trial with a reason; `waiting` says that the process broke, so that the trial waits for another
+    one."""
     reason: str | None = None
     epoch: EpochReport | None = None
     """With `running` and `complete`."""
@@ -77,7 +81,12 @@ class TrialReport:
         result |= {f"{_MEASURE}{name}": value for name, value in self.measures.items()}
         if self.epoch is not None:
             epoch = self.epoch
-            result |= {"epoch": epoch.epoch, "value": epoch.value, "seconds": epoch.seconds, "run_id": epoch.run_id}
+            result |= {
+                "epoch": epoch.epoch,
+                "value": epoch.value,
+                "seconds": epoch.seconds,
+                "run_id": epoch.run_id,
+            }
             result |= {f"{_METRIC}{name}": value for name, value in epoch.metrics.items()}
         return result
 

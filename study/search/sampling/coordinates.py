@@ -1,4 +1,6 @@
-"""Points of a space from coordinates in [0, 1): drawn evenly at random, or from a sequence that fills the space evenly."""
+"""Points of a space from coordinates in [0, 1): drawn evenly at random, or from a sequence that fills the
+space evenly.
+"""
 
 import math
 
@@ -16,8 +18,8 @@ def random_point(space: SearchSpace, key: tuple[int, ...]) -> Point:
 def sobol_point(space: SearchSpace, seed: int, index: int) -> Point:
     """Number `index` of a Sobol sequence scrambled by the seed.
 
-    Each dimension has a coordinate of its own, which is skipped in points where the dimension does not exist: what exists there
-    is still spread evenly. Optuna's own sampler draws conditional dimensions independently.
+    Each dimension has a coordinate of its own, which is skipped in points where the dimension does not exist:
+    what exists there is still spread evenly. Optuna's own sampler draws conditional dimensions independently.
     """
     from scipy.stats import qmc  # takes some tenths of a second to import
 
@@ -30,7 +32,10 @@ def sobol_point(space: SearchSpace, seed: int, index: int) -> Point:
 
 
 def _point_at(space: SearchSpace, coordinates: list[float]) -> Point:
-    values = {id(dimension): value_at(dimension, share) for dimension, share in zip(space.dimensions, coordinates, strict=True)}
+    values = {
+        id(dimension): value_at(dimension, share)
+        for dimension, share in zip(space.dimensions, coordinates, strict=True)
+    }
     return space.build_point(lambda dimension: values[id(dimension)])
 
 
@@ -49,4 +54,8 @@ def value_at(dimension: Dimension, share: float) -> Value:
 
 
 def _between(low: float, high: float, share: float, *, log: bool) -> float:
-    return math.exp(math.log(low) + share * (math.log(high) - math.log(low))) if log else low + share * (high - low)
+    return (
+        math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+        if log
+        else low + share * (high - low)
+    )

@@ -16,13 +16,20 @@ Identity = bytes
 
 def identity(point: Point) -> Identity:
     """Equal for points that train the same: 48 and 48.0 are one value, 1 and True are not."""
-    known = sorted((name, int(value) if isinstance(value, float) and value.is_integer() else value) for name, value in point.items())
+    known = sorted(
+        (name, int(value) if isinstance(value, float) and value.is_integer() else value)
+        for name, value in point.items()
+    )
     return hashlib.blake2b(repr(known).encode(), digest_size=16).digest()
 
 
 def on_grid(space: SearchSpace, num_points: int) -> SearchSpace:
-    """The space in which each real-numbered dimension is a choice of values, evenly spaced from its low end to its high one."""
-    return dataclasses.replace(space, dimensions=tuple(_on_grid(dimension, num_points) for dimension in space.dimensions))
+    """The space in which each real-numbered dimension is a choice of values, evenly spaced from its low end
+    to its high one.
+    """
+    return dataclasses.replace(
+        space, dimensions=tuple(_on_grid(dimension, num_points) for dimension in space.dimensions)
+    )
 
 
 def num_points(space: SearchSpace) -> float:
@@ -81,7 +88,9 @@ def _on_grid(dimension: Dimension, num_points: int) -> Dimension:
     if not isinstance(dimension, Float):
         return dimension
     values = _spaced(dimension, num_points)
-    return Choice(name=dimension.name, options=values, unit=dimension.unit, about=dimension.about, when=dimension.when)
+    return Choice(
+        name=dimension.name, options=values, unit=dimension.unit, about=dimension.about, when=dimension.when
+    )
 
 
 def _spaced(dimension: Float, num_points: int) -> tuple[Value, ...]:

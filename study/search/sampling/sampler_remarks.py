@@ -8,7 +8,10 @@ from study.study_file.study_spec import StudySpec
 
 
 def sampler_remarks(spec: StudySpec, space: SearchSpace) -> tuple[str, ...]:
-    """Sentences on what the study's sampler will do with the space. Raises SpecError if it could model none of it."""
+    """Sentences on what the study's sampler will do with the space.
+
+    Raises SpecError if it could model none of it.
+    """
     return (*_on_modelling(spec, space), *_on_number(spec, space), *_on_constraints(spec))
 
 
@@ -33,16 +36,25 @@ def _on_number(spec: StudySpec, space: SearchSpace) -> list[str]:
     is_grid = spec.sampler.rule == "grid"
     count = num_points(on_grid(space, spec.sampler.grid_points) if is_grid else space)
     if is_grid and count > spec.budget.trials:
-        return [f"the grid has {count:,} configurations, of which the study tries {spec.budget.trials:,}, drawn from all over it"]
+        return [
+            f"the grid has {count:,} configurations, of which the study tries {spec.budget.trials:,}, drawn "
+            "from all over it"
+        ]
     if is_grid or 1 < count <= spec.budget.trials:
-        return [f"the {'grid' if is_grid else 'space'} has {count:,} configurations; the study ends when all were tried"]
+        return [
+            f"the {'grid' if is_grid else 'space'} has {count:,} configurations; the study ends when all "
+            "were tried"
+        ]
     return []
 
 
 def _on_constraints(spec: StudySpec) -> list[str]:
     if not spec.constraints or spec.sampler.abilities.learns:
         return []
-    return [f"{spec.sampler.rule} does not learn the constraints; they only decide which configuration is the best"]
+    return [
+        f"{spec.sampler.rule} does not learn the constraints; they only decide which configuration is the "
+        "best"
+    ]
 
 
 def _is_single(dimension: Dimension) -> bool:
@@ -54,6 +66,11 @@ def _always_exists(dimension: Dimension, space: SearchSpace) -> bool:
     for name, condition in dimension.when.items():
         parent, *others = space.variants(name)
         options: tuple[Value, ...] | range | None = options_of(parent)
-        if others or options is None or not all(map(condition.holds, options)) or not _always_exists(parent, space):
+        if (
+            others
+            or options is None
+            or not all(map(condition.holds, options))
+            or not _always_exists(parent, space)
+        ):
             return False
     return True

@@ -1,4 +1,6 @@
-"""What a sampler of Optuna sees of a study: its past, which it cannot change, and the one trial that is drawn."""
+"""What a sampler of Optuna sees of a study: its past, which it cannot change, and the one trial that is
+drawn.
+"""
 
 import datetime
 from collections.abc import Container, Sequence
@@ -13,7 +15,10 @@ _DRAWN = -1
 
 
 class SamplersView(InMemoryStorage):
-    """A storage that lives for one draw. A draw that is thrown away leaves no trace in the study's own storage."""
+    """A storage that lives for one draw.
+
+    A draw that is thrown away leaves no trace in the study's own storage.
+    """
 
     def __init__(self, past: Sequence[FrozenTrial], number: int) -> None:
         super().__init__()
@@ -41,11 +46,15 @@ class SamplersView(InMemoryStorage):
         assert trial_id == _DRAWN
         return self.drawn
 
-    def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
         """The past and the drawn trial."""
         return [trial for trial in (*self._past, self.drawn) if states is None or trial.state in states]
 
-    def set_trial_param(self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution) -> None:
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
         """Of the drawn trial."""
         self.drawn.params[param_name] = distribution.to_external_repr(param_value_internal)
         self.drawn.distributions[param_name] = distribution

@@ -21,7 +21,8 @@ from study.study_file.sampler import SamplerRule
 STARTUP_TRIALS = 10
 """Trials drawn at random before a model of good configurations is used."""
 POPULATION = 20
-"""Trials of one generation of NSGA-II; Optuna's 50 would spend a usual budget on the first, which is random."""
+"""Trials of one generation of NSGA-II; Optuna's 50 would spend a usual budget on the first, which is
+random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,9 @@ def suggest_point(space: SearchSpace, rule: SamplerRule, seed: int, history: His
         trial = study.ask()
         point = sample(space, trial)
         trial.relative_params  # noqa: B018  a space without free dimensions asks for nothing, and the notes are wanted still
-    return Suggestion(point=point, trial_notes=view.drawn.system_attrs, study_notes=view.get_study_system_attrs(study_id))
+    return Suggestion(
+        point=point, trial_notes=view.drawn.system_attrs, study_notes=view.get_study_system_attrs(study_id)
+    )
 
 
 def build_sampler(rule: SamplerRule, seed: int) -> BaseSampler:
@@ -87,7 +90,10 @@ def sample(space: SearchSpace, trial: BaseTrial) -> Point:
 
 
 def translate(space: SearchSpace, point: Point) -> tuple[dict[str, Value], dict[str, BaseDistribution]]:
-    """Values and distributions of a point in the sampler's names. The point must have passed `space.check`."""
+    """Values and distributions of a point in the sampler's names.
+
+    The point must have passed `space.check`.
+    """
     params: dict[str, Value] = {}
     distributions: dict[str, BaseDistribution] = {}
 
@@ -102,7 +108,9 @@ def translate(space: SearchSpace, point: Point) -> tuple[dict[str, Value], dict[
 
 @contextmanager
 def _single_thread() -> Iterator[None]:
-    """Keeps PyTorch from spreading matrices of some dozen rows over all cores, which trials use: a draw takes a tenth of the time."""
+    """Keeps PyTorch from spreading matrices of some dozen rows over all cores, which trials use: a draw takes
+    a tenth of the time.
+    """
     import torch
 
     before = torch.get_num_threads()
@@ -136,4 +144,6 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 
 def _tpe(seed: int) -> BaseSampler:
     """Dimensions that exist together are modelled together."""
-    return QuickTPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
+    return QuickTPESampler(
+        seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS, constant_liar=True
+    )

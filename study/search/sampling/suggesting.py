@@ -20,12 +20,17 @@ NUM_RANDOM_DRAWS = 50
 
 
 def draw(
-    space: SearchSpace, sampler: Sampler, seed: int, number: int, tried: Set[Identity], look: Callable[[], History]
+    space: SearchSpace,
+    sampler: Sampler,
+    seed: int,
+    number: int,
+    tried: Set[Identity],
+    look: Callable[[], History],
 ) -> Suggestion | None:
     """A configuration for trial `number` that is not among those `tried`; None where the space has no other.
 
-    It follows from the seed, the number and the history that `look` gives alone. A space of a single point is not searched but
-    repeated, and gives its point each time.
+    It follows from the seed, the number and the history that `look` gives alone. A space of a single point is
+    not searched but repeated, and gives its point each time.
     """
     if sampler.rule == "grid":
         space = on_grid(space, sampler.grid_points)
@@ -34,9 +39,13 @@ def draw(
             return suggestion
     if num_points(space) == 1:
         return suggestion
-    for point in islice(walk(space, _options(seed, number)), len(tried) + 1):  # so many cannot all have been tried
+    for point in islice(
+        walk(space, _options(seed, number)), len(tried) + 1
+    ):  # so many cannot all have been tried
         if identity(point) not in tried:
-            return Suggestion(point=point, trial_notes=suggestion.trial_notes, study_notes=suggestion.study_notes)
+            return Suggestion(
+                point=point, trial_notes=suggestion.trial_notes, study_notes=suggestion.study_notes
+            )
     return None
 
 
@@ -45,16 +54,26 @@ def held(space: SearchSpace, values: Mapping[str, Value]) -> SearchSpace:
 
     A dimension that cannot have its value stays as it is.
     """
-    return dataclasses.replace(space, dimensions=tuple(_held(dimension, values) for dimension in space.dimensions)) if values else space
+    return (
+        dataclasses.replace(
+            space, dimensions=tuple(_held(dimension, values) for dimension in space.dimensions)
+        )
+        if values
+        else space
+    )
 
 
 def is_exhausted(space: SearchSpace, sampler: Sampler, tried: Set[Identity]) -> bool:
-    """Whether every configuration that the sampler can draw was tried; never where there is only one, which is repeated."""
+    """Whether every configuration that the sampler can draw was tried; never where there is only one, which
+    is repeated.
+    """
     if sampler.rule == "grid":
         space = on_grid(space, sampler.grid_points)
     if not 1 < num_points(space) <= len(tried):
         return False
-    return all(identity(point) in tried for point in walk(space, lambda dimension: options_of(dimension) or ()))
+    return all(
+        identity(point) in tried for point in walk(space, lambda dimension: options_of(dimension) or ())
+    )
 
 
 def _held(dimension: Dimension, values: Mapping[str, Value]) -> Dimension:
@@ -64,7 +83,9 @@ def _held(dimension: Dimension, values: Mapping[str, Value]) -> Dimension:
     return dimension.narrowed([value] if isinstance(dimension, Choice) else [value, value])
 
 
-def _suggestions(space: SearchSpace, sampler: Sampler, seed: int, number: int, look: Callable[[], History]) -> Iterator[Suggestion]:
+def _suggestions(
+    space: SearchSpace, sampler: Sampler, seed: int, number: int, look: Callable[[], History]
+) -> Iterator[Suggestion]:
     """What the sampler proposes, again and again with another seed; then what chance does."""
     first = None
     history = look() if sampler.abilities.learns else None
@@ -80,8 +101,13 @@ def _suggestions(space: SearchSpace, sampler: Sampler, seed: int, number: int, l
         yield suggestion
     for attempt in range(NUM_RANDOM_DRAWS):
         point = random_point(space, (seed, number, attempt))
-        # The sampler's notes (of its generation, say) stay with the trial, so that it learns from this point, too.
-        yield Suggestion(point=point, trial_notes=first.trial_notes if first else {}, study_notes=first.study_notes if first else {})
+        # The sampler's notes (of its generation, say) stay with the trial, so that it learns from this point,
+        # too.
+        yield Suggestion(
+            point=point,
+            trial_notes=first.trial_notes if first else {},
+            study_notes=first.study_notes if first else {},
+        )
 
 
 def _options(seed: int, number: int) -> Callable[[Dimension], "tuple[Value, ...] | range"]:

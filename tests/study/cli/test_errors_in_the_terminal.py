@@ -16,11 +16,18 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\n"
 
 
 def in_a_process(home: Home, *arguments: str | Path) -> tuple[subprocess.CompletedProcess[str], float]:
-    """The command line in a process of its own, and the seconds that it computed: others may keep it waiting."""
+    """The command line in a process of its own, and the seconds that it computed: others may keep it
+    waiting.
+    """
     command = [sys.executable, "-c", "from study.cli.main import main; main()", *map(str, arguments)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "STUDY_HOME": str(home.folder)}, check=False, timeout=600
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "STUDY_HOME": str(home.folder)},
+        check=False,
+        timeout=600,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -30,7 +37,10 @@ def in_a_process(home: Home, *arguments: str | Path) -> tuple[subprocess.Complet
     ("text", "message"),
     [
         (GOOD + "trials: 3", "unknown key 'trials'"),
-        (GOOD.replace("digits\n", "digit\n", 1), "unknown dataset 'digit'; known: digits; did you mean 'digits'?"),
+        (
+            GOOD.replace("digits\n", "digit\n", 1),
+            "unknown dataset 'digit'; known: digits; did you mean 'digits'?",
+        ),
         (GOOD + "fix: {architecture: resnet81}", "unknown architecture 'resnet81'"),
         (GOOD + "fix: {freeze_depth: 9}", "freeze_depth of cnn2-32x64 must lie in [0, 2]"),
         (GOOD + "narrow: {dropout: [0.5, 0.1]}", "narrow 'dropout' needs low <= high"),
@@ -40,7 +50,9 @@ def in_a_process(home: Home, *arguments: str | Path) -> tuple[subprocess.Complet
     ],
 )
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_a_bad_study_file(study: Study, home: Home, tmp_path: Path, command: str, text: str, message: str) -> None:
+def test_a_bad_study_file(
+    study: Study, home: Home, tmp_path: Path, command: str, text: str, message: str
+) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(text)
     done = study(home, command, file)
@@ -62,7 +74,9 @@ def test_what_a_bad_study_file_costs(home: Home, tmp_path: Path, command: str) -
     assert seconds < 5
 
 
-def test_an_mlflow_that_does_not_answer(study: Study, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_mlflow_that_does_not_answer(
+    study: Study, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(GOOD)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
@@ -72,7 +86,9 @@ def test_an_mlflow_that_does_not_answer(study: Study, home: Home, tmp_path: Path
     assert not home.studies.exists()
 
 
-def test_a_cluster_that_does_not_answer(study: Study, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_does_not_answer(
+    study: Study, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(GOOD)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
@@ -104,10 +120,15 @@ def test_a_bad_argument(study: Study, home: Home, arguments: tuple[str, ...], me
 
 
 def test_help_answers_at_once(home: Home) -> None:
-    assert min(in_a_process(home, "--help")[1] for _ in range(3)) < 1, "heavy imports must wait until they are needed"
+    assert min(in_a_process(home, "--help")[1] for _ in range(3)) < 1, (
+        "heavy imports must wait until they are needed"
+    )
 
 
-@pytest.mark.parametrize("command", ["quickstart", "check", "run", "resume", "list", "show", "ui", "data add", "data list", "data show"])
+@pytest.mark.parametrize(
+    "command",
+    ["quickstart", "check", "run", "resume", "list", "show", "ui", "data add", "data list", "data show"],
+)
 def test_every_command_shows_an_example(study: Study, home: Home, command: str) -> None:
     assert f"study {command}" in study(home, *command.split(), "--help").stdout.split("Example:")[1]
 

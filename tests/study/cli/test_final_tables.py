@@ -1,4 +1,6 @@
-"""What a person reads of a study's end: confirmed configurations, the test split, its openings, the versions."""
+"""What a person reads of a study's end: confirmed configurations, the test split, its openings, the
+versions.
+"""
 
 import shutil
 from dataclasses import replace
@@ -27,8 +29,14 @@ def printed(final: FinalResult) -> str:
 
 def test_both_candidates_and_what_was_confirmed_are_shown() -> None:
     text = printed(FINAL)
-    assert "►  trial-0003  0.9300                  0.9000                   5 M         best mean: chosen" in text
-    assert "on the test split, 200 images, with 95 % intervals; it has been opened 3 times, this time included" in text
+    assert (
+        "►  trial-0003  0.9300                  0.9000                   5 M         best mean: chosen"
+        in text
+    )
+    assert (
+        "on the test split, 200 images, with 95 % intervals; it has been opened 3 times, this time included"
+        in text
+    )
     assert "trial-0003-seed-2" in text
     assert "ensemble of its seeds 1, 2" in text
     assert "the 190 clean images alone" in text
@@ -59,7 +67,12 @@ def test_of_many_classes_those_with_the_lowest_recall_are_shown() -> None:
         for number in reversed(range(30))
     )
     test = replace(TEST, classes=rows)
-    text = printed(FinalResult(candidates=(Candidate(kind="single", trial=3, seeds=(), test=test, model="pets", version=7),), confirmed=()))
+    text = printed(
+        FinalResult(
+            candidates=(Candidate(kind="single", trial=3, seeds=(), test=test, model="pets", version=7),),
+            confirmed=(),
+        )
+    )
     assert text.count("\nclass ") == MAX_CLASSES + 1, "and the heading"
     assert "class 11 " in text
     assert "class 12 " not in text

@@ -12,7 +12,9 @@ STUDY = str(Path(sys.executable).with_name("study"))
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([STUDY, *arguments], capture_output=True, text=True, check=False, env={**os.environ, **variables})
+    return subprocess.run(
+        [STUDY, *arguments], capture_output=True, text=True, check=False, env={**os.environ, **variables}
+    )
 
 
 def test_the_version_is_that_of_the_package() -> None:
@@ -22,7 +24,9 @@ def test_the_version_is_that_of_the_package() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_is_given_a_script_that_completes(shell: str) -> None:
-    done = run("--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")  # else it takes the shell it runs in
+    done = run(
+        "--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
+    )  # else it takes the shell it runs in
     assert done.returncode == 0, done.stderr
     assert "_STUDY_COMPLETE" in done.stdout
 

@@ -1,4 +1,6 @@
-"""Addresses of MLflow: what is not there or cannot be used is told at once, and no message holds a password."""
+"""Addresses of MLflow: what is not there or cannot be used is told at once, and no message holds a
+password.
+"""
 
 import socket
 import subprocess
@@ -14,7 +16,9 @@ from study.errors import TrackingError
 
 
 def _listening(handler: type[BaseHTTPRequestHandler]) -> HTTPServer:
-    """A server on a port that answers; on a machine busy with other clusters a free port may turn out not to be."""
+    """A server on a port that answers; on a machine busy with other clusters a free port may turn out not to
+    be.
+    """
     for _ in range(20):
         server = HTTPServer(("127.0.0.1", 0), handler)
         try:
@@ -74,4 +78,7 @@ from study.connections.mlflow_client import check_reachable
 check_reachable("postgresql://me:secret@127.0.0.1:1/mlflow")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert "needs the Python package of 'psycopg', which is not here: uv pip install 'psycopg[binary]'" in done.stderr
+    assert (
+        "needs the Python package of 'psycopg', which is not here: uv pip install 'psycopg[binary]'"
+        in done.stderr
+    )

@@ -1,4 +1,6 @@
-"""Which configurations are confirmed, and the record of their trainings: apart from the search, and safe against any death."""
+"""Which configurations are confirmed, and the record of their trainings: apart from the search, and safe
+against any death.
+"""
 
 from pathlib import Path
 
@@ -68,7 +70,9 @@ def test_trainings_wait_with_the_configurations_of_their_trials(tmp_path: Path) 
     confirmation.want(search, trials, 3, CONDITIONAL)
     expected = [(trial.number, seed) for trial in trials for seed in (1, 2, 3)]
     assert list(confirmation.wanted) == expected
-    assert [training.point for training in confirmation.record.trials] == [search.trial(number).point for number, _ in expected]
+    assert [training.point for training in confirmation.record.trials] == [
+        search.trial(number).point for number, _ in expected
+    ]
     assert {training.state for training in confirmation.record.trials} == {"waiting"}
     assert confirmation.name(4) == f"trial-{trials[1].number:04d}-seed-2"
 
@@ -82,7 +86,9 @@ def test_a_driver_may_die_between_what_it_wants_and_what_it_adds(tmp_path: Path)
     again = Confirmation.create(tmp_path, ACCURACY)
     again.want(search, trials[1:], 2, CONDITIONAL)
     assert len(again.record.trials) == len(again.wanted) == 4
-    assert [training.point for training in again.record.trials] == [search.trial(number).point for number, _ in again.wanted]
+    assert [training.point for training in again.record.trials] == [
+        search.trial(number).point for number, _ in again.wanted
+    ]
 
 
 def test_a_driver_may_die_while_it_makes_the_record(tmp_path: Path) -> None:

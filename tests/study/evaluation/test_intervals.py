@@ -15,7 +15,9 @@ from trainables.metrics.classification import METRICS
 from trainables.metrics.from_logits import metrics_of
 
 
-def predictions(num_images: int, num_classes: int, signal: float = 2.0, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def predictions(
+    num_images: int, num_classes: int, signal: float = 2.0, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     source = np.random.default_rng(seed)
     labels_N = source.integers(num_classes, size=num_images)
     logits_NK = source.normal(size=(num_images, num_classes)) + signal * np.eye(num_classes)[labels_N]
@@ -29,7 +31,9 @@ def test_accuracy_and_log_loss_have_scipys_percentile_intervals() -> None:
     is_right_N = (probabilities_NK.argmax(1) == labels_N).astype(float)
     loss_N = -np.log(probabilities_NK[np.arange(600), labels_N])
     for name, values_N in (("accuracy", is_right_N), ("log_loss", loss_N)):
-        expected = bootstrap((values_N,), np.mean, method="percentile", n_resamples=5000, rng=1).confidence_interval
+        expected = bootstrap(
+            (values_N,), np.mean, method="percentile", n_resamples=5000, rng=1
+        ).confidence_interval
         assert intervals[name].low == pytest.approx(expected.low, abs=0.004)
         assert intervals[name].high == pytest.approx(expected.high, abs=0.004)
 
@@ -46,20 +50,31 @@ def test_macro_f1_scatters_as_resamples_that_scikit_learn_scores() -> None:
 
 
 def test_values_are_the_metrics_and_lie_in_their_intervals() -> None:
-    for num_images, num_classes in ((50, 3), (400, 10), (2000, 200)):  # few images of many classes, where an F1 is biased
+    for num_images, num_classes in (
+        (50, 3),
+        (400, 10),
+        (2000, 200),
+    ):  # few images of many classes, where an F1 is biased
         probabilities_NK, labels_N = predictions(num_images, num_classes)
-        metrics, intervals = metrics_of(probabilities_NK, labels_N), metric_intervals(probabilities_NK, labels_N)
+        metrics, intervals = (
+            metrics_of(probabilities_NK, labels_N),
+            metric_intervals(probabilities_NK, labels_N),
+        )
         assert tuple(intervals) == tuple(METRICS)
         for name, interval in intervals.items():
             assert interval.value == getattr(metrics, name)
             assert interval.low <= interval.value <= interval.high, name
-    assert intervals["log_loss"].value == pytest.approx(log_loss(labels_N, probabilities_NK, labels=range(200)), rel=1e-5)
+    assert intervals["log_loss"].value == pytest.approx(
+        log_loss(labels_N, probabilities_NK, labels=range(200)), rel=1e-5
+    )
 
 
 def test_an_interval_follows_from_its_arguments() -> None:
     probabilities_NK, labels_N = predictions(100, 3)
     assert metric_intervals(probabilities_NK, labels_N) == metric_intervals(probabilities_NK, labels_N)
-    assert metric_intervals(probabilities_NK, labels_N) != metric_intervals(probabilities_NK, labels_N, seed=1)
+    assert metric_intervals(probabilities_NK, labels_N) != metric_intervals(
+        probabilities_NK, labels_N, seed=1
+    )
 
 
 def test_no_error_among_few_images_is_no_certainty() -> None:
@@ -70,11 +85,15 @@ def test_no_error_among_few_images_is_no_certainty() -> None:
 
 
 @pytest.mark.parametrize(("part", "whole"), [(0, 1), (1, 1), (3, 7), (59, 60), (500, 2000)])
-def test_the_ends_of_wilsons_interval_lie_so_many_of_their_own_standard_errors_from_the_share(part: int, whole: int) -> None:
+def test_the_ends_of_wilsons_interval_lie_so_many_of_their_own_standard_errors_from_the_share(
+    part: int, whole: int
+) -> None:
     interval = share_interval(part, whole)
     assert interval.value == part / whole
     for end in (interval.low, interval.high):
-        assert abs(end - part / whole) == pytest.approx(1.959964 * math.sqrt(end * (1 - end) / whole), abs=1e-6) or end in (0, 1)
+        assert abs(end - part / whole) == pytest.approx(
+            1.959964 * math.sqrt(end * (1 - end) / whole), abs=1e-6
+        ) or end in (0, 1)
     assert 0 <= interval.low <= interval.value <= interval.high <= 1
 
 

@@ -37,7 +37,9 @@ EMPTY = Trial(
 )
 
 
-def repeated(number: int, *values: float | None, millions: float = 1.0, latency_ms: float | None = None) -> Repeated:
+def repeated(
+    number: int, *values: float | None, millions: float = 1.0, latency_ms: float | None = None
+) -> Repeated:
     measures = {"parameters_million": millions} | ({} if latency_ms is None else {"latency_ms": latency_ms})
     trainings = {}
     for seed, value in enumerate(values, start=1):
@@ -51,7 +53,9 @@ def verdicts(rows: tuple[Confirmed, ...]) -> list[tuple[int, str]]:
 
 
 def test_a_clear_winner_wins_whatever_it_costs() -> None:
-    rows = compare_repeated([repeated(3, 0.80, 0.81, 0.80, millions=1), repeated(7, 0.90, 0.91, 0.90, millions=90)], ACCURACY)
+    rows = compare_repeated(
+        [repeated(3, 0.80, 0.81, 0.80, millions=1), repeated(7, 0.90, 0.91, 0.90, millions=90)], ACCURACY
+    )
     assert verdicts(rows) == [(7, "best mean: chosen"), (3, "below the best")]
     assert [row.is_chosen for row in rows] == [True, False]
 
@@ -79,8 +83,13 @@ def test_noise_is_one_standard_error_of_the_difference() -> None:
     deviation = math.sqrt((stdev(best) ** 2 + stdev(other) ** 2) / 2)
     error = deviation * math.sqrt(2 / 3)
     # The t statistic of the pooled test is the distance in standard errors.
-    assert ttest_ind(best, other, equal_var=True).statistic == pytest.approx((fmean(best) - fmean(other)) / error)
-    for distance, verdict in ((0.99, "within noise of the best, and cheaper: chosen"), (1.01, "below the best")):
+    assert ttest_ind(best, other, equal_var=True).statistic == pytest.approx(
+        (fmean(best) - fmean(other)) / error
+    )
+    for distance, verdict in (
+        (0.99, "within noise of the best, and cheaper: chosen"),
+        (1.01, "below the best"),
+    ):
         shifted = [value - fmean(other) + fmean(best) - distance * error for value in other]
         rows = compare_repeated([repeated(1, *best, millions=2), repeated(2, *shifted)], ACCURACY)
         assert rows[1].verdict == verdict
@@ -92,14 +101,21 @@ def test_less_is_better_where_the_objective_says_so() -> None:
 
 
 def test_latency_counts_where_it_is_measured_and_small_differences_of_it_do_not() -> None:
-    slow, fast = repeated(1, 0.90, 0.92, millions=1, latency_ms=9.0), repeated(2, 0.90, 0.91, millions=5, latency_ms=3.0)
+    slow, fast = (
+        repeated(1, 0.90, 0.92, millions=1, latency_ms=9.0),
+        repeated(2, 0.90, 0.91, millions=5, latency_ms=3.0),
+    )
     assert [row.trial for row in compare_repeated([slow, fast], ACCURACY) if row.is_chosen] == [2]
     alike = repeated(3, 0.90, 0.91, millions=1, latency_ms=8.8)
-    assert [row.trial for row in compare_repeated([slow, alike], ACCURACY) if row.is_chosen] == [1], "2 % is within what a clock scatters"
+    assert [row.trial for row in compare_repeated([slow, alike], ACCURACY) if row.is_chosen] == [1], (
+        "2 % is within what a clock scatters"
+    )
 
 
 def test_a_configuration_with_a_failed_seed_comes_after_all_others() -> None:
-    rows = compare_repeated([repeated(1, 0.99, None), repeated(2, 0.80, 0.81), repeated(3, None, None)], ACCURACY)
+    rows = compare_repeated(
+        [repeated(1, 0.99, None), repeated(2, 0.80, 0.81), repeated(3, None, None)], ACCURACY
+    )
     assert verdicts(rows) == [
         (2, "best mean: chosen"),
         (1, "1 of 2 seeds have no result"),

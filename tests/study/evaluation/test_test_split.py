@@ -1,4 +1,6 @@
-"""Candidates of a confirmed configuration are measured in one opening of the test split, whoever dies in between."""
+"""Candidates of a confirmed configuration are measured in one opening of the test split, whoever dies in
+between.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -70,7 +72,9 @@ def train(plan: Plan, folder: Path, number: int, point: Point, seed: int) -> Non
 
 @pytest.fixture(scope="module", autouse=True)
 def _single_thread() -> Iterator[None]:
-    """Networks this small take longer on two threads than on one, and far longer where other processes run."""
+    """Networks this small take longer on two threads than on one, and far longer where other processes
+    run.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -78,19 +82,36 @@ def _single_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]]:
+def measured(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]]:
     plan, made = made_study(Home(tmp_path_factory.mktemp("measured")), "none")
     assert not is_measured(plan, made)
     return plan, made, measure_once(plan, made)
 
 
-def test_the_best_seed_and_the_ensemble_of_all_are_candidates(measured: tuple[Plan, tuple[CandidateModel, ...], object]) -> None:
+def test_the_best_seed_and_the_ensemble_of_all_are_candidates(
+    measured: tuple[Plan, tuple[CandidateModel, ...], object],
+) -> None:
     _, (single, ensemble), _ = measured
-    assert (single.kind, single.seeds, single.value, single.run_id, single.name) == ("single", (2,), 0.9, "run-0.9", "trial-0000-seed-2")
-    assert (ensemble.kind, ensemble.seeds, ensemble.value, ensemble.name) == ("ensemble", (1, 2, 3), None, "trial-0000-seeds-1-2-3")
+    assert (single.kind, single.seeds, single.value, single.run_id, single.name) == (
+        "single",
+        (2,),
+        0.9,
+        "run-0.9",
+        "trial-0000-seed-2",
+    )
+    assert (ensemble.kind, ensemble.seeds, ensemble.value, ensemble.name) == (
+        "ensemble",
+        (1, 2, 3),
+        None,
+        "trial-0000-seeds-1-2-3",
+    )
 
 
-def test_one_opening_serves_both_candidates(measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]]) -> None:
+def test_one_opening_serves_both_candidates(
+    measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]],
+) -> None:
     plan, made, (single, ensemble) = measured
     assert single.result.num_openings == ensemble.result.num_openings == 1
     assert is_measured(plan, made)
@@ -100,23 +121,31 @@ def test_one_opening_serves_both_candidates(measured: tuple[Plan, tuple[Candidat
     assert len(openings(plan.dataset_folder)) == 1
 
 
-def test_what_is_told_is_what_the_classifier_says(measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]]) -> None:
+def test_what_is_told_is_what_the_classifier_says(
+    measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]],
+) -> None:
     plan, made, measurements = measured
     folder = plan.home.folder / "copy"
-    shutil.copytree(plan.dataset_folder, folder, ignore=shutil.ignore_patterns("openings.jsonl"))  # this look is a test's own
+    shutil.copytree(
+        plan.dataset_folder, folder, ignore=shutil.ignore_patterns("openings.jsonl")
+    )  # this look is a test's own
     split, is_clean_N = open_test_split(folder, opened_by="test")
     for one, measurement in zip(made, measurements, strict=True):
         probabilities_NK = one.classifier.probabilities_of_stored(split.images)
         np.testing.assert_allclose(measurement.evidence.probabilities_NK, probabilities_NK, atol=1e-6)
         metrics, result = metrics_of(probabilities_NK, split.labels), measurement.result
         assert result.metrics["macro_f1"].value == pytest.approx(metrics.macro_f1)
-        assert [row.recall and row.recall.value for row in result.classes] == pytest.approx(metrics.recall_by_class)
+        assert [row.recall and row.recall.value for row in result.classes] == pytest.approx(
+            metrics.recall_by_class
+        )
         assert (result.num_images, result.num_clean) == (len(split), int(is_clean_N.sum()))
         assert result.calibration.before.log_loss == pytest.approx(metrics.log_loss, rel=1e-5)
         assert measurement.evidence.latency_ms > 0
 
 
-def test_who_dies_while_writing_leaves_nothing_that_counts(measured: tuple[Plan, tuple[CandidateModel, ...], object]) -> None:
+def test_who_dies_while_writing_leaves_nothing_that_counts(
+    measured: tuple[Plan, tuple[CandidateModel, ...], object],
+) -> None:
     plan, made, _ = measured
     whole = plan.folder / FOLDER / made[-1].name
     whole.rename(whole.with_name("unfinished.1"))

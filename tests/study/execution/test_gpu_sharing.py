@@ -14,11 +14,18 @@ GB = 10**9
 
 def recipe(architecture: str, image_size: int) -> Recipe:
     phases = (Phase(epochs=1, learning_rate=1e-3),)
-    return Recipe(data=Data(image_size=image_size), model=Model(architecture=architecture), phases=phases, batch_size=128)
+    return Recipe(
+        data=Data(image_size=image_size),
+        model=Model(architecture=architecture),
+        phases=phases,
+        batch_size=128,
+    )
 
 
 def probed(total: int, *peaks: int) -> Probed:
-    probes = tuple(Probe(peak_bytes=peak, images_per_second=None if peak == total else 2100.4) for peak in peaks)
+    probes = tuple(
+        Probe(peak_bytes=peak, images_per_second=None if peak == total else 2100.4) for peak in peaks
+    )
     return Probed(probes=probes, memory=DeviceMemory(total=total, overhead=GB))
 
 
@@ -28,7 +35,8 @@ def test_the_largest_configuration_decides_and_the_reason_is_told() -> None:
     share = largest_share(recipes, {"H200": probed(139 * GB, GB, 3_100_000_000)}, have, 4, 40)
     assert share.gpus_per_trial == 0.25
     assert share.reason == (
-        "4 trials on each GPU: the largest configuration, resnet50 at 224 px with batch 128, took 3.1 of 139 GB and trained 2,100 images/s "
+        "4 trials on each GPU: the largest configuration, resnet50 at 224 px with batch 128, took 3.1 of 139 "
+        "GB and trained 2,100 images/s "
         "alone; limited by 16 cores for each GPU"
     )
     assert share.overhead_bytes == GB
@@ -54,4 +62,6 @@ def test_what_fills_a_gpu_has_it_for_itself() -> None:
     share = largest_share((recipe("resnet50", 224),), {None: probed(8 * GB, 8 * GB)}, have, 1, 40)
     assert share.gpus_per_trial == 1
     assert share.reason is not None
-    assert share.reason.startswith("1 trial on each GPU: the largest configuration, resnet50 at 224 px with batch 128, took 8.0 of 8 GB")
+    assert share.reason.startswith(
+        "1 trial on each GPU: the largest configuration, resnet50 at 224 px with batch 128, took 8.0 of 8 GB"
+    )

@@ -4,7 +4,12 @@ from dataclasses import replace
 
 from search_spaces.dimensions import Choice
 from search_spaces.space import SearchSpace
-from study.execution.peak_memory import MOST_ARCHITECTURES, configuration_text, heaviest_phase, heaviest_recipes
+from study.execution.peak_memory import (
+    MOST_ARCHITECTURES,
+    configuration_text,
+    heaviest_phase,
+    heaviest_recipes,
+)
 from study.home import Home
 from study.planning.plan import Plan, plan_study
 from study.study_file.study_spec import StudySpec
@@ -17,7 +22,9 @@ def plan(home: Home, **changes: object) -> Plan:
 
 
 def test_each_architecture_comes_at_its_largest(home: Home) -> None:
-    recipes = heaviest_recipes(plan(home, search_space="everything", narrow={"architecture": ["resnet18", "resnet50"]}))
+    recipes = heaviest_recipes(
+        plan(home, search_space="everything", narrow={"architecture": ["resnet18", "resnet50"]})
+    )
     assert [configuration_text(recipe) for recipe in recipes] == [
         "resnet50 at 224 px with batch 2048",
         "resnet18 at 224 px with batch 2048",

@@ -1,4 +1,6 @@
-"""The best configurations of earlier studies, found in a real MLflow, are tried first, or it is said why not."""
+"""The best configurations of earlier studies, found in a real MLflow, are tried first, or it is said why
+not.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ def server(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory) ->
     """A home whose MLflow holds studies on digits, on a dataset like it, and on one that is not."""
     home = fresh_homes.make(tmp_path_factory.mktemp("earlier"), with_digits=True)
     letters = traits_of(home, "letters", digest="l" * 64, num_classes=26)
-    faces = traits_of(home, "faces", digest="f" * 64, num_images=28_709, side_pixels=48.0, num_classes=7, balance=0.93)
+    faces = traits_of(
+        home, "faces", digest="f" * 64, num_images=28_709, side_pixels=48.0, num_classes=7, balance=0.93
+    )
     earlier_study(home, "faces-a", [(0.6, {"learning_rate": 2e-3})], traits=faces)
     earlier_study(
         home,
@@ -37,7 +41,12 @@ def server(fresh_homes: FreshHomes, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def plan(home: Home, *start_from: Any, **changes: Any) -> Plan:
-    tree = {"study": "new", "dataset": "digits", "search_space": "digits", "budget": {"trials": 9, "epochs": 4}}
+    tree = {
+        "study": "new",
+        "dataset": "digits",
+        "search_space": "digits",
+        "budget": {"trials": 9, "epochs": 4},
+    }
     return plan_study(StudySpec.parse({**tree, "start_from": list(start_from), **changes}), home)
 
 
@@ -47,7 +56,14 @@ def found(plan: Plan) -> list[tuple[str, int]]:
 
 def test_the_most_similar_dataset_comes_first_and_of_one_dataset_the_best(server: Home) -> None:
     made = plan(server, {"best": 6})
-    assert found(made) == [("digits-a", 1), ("digits-a", 0), ("digits-b", 0), ("digits-a", 2), ("letters-a", 2), ("letters-a", 0)]
+    assert found(made) == [
+        ("digits-a", 1),
+        ("digits-a", 0),
+        ("digits-b", 0),
+        ("digits-a", 2),
+        ("letters-a", 2),
+        ("letters-a", 0),
+    ]
     similarities = [one.trial.similarity for one in made.earlier.used]
     assert similarities == sorted(similarities, reverse=True)
     assert similarities[0] == 1
@@ -59,14 +75,19 @@ def test_the_most_similar_dataset_comes_first_and_of_one_dataset_the_best(server
 
 def test_a_study_with_another_objective_is_judged_at_its_last_epochs(server: Home) -> None:
     made = plan(server, {"best": 1, "studies": "digits-b"})
-    assert (made.earlier.used[0].trial.metric, made.earlier.used[0].trial.value) == ("macro_f1 at its last epoch", 0.975)
+    assert (made.earlier.used[0].trial.metric, made.earlier.used[0].trial.value) == (
+        "macro_f1 at its last epoch",
+        0.975,
+    )
 
 
 def test_what_does_not_fit_is_listed_with_the_dimension_that_refuses_it(server: Home) -> None:
     made = plan(server, {"best": 2, "of": "letters"})
     assert found(made) == [("letters-a", 2), ("letters-a", 0)]
     used, _, unused = earlier_sentences(made.earlier)
-    assert used.startswith("starts from trial-0002 of letters-a on letters (similarity 0.71, macro_f1 0.9300, by ada): ")
+    assert used.startswith(
+        "starts from trial-0002 of letters-a on letters (similarity 0.71, macro_f1 0.9300, by ada): "
+    )
     assert "learning_rate 0.0005" in used
     assert unused == (
         "not used: trial-0001 of letters-a on letters (similarity 0.71, macro_f1 0.9500, by ada), "
@@ -93,8 +114,14 @@ def test_what_the_study_fixes_holds_and_is_said(server: Home) -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({"best": 3, "of": "letter"}, "no earlier study of dataset 'letter'; there are: digits, faces, letters; did you mean 'letters'"),
-        ({"best": 3, "studies": ["digit-a"]}, "no earlier study named 'digit-a'; there are: .*; did you mean 'digits-a'"),
+        (
+            {"best": 3, "of": "letter"},
+            "no earlier study of dataset 'letter'; there are: digits, faces, letters; did you mean 'letters'",
+        ),
+        (
+            {"best": 3, "studies": ["digit-a"]},
+            "no earlier study named 'digit-a'; there are: .*; did you mean 'digits-a'",
+        ),
         ({"best": 0}, r"takes the best of earlier studies as \{best: 3\}, from 1 to 100, optionally with of"),
         ({"best": 3, "on": "digits"}, r"optionally with of: DATASET and studies: \[NAME, ...\], got .*'on'"),
         ({"best": 10}, "start_from names 8 points but budget.trials is 3"),
@@ -102,7 +129,12 @@ def test_what_the_study_fixes_holds_and_is_said(server: Home) -> None:
 )
 def test_what_cannot_be_meant_is_refused(server: Home, wanted: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        plan(server, wanted, budget={"trials": 3, "epochs": 1}, extend={"learning_rate": {"float": [1e-5, 1.0], "log": True}})
+        plan(
+            server,
+            wanted,
+            budget={"trials": 3, "epochs": 1},
+            extend={"learning_rate": {"float": [1e-5, 1.0], "log": True}},
+        )
 
 
 def test_a_study_that_has_begun_keeps_what_it_found(server: Home, tmp_path: Path) -> None:
@@ -117,7 +149,10 @@ def test_a_study_that_has_begun_keeps_what_it_found(server: Home, tmp_path: Path
     assert again.earlier == begun.earlier
     assert again.starts == begun.starts
     waiting = StudyRecord.open(begun.folder).trials
-    assert [trial.origin for trial in waiting] == ["trial-0001 of digits-a on digits", "trial-0000 of digits-a on digits"]
+    assert [trial.origin for trial in waiting] == [
+        "trial-0001 of digits-a on digits",
+        "trial-0000 of digits-a on digits",
+    ]
 
 
 def test_an_mlflow_without_studies_says_so(mlflow_home: Home) -> None:
@@ -140,6 +175,8 @@ def test_runs_that_do_not_say_enough_are_listed(mlflow_home: Home) -> None:
 
 def test_such_a_wish_cannot_be_taken_for_a_point() -> None:
     assert KEY not in NAMES
-    spec = StudySpec.parse({"study": "s", "dataset": "d", "start_from": [{"best": 3, "of": "d"}, {"dropout": 0.1}, "fer-small"]})
+    spec = StudySpec.parse(
+        {"study": "s", "dataset": "d", "start_from": [{"best": 3, "of": "d"}, {"dropout": 0.1}, "fer-small"]}
+    )
     assert [type(item).__name__ for item in spec.start_from] == ["EarlierBest", "dict", "str"]
     assert StudySpec.parse(spec.to_dict()) == spec

@@ -39,11 +39,23 @@ def test_a_good_spec_makes_a_plan(home: Home) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"dataset": "digit"}, UnknownDatasetError, "unknown dataset 'digit'; known: digits; did you mean 'digits'"),
+        (
+            {"dataset": "digit"},
+            UnknownDatasetError,
+            "unknown dataset 'digit'; known: digits; did you mean 'digits'",
+        ),
         ({"search_space": "digts"}, SpaceError, "unknown search space 'digts'.*did you mean 'digits'"),
-        ({"fix": {"architecture": "resnet81"}}, SpecError, "unknown architecture 'resnet81'.*did you mean 'resnet18'"),
+        (
+            {"fix": {"architecture": "resnet81"}},
+            SpecError,
+            "unknown architecture 'resnet81'.*did you mean 'resnet18'",
+        ),
         ({"fix": {"architecture": "timm/convnext_atoo"}}, SpecError, "did you mean 'timm/convnext_atto'"),
-        ({"fix": {"freeze_depth": 9}}, SpecError, r"freeze_depth of cnn2-32x64 must lie in \[0, 2\], its number of stages; got 9"),
+        (
+            {"fix": {"freeze_depth": 9}},
+            SpecError,
+            r"freeze_depth of cnn2-32x64 must lie in \[0, 2\], its number of stages; got 9",
+        ),
         ({"fix": {"image_size": 4}}, SpecError, "needs image_size >= 8, got 4"),
         ({"fix": {"weights": "imagenet"}}, SpecError, "cnn2-32x64 has no weights 'imagenet'"),
         ({"fix": {"batch_size": "many"}}, SpecError, "batch_size must be a whole number, got 'many'"),
@@ -53,24 +65,35 @@ def test_a_good_spec_makes_a_plan(home: Home) -> None:
         ({"extend": {"learning_rate": {"float": [0.1, 0.01]}}}, SpaceError, "needs low <= high"),
         ({"extend": {"learning_rate": {"float": [-1, 1]}}}, SpecError, "learning_rate must be above 0"),
         ({"start_from": ["fer-r18-freeze-l9"]}, SpaceError, "unknown recipe"),
-        ({"start_from": ["fer-cnn4-64x512"]}, SpecError, "cannot be a start point of 'digits': .*architecture must lie in cnn2-32x64"),
+        (
+            {"start_from": ["fer-cnn4-64x512"]},
+            SpecError,
+            "cannot be a start point of 'digits': .*architecture must lie in cnn2-32x64",
+        ),
         (
             {"start_from": [{"learning_rate": 5.0}]},
             SpecError,
             r"start_from\[0\] cannot be a start point.*learning_rate must lie in \[0.0003, 0.03\]",
         ),
         ({"start_from": [{}] * 4}, SpecError, "start_from names 4 points but budget.trials is 3"),
-        ({"resources": {"cpus_per_trial": 1000}}, SpecError, "resources.cpus_per_trial is 1000, and this machine has .* cores"),
+        (
+            {"resources": {"cpus_per_trial": 1000}},
+            SpecError,
+            "resources.cpus_per_trial is 1000, and this machine has .* cores",
+        ),
         ({"search_storage": "sqlite:////nowhere/at/all/x.db"}, StudyError, "/nowhere/at/all is not a folder"),
         (
             {"sampler": "cma_es", "fix": dict.fromkeys(REAL_NUMBERS, 0.01)},
             SpecError,
-            "sampler cma_es cannot model choices and dimensions that not every configuration has, and 'digits' has no others; use tpe",
+            "sampler cma_es cannot model choices and dimensions that not every configuration has, and "
+            "'digits' has no others; use tpe",
         ),
         ({"search_space": "nothing.py:SPACE"}, SpecError, "cannot be loaded: FileNotFoundError"),
     ],
 )
-def test_what_cannot_run_is_refused(home: Home, changes: dict[str, object], error: type[Exception], message: str) -> None:
+def test_what_cannot_run_is_refused(
+    home: Home, changes: dict[str, object], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         plan(home, **changes)
 
@@ -78,7 +101,9 @@ def test_what_cannot_run_is_refused(home: Home, changes: dict[str, object], erro
 def test_gpus_that_this_machine_lacks(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     plan(home)
-    with pytest.raises(SpecError, match=r"gpus_per_trial is 0.25, and this machine has 0 GPUs; take auto, or set RAY_ADDRESS"):
+    with pytest.raises(
+        SpecError, match=r"gpus_per_trial is 0.25, and this machine has 0 GPUs; take auto, or set RAY_ADDRESS"
+    ):
         plan(home, resources={"gpus_per_trial": 0.25})
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     plan(home, resources={"gpus_per_trial": 0.25})
@@ -87,7 +112,10 @@ def test_gpus_that_this_machine_lacks(home: Home, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("changes", "remark"),
     [
-        ({"sampler": "grid"}, "the grid has 18,750 configurations, of which the study tries 3, drawn from all over it"),
+        (
+            {"sampler": "grid"},
+            "the grid has 18,750 configurations, of which the study tries 3, drawn from all over it",
+        ),
         (
             {"sampler": {"rule": "grid", "grid_points": 2}, "budget": {"trials": 200}},
             "the grid has 192 configurations; the study ends when all were tried",
@@ -96,7 +124,11 @@ def test_gpus_that_this_machine_lacks(home: Home, monkeypatch: pytest.MonkeyPatc
             {"fix": dict.fromkeys(REAL_NUMBERS, 0.01), "budget": {"trials": 6}},
             "the space has 6 configurations; the study ends when all were tried",
         ),
-        ({"sampler": "cma_es"}, "cma_es draws choices and dimensions that not every configuration has at random: optimizer, batch_size"),
+        (
+            {"sampler": "cma_es"},
+            "cma_es draws choices and dimensions that not every configuration has at random: optimizer, "
+            "batch_size",
+        ),
         (
             {"sampler": "gp", "search_space": "from_scratch"},
             "gp draws dimensions that not every configuration has at random: learning_rate",
@@ -108,7 +140,9 @@ def test_gpus_that_this_machine_lacks(home: Home, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_what_a_sampler_makes_of_a_space_is_said(home: Home, changes: dict[str, object], remark: str) -> None:
-    assert any(said.startswith(remark) for said in plan(home, **changes).remarks), plan(home, **changes).remarks
+    assert any(said.startswith(remark) for said in plan(home, **changes).remarks), plan(
+        home, **changes
+    ).remarks
 
 
 def test_the_usual_needs_no_remark(home: Home) -> None:
@@ -129,7 +163,8 @@ def test_a_space_of_ones_own(home: Home, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
         "from search_spaces.dimensions import Choice\nfrom search_spaces.space import SearchSpace\n"
-        "MINE = SearchSpace(name='mine', about='', dimensions=(Choice(name='architecture', options=('cnn2-32x64',)),))\nOTHER = 3\n"
+        "MINE = SearchSpace(name='mine', about='', dimensions=(Choice(name='architecture', "
+        "options=('cnn2-32x64',)),))\nOTHER = 3\n"
     )
     assert plan(home, search_space=f"{file}:MINE").space.name == "mine"
     with pytest.raises(SpecError, match="must be a SearchSpace, got int"):
@@ -137,7 +172,12 @@ def test_a_space_of_ones_own(home: Home, tmp_path: Path) -> None:
 
 
 def test_a_named_recipe_gives_way_to_what_the_study_fixes(home: Home) -> None:
-    made = plan(home, search_space="fine_tuning", fix={"architecture": "resnet18", "image_size": 48}, start_from=["fer-r18-freeze-l1"])
+    made = plan(
+        home,
+        search_space="fine_tuning",
+        fix={"architecture": "resnet18", "image_size": 48},
+        start_from=["fer-r18-freeze-l1"],
+    )
     (start,) = made.starts
     assert start.point["image_size"] == 48
     assert start.point["freeze_depth"] == 1
@@ -154,7 +194,9 @@ def test_a_named_recipe_gives_way_to_what_the_study_fixes(home: Home) -> None:
         ("sqlite:////dev/null/x/mlflow.db", "is not a folder"),
     ],
 )
-def test_an_mlflow_that_cannot_be_used(home: Home, monkeypatch: pytest.MonkeyPatch, uri: str, message: str) -> None:
+def test_an_mlflow_that_cannot_be_used(
+    home: Home, monkeypatch: pytest.MonkeyPatch, uri: str, message: str
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(TrackingError, match=message):
         plan(home)
@@ -175,7 +217,9 @@ def test_weights_that_are_no_file_are_refused(home: Home, tmp_path: Path) -> Non
         plan(home, fix={"weights": str(tmp_path / "missing.pth")})
 
 
-def test_weights_of_a_path_are_located_once_and_absolutely(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_a_path_are_located_once_and_absolutely(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mine.pth").touch()
     monkeypatch.chdir(tmp_path)
     assert locate_weights(plan(home, fix={"weights": "mine.pth"})) == {"mine.pth": str(tmp_path / "mine.pth")}

@@ -25,7 +25,12 @@ def test_epochs_add_up_and_rates_are_above_zero(
     if way in ("lp_ft", "gradual"):
         point["probe_fraction"] = probe
     if way == "gradual":
-        point |= {"unfreezing_stages": stages, "polish_fraction": polish, "stage_cut_2": cut, "stage_epochs_1": share}
+        point |= {
+            "unfreezing_stages": stages,
+            "polish_fraction": polish,
+            "stage_cut_2": cut,
+            "stage_epochs_1": share,
+        }
     if way == "range":
         point |= {"freeze_depth": 1, "range_end": 3}
     phases = build_phases(point, epochs, num_stages=4)
@@ -57,11 +62,20 @@ def test_what_is_left_open_follows_from_what_is_said() -> None:
 @pytest.mark.parametrize(
     ("point", "message"),
     [
-        ({"fine_tuning": "both"}, "fine_tuning must be one of full, suffix, range, lp_ft, gradual, layer_decay, got 'both'"),
-        ({"fine_tuning": "gradual", "freeze_depth": 2}, "freeze_depth belongs to fine_tuning suffix or range, got 'gradual'"),
+        (
+            {"fine_tuning": "both"},
+            "fine_tuning must be one of full, suffix, range, lp_ft, gradual, layer_decay, got 'both'",
+        ),
+        (
+            {"fine_tuning": "gradual", "freeze_depth": 2},
+            "freeze_depth belongs to fine_tuning suffix or range, got 'gradual'",
+        ),
         ({"layer_decay": 0.5}, "layer_decay belongs to fine_tuning layer_decay, got 'full'"),
         ({"fine_tuning": "range", "freeze_depth": 1}, "'range' needs range_end"),
-        ({"fine_tuning": "gradual", "probe_fraction": 0.7, "polish_fraction": 0.4}, "must leave epochs for the stages, got 0.7 and 0.4"),
+        (
+            {"fine_tuning": "gradual", "probe_fraction": 0.7, "polish_fraction": 0.4},
+            "must leave epochs for the stages, got 0.7 and 0.4",
+        ),
         ({"fine_tuning": "lp_ft", "probe_fraction": "much"}, "probe_fraction must be a number, got 'much'"),
     ],
 )

@@ -17,7 +17,13 @@ def test_what_was_spent_saved_and_wasted(tmp_path: Path) -> None:
     record.note(gpus_per_trial=0.5)
     receipt = Cost.of(record, 4, tmp_path)
     assert receipt.sums == pytest.approx(
-        {"seconds": 7 * pace, "gpu_seconds": 3.5 * pace, "saved_seconds": 3 * pace, "wasted_seconds": 2 * pace}, abs=0.01
+        {
+            "seconds": 7 * pace,
+            "gpu_seconds": 3.5 * pace,
+            "saved_seconds": 3 * pace,
+            "wasted_seconds": 2 * pace,
+        },
+        abs=0.01,
     )
     assert [(item["name"], item["state"]) for item in receipt.to_dict()["trainings"]] == [
         ("trial-0000", "complete"),

@@ -1,4 +1,6 @@
-"""Recorded curves under another rule: who would have been stopped, what would have been saved, and who would have won."""
+"""Recorded curves under another rule: who would have been stopped, what would have been saved, and who would
+have won.
+"""
 
 import json
 from collections.abc import Sequence
@@ -47,7 +49,9 @@ def replayed(
     points: Sequence[dict[str, Any]] = (),
     **how: Any,
 ) -> Replay:
-    """The replay of a study `curves` that is recorded first; trials end as `ends` says, by default complete."""
+    """The replay of a study `curves` that is recorded first; trials end as `ends` says, by default
+    complete.
+    """
     home = Home(folder)
     spec = StudySpec.parse(
         {
@@ -66,7 +70,9 @@ def replayed(
     return replay_named(home, "curves", rule=rule, **how)
 
 
-def record_curves(record: StudyRecord, curves: Sequence[list[float]], ends: Sequence[Any], points: Sequence[dict[str, Any]]) -> None:
+def record_curves(
+    record: StudyRecord, curves: Sequence[list[float]], ends: Sequence[Any], points: Sequence[dict[str, Any]]
+) -> None:
     for number, curve in enumerate(curves):
         point = points[number] if points else {"fine_tuning": "full"}
         record.enqueue(SPACE, {"learning_rate": 1e-4 * (number + 1), **point}, "this test")
@@ -78,7 +84,10 @@ def record_curves(record: StudyRecord, curves: Sequence[list[float]], ends: Sequ
 
 def test_a_winner_that_begins_slowly_is_lost_to_an_early_rung(tmp_path: Path) -> None:
     replay = replayed(tmp_path, [EARLY, LATE, POOR], "asha")
-    assert [(stopped.trial, stopped.epoch, stopped.num_recorded) for stopped in replay.stopped] == [(1, 1, 6), (2, 1, 6)]
+    assert [(stopped.trial, stopped.epoch, stopped.num_recorded) for stopped in replay.stopped] == [
+        (1, 1, 6),
+        (2, 1, 6),
+    ]
     assert (replay.epochs_spent, replay.epochs_recorded, replay.epochs_saved) == (8, 18, 10)
     assert (replay.seconds_spent, replay.seconds_recorded) == (16.0, 36.0)
     assert replay.recorded_winner == Winner(trial=1, value=0.9, rank=1)
@@ -108,7 +117,9 @@ def test_less_is_better_for_a_loss(tmp_path: Path) -> None:
 
 
 def test_what_was_really_stopped_early_has_no_curve_beyond(tmp_path: Path) -> None:
-    replay = replayed(tmp_path, [EARLY, LATE[:2], POOR[:3], []], "none", ends=["complete", "pruned", "failed", "failed"])
+    replay = replayed(
+        tmp_path, [EARLY, LATE[:2], POOR[:3], []], "none", ends=["complete", "pruned", "failed", "failed"]
+    )
     assert (replay.num_trials, replay.num_cut_short, replay.epochs_saved) == (3, 2, 0)
     assert replay.winner == Winner(trial=0, value=0.7, rank=1)
 
@@ -116,11 +127,17 @@ def test_what_was_really_stopped_early_has_no_curve_beyond(tmp_path: Path) -> No
 def test_trials_that_wait_for_a_promotion_to_the_end_are_stopped(tmp_path: Path) -> None:
     replay = replayed(tmp_path, [EARLY, LATE, POOR], "asha_pause")
     assert [(stopped.trial, stopped.epoch) for stopped in replay.stopped] == [(1, 1), (2, 1)]
-    assert replay.winner == Winner(trial=0, value=0.7, rank=2), "alone at the second rung, and the last there is"
+    assert replay.winner == Winner(trial=0, value=0.7, rank=2), (
+        "alone at the second rung, and the last there is"
+    )
 
 
 def test_a_recipe_that_trains_its_head_first_is_not_compared_with_one_that_does_not(tmp_path: Path) -> None:
-    points: list[dict[str, Any]] = [{"fine_tuning": "full"}, {"fine_tuning": "lp_ft", "probe_fraction": 0.6}, {"fine_tuning": "full"}]
+    points: list[dict[str, Any]] = [
+        {"fine_tuning": "full"},
+        {"fine_tuning": "lp_ft", "probe_fraction": 0.6},
+        {"fine_tuning": "full"},
+    ]
     replay = replayed(tmp_path, [EARLY, LATE, POOR], "asha", points=points)
     assert [stopped.trial for stopped in replay.stopped] == [2]
     assert not replay.is_winner_lost
@@ -133,8 +150,12 @@ def test_a_rule_that_does_not_exist_and_a_study_that_does_not_are_refused(tmp_pa
         replay_named(Home(tmp_path), "other", rule="asha")
 
 
-def test_the_report_says_what_is_saved_and_what_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    replay = replayed(tmp_path, [EARLY, LATE, POOR[:2]], "asha", ends=["complete", "complete", "pruned"], slots=2)
+def test_the_report_says_what_is_saved_and_what_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay = replayed(
+        tmp_path, [EARLY, LATE, POOR[:2]], "asha", ends=["complete", "complete", "pruned"], slots=2
+    )
     print_replay(replay)
     text = capsys.readouterr().out
     assert "curves replayed under asha (first rung 15%, reduction 3), 2 trials at a time" in text
@@ -166,7 +187,13 @@ class Wary:
 
 def test_slots_take_turns_by_what_an_epoch_takes_and_promotions_come_when_nothing_else_can_start() -> None:
     curves = [
-        Curve(trial=trial, values=dict.fromkeys(range(1, 4), 0.5), num_epochs=3, group_at=lambda _: "network", epoch_seconds=seconds)
+        Curve(
+            trial=trial,
+            values=dict.fromkeys(range(1, 4), 0.5),
+            num_epochs=3,
+            group_at=lambda _: "network",
+            epoch_seconds=seconds,
+        )
         for trial, seconds in enumerate([1.0, 3.0, 1.5])
     ]
     rule = Wary()

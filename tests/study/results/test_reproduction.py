@@ -41,8 +41,13 @@ def test_one_seed_has_the_interval_of_its_images() -> None:
     assert high == pytest.approx(0.6376, abs=2e-4)
 
 
-@pytest.mark.parametrize(("stated", "verdict"), [(0.63, "reproduced"), (0.7, "below"), (0.5, "exceeded"), (None, "no number stated")])
-def test_the_verdict_says_whether_the_interval_covers_what_is_stated(stated: float | None, verdict: str) -> None:
+@pytest.mark.parametrize(
+    ("stated", "verdict"),
+    [(0.63, "reproduced"), (0.7, "below"), (0.5, "exceeded"), (None, "no number stated")],
+)
+def test_the_verdict_says_whether_the_interval_covers_what_is_stated(
+    stated: float | None, verdict: str
+) -> None:
     assert replace(DONE, stated=stated, scaled_down=()).verdict == verdict
     if stated is not None:
         assert replace(DONE, stated=stated).verdict == f"{verdict}, scaled down"
@@ -54,7 +59,9 @@ def test_a_reproduction_survives_writing(tmp_path: Path) -> None:
 
 
 def test_the_table_in_markdown_says_what_was_scaled_down_and_what_cannot_be_rebuilt() -> None:
-    text = markdown_table(Reproductions(done=(DONE,), not_run={"notmnist-cnn": "dataset 'notmnist' is not here"}))
+    text = markdown_table(
+        Reproductions(done=(DONE,), not_run={"notmnist-cnn": "dataset 'notmnist' is not here"})
+    )
     assert "| fer-cnn4-32x256 | accuracy | 63.00% | 62.00% |" in text
     assert "30 of 75 epochs" in text
     assert "no split of FER2013" in text
@@ -81,11 +88,15 @@ def test_patterns_name_several_recipes_each_once() -> None:
 
 def test_groups_are_judged_by_the_sum_of_their_probabilities() -> None:
     probabilities = np.array([[0.4, 0.3, 0.3], [0.1, 0.5, 0.4]], np.float32)
-    metrics = grouped_metrics(probabilities, np.array([1, 2]), ["a", "b", "c"], {"one": ("a",), "two": ("b", "c")})
+    metrics = grouped_metrics(
+        probabilities, np.array([1, 2]), ["a", "b", "c"], {"one": ("a",), "two": ("b", "c")}
+    )
     assert metrics.accuracy == 1.0
     assert grouped_metrics(probabilities, np.array([1, 2]), ["a", "b", "c"], None).accuracy == 0.0
 
 
 def test_a_dataset_that_is_not_here_comes_with_the_command_that_adds_it(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"dataset 'notmnist' .* is not here; add it: study data add notmnist --from FOLDER"):
+    with pytest.raises(
+        SpecError, match=r"dataset 'notmnist' .* is not here; add it: study data add notmnist --from FOLDER"
+    ):
         reproduce(["notmnist-cnn"], Scale(), home=Home(tmp_path))

@@ -1,4 +1,6 @@
-"""Exploring: which values change when a trial goes on from another's checkpoint, how far, and what is refused."""
+"""Exploring: which values change when a trial goes on from another's checkpoint, how far, and what is
+refused.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,15 @@ NEVER = (
     "loss",
     "mixing",
 )
-OFTEN = ("learning_rate", "weight_decay", "momentum", "dropout", "label_smoothing", "augmentation_strength", "class_weight_power")
+OFTEN = (
+    "learning_rate",
+    "weight_decay",
+    "momentum",
+    "dropout",
+    "label_smoothing",
+    "augmentation_strength",
+    "class_weight_power",
+)
 
 
 def explorer(space: SearchSpace, resample: float = 0.25, seed: int = 0) -> Explorer:
@@ -68,8 +78,14 @@ def test_numbers_that_no_state_is_made_of_may_change_and_no_others(name: str) ->
 
 
 @settings(max_examples=40)
-@given(st.sampled_from(["digits", "from_scratch", "fine_tuning", "everything"]), st.integers(0, 1000), st.floats(0, 1))
-def test_a_copy_has_a_configuration_of_the_space_that_its_checkpoint_fits(name: str, number: int, resample: float) -> None:
+@given(
+    st.sampled_from(["digits", "from_scratch", "fine_tuning", "everything"]),
+    st.integers(0, 1000),
+    st.floats(0, 1),
+)
+def test_a_copy_has_a_configuration_of_the_space_that_its_checkpoint_fits(
+    name: str, number: int, resample: float
+) -> None:
     space = find_space(name)
     point = random_point(space, (number,))
     try:
@@ -96,7 +112,13 @@ MIXED = SearchSpace(
         Float(name="focal_gamma", low=1.0, high=3.0, when={"batch_size": one_of(32)}),
     ),
 )
-POINT: Point = {"learning_rate": 1e-3, "rand_magnitude": 10, "dropout": 0.2, "batch_size": 32, "focal_gamma": 2.0}
+POINT: Point = {
+    "learning_rate": 1e-3,
+    "rand_magnitude": 10,
+    "dropout": 0.2,
+    "batch_size": 32,
+    "focal_gamma": 2.0,
+}
 
 
 def test_values_are_multiplied_by_four_or_six_fifths_within_the_range() -> None:
@@ -117,7 +139,9 @@ def test_values_are_multiplied_by_four_or_six_fifths_within_the_range() -> None:
 
 def test_values_drawn_anew_come_from_all_of_the_range() -> None:
     space = SearchSpace(name="m", about="", dimensions=MIXED.dimensions[:2])
-    rates = [explorer(space, resample=1.0).explored(POINT, number, {})["learning_rate"] for number in range(200)]
+    rates = [
+        explorer(space, resample=1.0).explored(POINT, number, {})["learning_rate"] for number in range(200)
+    ]
     assert min(rates) < 2e-4
     assert max(rates) > 5e-3
 
@@ -126,9 +150,15 @@ def test_what_contradicts_another_value_stays() -> None:
     space = SearchSpace(
         name="twice",
         about="",
-        dimensions=(Float(name="sampler_power", low=0.0, high=1.0), Float(name="class_weight_power", low=0.0, high=1.0)),
+        dimensions=(
+            Float(name="sampler_power", low=0.0, high=1.0),
+            Float(name="class_weight_power", low=0.0, high=1.0),
+        ),
     )
-    moved = [explorer(space, resample=0.0).explored({"sampler_power": 0.5, "class_weight_power": 0.5}, number, {}) for number in range(40)]
+    moved = [
+        explorer(space, resample=0.0).explored({"sampler_power": 0.5, "class_weight_power": 0.5}, number, {})
+        for number in range(40)
+    ]
     assert {point["class_weight_power"] for point in moved} == {0.4, 0.5}
 
 
@@ -142,30 +172,57 @@ def test_pinned_values_hold_where_they_may() -> None:
 def test_a_person_is_told_what_copies_change_and_what_they_keep() -> None:
     spec = StudySpec.parse({**MINIMAL, "budget": {"trials": 8, "epochs": EPOCHS}})
     first, second = population_remarks(spec, find_space("digits"), MANIFEST)
-    assert first.startswith("pbt: the 8 trials are one population; at every 20% of the epochs all wait for the last")
-    assert "other values of learning_rate, weight_decay, label_smoothing, augmentation_strength, dropout" in first
+    assert first.startswith(
+        "pbt: the 8 trials are one population; at every 20% of the epochs all wait for the last"
+    )
+    assert (
+        "other values of learning_rate, weight_decay, label_smoothing, augmentation_strength, dropout"
+        in first
+    )
     assert second == "copies keep optimizer, batch_size"
-    assert population_remarks(StudySpec.parse({"study": "s", "dataset": "table"}), find_space("digits"), MANIFEST) == ()
+    assert (
+        population_remarks(
+            StudySpec.parse({"study": "s", "dataset": "table"}), find_space("digits"), MANIFEST
+        )
+        == ()
+    )
 
 
 def test_a_space_of_nothing_that_may_change_is_refused() -> None:
     space = SearchSpace(name="choices", about="", dimensions=(Choice(name="batch_size", options=(32, 64)),))
-    with pytest.raises(SpecError, match="search space 'choices' has none that may change then; leave learning_rate"):
+    with pytest.raises(
+        SpecError, match="search space 'choices' has none that may change then; leave learning_rate"
+    ):
         population_remarks(StudySpec.parse(MINIMAL), space, MANIFEST)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"objective": [{"metric": "kappa"}, {"metric": "latency_ms"}]}, "pbt copies the best by one objective, got 2; keep one"),
+        (
+            {"objective": [{"metric": "kappa"}, {"metric": "latency_ms"}]},
+            "pbt copies the best by one objective, got 2; keep one",
+        ),
         ({"sampler": "grid"}, "sampler 'grid' can do nothing there: use quasi_random, random or tpe"),
         ({"sampler": "gp"}, "draws its whole population before a trial has ended"),
-        ({"budget": {"trials": 3}}, "replaces 0.25 of budget.trials, which is less than one of 3; raise budget.trials or"),
-        ({"budget": {"trials": 4}, "early_stopping": {"rule": "pbt", "protect_top": 4}}, "protect_top 4 of 4 trials leaves none"),
+        (
+            {"budget": {"trials": 3}},
+            "replaces 0.25 of budget.trials, which is less than one of 3; raise budget.trials or",
+        ),
+        (
+            {"budget": {"trials": 4}, "early_stopping": {"rule": "pbt", "protect_top": 4}},
+            "protect_top 4 of 4 trials leaves none",
+        ),
         ({"budget": {"epochs": 1}}, "interval 0.2 of 1 epochs ends with the last one"),
-        ({"budget": {"epochs": 5}, "early_stopping": {"rule": "pbt", "interval": 0.9}}, "interval 0.9 of 5 epochs ends with the last one"),
+        (
+            {"budget": {"epochs": 5}, "early_stopping": {"rule": "pbt", "interval": 0.9}},
+            "interval 0.9 of 5 epochs ends with the last one",
+        ),
         ({"budget": {"no_improvement": 5}}, "under early_stopping pbt all end together; drop it"),
-        ({"early_stopping": {"rule": "pbt", "quantile": 0.6}}, "early_stopping.quantile: .*less than or equal to 0.5, got 0.6"),
+        (
+            {"early_stopping": {"rule": "pbt", "quantile": 0.6}},
+            "early_stopping.quantile: .*less than or equal to 0.5, got 0.6",
+        ),
         ({"early_stopping": {"rule": "pbt", "interval": 1}}, "early_stopping.interval: .*less than 1, got 1"),
         ({"confirm": {"top": 2}}, "confirm cannot follow early_stopping 'pbt'"),
     ],
@@ -176,7 +233,8 @@ def test_what_a_population_makes_no_sense_with_is_refused(change: dict[str, obje
 
 
 @pytest.mark.parametrize(
-    ("ran", "rule", "message"), [("pbt", "asha", "ran under pbt, whose trials go on"), ("asha", "pbt", "pbt cannot be")]
+    ("ran", "rule", "message"),
+    [("pbt", "asha", "ran under pbt, whose trials go on"), ("asha", "pbt", "pbt cannot be")],
 )
 def test_a_population_cannot_be_replayed(tmp_path: Path, ran: str, rule: str, message: str) -> None:
     spec = StudySpec.parse({**MINIMAL, "early_stopping": ran})

@@ -16,7 +16,9 @@ from study.search.sampling.fast_tpe import QuickTPESampler
 
 
 def drawn_by(sampler: Any, folder: Path, space: SearchSpace, *objectives: str, num: int = 40) -> list[Point]:
-    """Trials in all their states, with several that run at once, and one that was enqueued with values beyond the others'."""
+    """Trials in all their states, with several that run at once, and one that was enqueued with values beyond
+    the others'.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "QuickTPESampler", sampler)
         record = make_record(folder, *objectives)
@@ -43,6 +45,8 @@ def _several_at_once(record: StudyRecord, space: SearchSpace, num: int) -> list[
         pytest.param(CONDITIONAL, ("accuracy", "latency_ms"), id="two objectives"),
     ],
 )
-def test_it_draws_what_optunas_own_draws(tmp_path: Path, space: SearchSpace, objectives: Sequence[str]) -> None:
+def test_it_draws_what_optunas_own_draws(
+    tmp_path: Path, space: SearchSpace, objectives: Sequence[str]
+) -> None:
     theirs = drawn_by(TPESampler, tmp_path / "theirs", space, *objectives)
     assert drawn_by(QuickTPESampler, tmp_path / "ours", space, *objectives) == theirs

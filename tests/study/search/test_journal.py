@@ -62,4 +62,6 @@ def test_optuna_replays_a_record_of_ours(tmp_path: Path) -> None:
     (study,) = storage.get_all_studies()
     assert study.directions == [StudyDirection.MAXIMIZE]
     theirs = storage.get_all_trials(study._study_id)
-    assert [trial.user_attrs["point"] for trial in theirs] == [trial.point for trial in StudyRecord.open(tmp_path).trials]
+    assert [trial.user_attrs["point"] for trial in theirs] == [
+        trial.point for trial in StudyRecord.open(tmp_path).trials
+    ]

@@ -1,4 +1,6 @@
-"""Several objectives, constraints and measures: what samplers learn of them, which trials are the best, and how it is shown."""
+"""Several objectives, constraints and measures: what samplers learn of them, which trials are the best, and
+how it is shown.
+"""
 
 import io
 import json
@@ -46,7 +48,9 @@ def measured(point: Point) -> dict[str, float]:
 @pytest.mark.parametrize("rule", ["tpe", "nsga2", "random", "quasi_random", "grid"])
 def test_a_study_of_two_objectives_runs_and_reopens(tmp_path: Path, rule: str) -> None:
     record = make_record(tmp_path, *TWO, rule=rule)
-    points = run_trials(record, CONDITIONAL, 12, measure=measured) + run_trials(StudyRecord.open(tmp_path), CONDITIONAL, 1)
+    points = run_trials(record, CONDITIONAL, 12, measure=measured) + run_trials(
+        StudyRecord.open(tmp_path), CONDITIONAL, 1
+    )
     assert len(points) == 13
     record = StudyRecord.open(tmp_path)
     first = record.trials[0]
@@ -67,7 +71,10 @@ def test_a_complete_trial_that_lacks_an_objective_is_failed(tmp_path: Path) -> N
     record = make_record(tmp_path, *TWO)
     number = begin(record)
     end_trial(record, number, 0.5)
-    assert (record.trial(number).state, record.trial(number).reason) == ("failed", "it ended without latency_ms, which the study optimises")
+    assert (record.trial(number).state, record.trial(number).reason) == (
+        "failed",
+        "it ended without latency_ms, which the study optimises",
+    )
     number = begin(record)
     end_trial(record, number, latency_ms=2.0)
     assert record.trial(number).reason == "it ended without accuracy, which the study optimises"
@@ -83,7 +90,12 @@ def test_training_time_needs_no_measuring(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value", "violation"),
-    [("latency_ms <= 10", 12.5, 2.5), ("latency_ms <= 10", 8.0, -2.0), ("accuracy>=0.9", 0.8, 0.1), (" kappa  >=  -1e-1 ", 0.1, -0.2)],
+    [
+        ("latency_ms <= 10", 12.5, 2.5),
+        ("latency_ms <= 10", 8.0, -2.0),
+        ("accuracy>=0.9", 0.8, 0.1),
+        (" kappa  >=  -1e-1 ", 0.1, -0.2),
+    ],
 )
 def test_how_far_a_bound_is_missed(text: str, value: float, violation: float) -> None:
     constraint = Constraint.parse(text)
@@ -96,13 +108,20 @@ def test_the_best_misses_no_constraint(tmp_path: Path) -> None:
     for value, parameters in ((0.9, 6.0), (0.5, 5.0), (0.1, 1.0)):
         end_trial(record, begin(record), value, parameters_million=parameters)
     end_trial(record, begin(record), 0.95)
-    assert [trial.is_feasible for trial in record.trials] == [False, True, False, False], "nothing is known of the last one's parameters"
-    assert record.trials[0].violations == {"parameters_million <= 5.0": pytest.approx(1.0), "log_loss <= 0.8": pytest.approx(-0.7)}
+    assert [trial.is_feasible for trial in record.trials] == [False, True, False, False], (
+        "nothing is known of the last one's parameters"
+    )
+    assert record.trials[0].violations == {
+        "parameters_million <= 5.0": pytest.approx(1.0),
+        "log_loss <= 0.8": pytest.approx(-0.7),
+    }
     best = record.best()
     assert best is not None
     assert best.number == 1
     assert [trial.number for trial in record.leaderboard()] == [1, 3, 0, 2]
-    assert dict(record._trials.frozen(0).constraints) == record.trials[0].violations, "as Optuna's samplers look for them"
+    assert dict(record._trials.frozen(0).constraints) == record.trials[0].violations, (
+        "as Optuna's samplers look for them"
+    )
 
 
 def test_where_all_miss_a_constraint_none_is_the_best(tmp_path: Path) -> None:
@@ -130,20 +149,26 @@ def test_tpe_learns_a_constraint(tmp_path: Path) -> None:
 
 
 def num_trained(folder: Path, end: End) -> int:
-    """Of 15 draws after the first 15, how many can be trained where wider is better but wide networks come to `end`."""
+    """Of 15 draws after the first 15, how many can be trained where wider is better but wide networks come to
+    `end`.
+    """
     record = make_record(folder)
     trained = []
     for _ in range(30):
         number, point = record.ask(WIDTHS, seed=1) or pytest.fail("there is room")
         width = float(point["width"])
-        end_trial(record, number, *([width / 10] if width <= 2 else []), state="complete" if width <= 2 else end)
+        end_trial(
+            record, number, *([width / 10] if width <= 2 else []), state="complete" if width <= 2 else end
+        )
         trained.append(width <= 2)
     return sum(trained[15:])
 
 
 def test_tpe_learns_what_cannot_be_trained(tmp_path: Path) -> None:
     """Of failed trials nothing is learned: their fault may lie elsewhere."""
-    assert num_trained(tmp_path / "infeasible", "infeasible") >= 2 * num_trained(tmp_path / "failed", "failed")
+    assert num_trained(tmp_path / "infeasible", "infeasible") >= 2 * num_trained(
+        tmp_path / "failed", "failed"
+    )
 
 
 def test_what_a_sampler_that_knows_no_early_stopping_sees(tmp_path: Path) -> None:
@@ -155,9 +180,17 @@ def test_what_a_sampler_that_knows_no_early_stopping_sees(tmp_path: Path) -> Non
         ("failed", (0.4,), 1.0),
         ("infeasible", (), None),
     ):
-        end_trial(record, begin(record), *values, state=state, **({} if latency is None else {"latency_ms": latency}))  # type: ignore[arg-type]
+        end_trial(
+            record,
+            begin(record),
+            *values,
+            state=state,
+            **({} if latency is None else {"latency_ms": latency}),
+        )  # type: ignore[arg-type]
     begin(record)
-    objectives = Objectives(tuple(Objective(metric=name) for name in TWO), (Constraint.parse("latency_ms <= 5"),))
+    objectives = Objectives(
+        tuple(Objective(metric=name) for name in TWO), (Constraint.parse("latency_ms <= 5"),)
+    )
     seen = imputed(record._trials.past(), objectives, takes_constraints=True)
     assert [frozen.number for frozen in seen] == [0, 1, 2, 4, 5]
     assert [frozen.values for frozen in seen] == [[0.5, 2.0], [0.9, 9.0], [0.3, 3.0], [0.3, 9.0], None]
@@ -200,15 +233,27 @@ SIGNS = (1, -1, -1)
 FEW = st.sampled_from([0.0, 1.0, 2.0, 3.0])
 
 
-@given(st.lists(st.tuples(FEW, FEW, FEW, st.booleans(), st.sampled_from(["complete", "pruned"])), max_size=20))
+@given(
+    st.lists(st.tuples(FEW, FEW, FEW, st.booleans(), st.sampled_from(["complete", "pruned"])), max_size=20)
+)
 def test_the_front_against_an_independent_account(rows: list[tuple[float, float, float, bool, str]]) -> None:
-    trials = [trial(i, row[:3], THREE, state=row[4], violations={} if row[3] else {"x": 1.0}) for i, row in enumerate(rows)]
-    candidates = [(i, [sign * value for sign, value in zip(SIGNS, row[:3], strict=True)]) for i, row in enumerate(rows) if row[3]]
+    trials = [
+        trial(i, row[:3], THREE, state=row[4], violations={} if row[3] else {"x": 1.0})
+        for i, row in enumerate(rows)
+    ]
+    candidates = [
+        (i, [sign * value for sign, value in zip(SIGNS, row[:3], strict=True)])
+        for i, row in enumerate(rows)
+        if row[3]
+    ]
     candidates = [(i, gains) for i, gains in candidates if rows[i][4] == "complete"]
     expected = {
         i
         for i, gains in candidates
-        if not any(all(o >= g for o, g in zip(other, gains, strict=True)) and other != gains for _, other in candidates)
+        if not any(
+            all(o >= g for o, g in zip(other, gains, strict=True)) and other != gains
+            for _, other in candidates
+        )
     }
     front = pareto_front(trials, [Objective(metric=name) for name in THREE])
     assert {member.number for member in front} == expected
@@ -238,7 +283,12 @@ def shown(tmp_path: Path) -> StudyResult:
     for value, latency in ((0.5, 2.0), (0.9, 6.0), (0.4, 3.0), (0.99, 9.0), (0.7, 4.0)):
         end_trial(record, begin(record), value, latency_ms=latency)
     end_trial(record, begin(record), state="infeasible")
-    spec = {"study": "s", "dataset": "digits", "objective": [{"metric": name} for name in TWO], "constraints": ["latency_ms <= 8"]}
+    spec = {
+        "study": "s",
+        "dataset": "digits",
+        "objective": [{"metric": name} for name in TWO],
+        "constraints": ["latency_ms <= 8"],
+    }
     write_yaml(folder / "study.yaml", spec)
     return StudyResult.read(folder)
 
@@ -259,7 +309,9 @@ def test_a_result_has_the_front(shown: StudyResult, capsys: pytest.CaptureFixtur
 
 def test_what_a_person_sees_of_the_front(shown: StudyResult, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
-    monkeypatch.setattr("study.cli.reports.study_tables.console", lambda: Console(file=out, width=200, highlight=False))
+    monkeypatch.setattr(
+        "study.cli.reports.study_tables.console", lambda: Console(file=out, width=200, highlight=False)
+    )
     print_result(shown)
     text = out.getvalue()
     lines = text.split("\n")

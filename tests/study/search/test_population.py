@@ -1,4 +1,6 @@
-"""Population-based training: who is replaced by whom, what a new trial goes on with, and that no death of the driver changes it."""
+"""Population-based training: who is replaced by whom, what a new trial goes on with, and that no death of the
+driver changes it.
+"""
 
 import io
 from collections.abc import Callable
@@ -34,9 +36,18 @@ from study.study_file.study_spec import StudySpec
 LENGTH = 10
 
 
-def rule_at(epoch: int, values: list[float], *, groups: list[str] | None = None, protect_top: int = 0, maximise: bool = True) -> RuleSet:
+def rule_at(
+    epoch: int,
+    values: list[float],
+    *,
+    groups: list[str] | None = None,
+    protect_top: int = 0,
+    maximise: bool = True,
+) -> RuleSet:
     """A rule under which trials with these values wait at `epoch`."""
-    rule = build_rules(EarlyStopping(rule="pbt", interval=0.2, quantile=0.25, protect_top=protect_top), maximise)
+    rule = build_rules(
+        EarlyStopping(rule="pbt", interval=0.2, quantile=0.25, protect_top=protect_top), maximise
+    )
     for trial, value in enumerate(values):
         group = "network" if groups is None else groups[trial]
         assert rule.on_epoch(trial, epoch - 1, LENGTH, value - 0.01, group).action == "continue"
@@ -77,7 +88,9 @@ def test_heads_and_networks_are_compared_among_themselves() -> None:
 def test_those_that_failed_or_miss_a_constraint_come_last_and_are_all_replaced() -> None:
     rule = rule_at(4, [0.5, 0.6, 0.7, 0.8])
     generation = rule.next_generation(4, range(4), {3: "network", 5: "network", 6: "network", 9: "head"})
-    assert generation == Generation(epoch=4, kept=(0, 1, 2), parents={3: 2, 5: 2, 6: 2}), "of a group without a fit trial nothing is copied"
+    assert generation == Generation(epoch=4, kept=(0, 1, 2), parents={3: 2, 5: 2, 6: 2}), (
+        "of a group without a fit trial nothing is copied"
+    )
 
 
 def test_the_best_of_the_study_keep_their_places() -> None:
@@ -110,7 +123,9 @@ def test_intervals_lie_within_the_schedule_in_order(interval: float, num_epochs:
 
 def told(scheduler: TrialScheduler) -> list[tuple[Any, ...]]:
     """All of each trial that does not depend on time."""
-    return [(t.number, t.state, t.point, dict(t.values), t.continues, t.reason) for t in scheduler._record.trials]
+    return [
+        (t.number, t.state, t.point, dict(t.values), t.continues, t.reason) for t in scheduler._record.trials
+    ]
 
 
 def test_a_population_spends_the_epochs_of_its_trials_and_tells_its_lineages(tmp_path: Path) -> None:
@@ -130,9 +145,15 @@ def test_a_population_spends_the_epochs_of_its_trials_and_tells_its_lineages(tmp
         assert place.reason == f"replaced by trial-{child.number:04d} at epoch {begun.epoch}"
         assert child.origin == f"continues trial-{parent.number:04d} from epoch {begun.epoch}"
         assert child.point["batch_size"] == parent.point["batch_size"], "a choice stays"
-        assert child.point["learning_rate"] != parent.point["learning_rate"] or parent.point["learning_rate"] in (1e-4, 1e-1)
-        assert [stretch.trial for stretch in lineage(child)] == [stretch.trial for stretch in lineage(parent)] + [child.number]
-        assert [n for s in lineage(child) for n in range(s.first_epoch, s.last_epoch + 1)] == list(range(1, child.last_epoch + 1))
+        assert child.point["learning_rate"] != parent.point["learning_rate"] or parent.point[
+            "learning_rate"
+        ] in (1e-4, 1e-1)
+        assert [stretch.trial for stretch in lineage(child)] == [
+            stretch.trial for stretch in lineage(parent)
+        ] + [child.number]
+        assert [n for s in lineage(child) for n in range(s.first_epoch, s.last_epoch + 1)] == list(
+            range(1, child.last_epoch + 1)
+        )
 
 
 def test_a_lineage_is_told_in_words_and_values(tmp_path: Path) -> None:
@@ -151,18 +172,29 @@ def test_a_person_sees_the_lineage_and_how_many_places_are_left(tmp_path: Path) 
     scheduler = make(tmp_path, rule="pbt", trials=4)
     told_to, spec = (
         io.StringIO(),
-        StudySpec.parse({"study": "s", "dataset": "d", "early_stopping": "pbt", "budget": {"trials": 4, "epochs": EPOCHS}}),
+        StudySpec.parse(
+            {"study": "s", "dataset": "d", "early_stopping": "pbt", "budget": {"trials": 4, "epochs": EPOCHS}}
+        ),
     )
     with Progress(Console(file=told_to, width=200)).watching(spec, scheduler._record) as on_change:
         scheduler._on_change = on_change
         run(scheduler, after=lambda chosen, at: on_change(chosen.number))
-    lines = [line.split(maxsplit=1)[1] for line in told_to.getvalue().splitlines() if "pruned" in line or "complete" in line]
-    assert [line.split()[0] for line in lines] == ["0/4"] * 4 + ["1/4", "2/4", "3/4", "4/4"], "who was replaced does not count"
+    lines = [
+        line.split(maxsplit=1)[1]
+        for line in told_to.getvalue().splitlines()
+        if "pruned" in line or "complete" in line
+    ]
+    assert [line.split()[0] for line in lines] == ["0/4"] * 4 + ["1/4", "2/4", "3/4", "4/4"], (
+        "who was replaced does not count"
+    )
     assert lines[0].endswith("replaced by trial-0004 at epoch 2")
     child = scheduler._record.trials[-1]
     print_lineage(Console(file=told_to, width=200), child)
     shown = told_to.getvalue()
-    assert f"trial-{child.number:04d} went on from others' checkpoints; its values alone do not train it again" in shown
+    assert (
+        f"trial-{child.number:04d} went on from others' checkpoints; its values alone do not train it again"
+        in shown
+    )
     assert f"{child.last_epoch - len(child.values) + 1} to 9" in shown
 
 
@@ -251,7 +283,11 @@ def fail_at(scheduler: TrialScheduler, failing: Callable[[TrialConfig, int], boo
 def test_the_place_of_a_trial_that_failed_is_taken_at_the_next_interval(tmp_path: Path) -> None:
     scheduler = make(tmp_path, rule="pbt", trials=8)
     fail_at(scheduler, lambda chosen, at: chosen.number in (1, 2) and at == 1)
-    first = [trial.continues for trial in scheduler._record.trials if trial.continues is not None and trial.continues.epoch == 2]
+    first = [
+        trial.continues
+        for trial in scheduler._record.trials
+        if trial.continues is not None and trial.continues.epoch == 2
+    ]
     assert {begun.replaces for begun in first} == {1, 2}
     assert [trial.state for trial in scheduler._record.trials].count("complete") == 8
 
@@ -292,7 +328,9 @@ def test_trials_that_a_study_is_extended_by_are_a_population_of_their_own(tmp_pa
     assert told(again)[: len(before)] == before
     later = again._record.trials[len(before) :]
     assert [trial.state for trial in later].count("complete") == 4
-    assert {begun.replaces for trial in later if (begun := trial.continues) is not None} <= {trial.number for trial in later}
+    assert {begun.replaces for trial in later if (begun := trial.continues) is not None} <= {
+        trial.number for trial in later
+    }
 
 
 def test_values_that_are_pinned_hold_in_copies(tmp_path: Path) -> None:
@@ -313,8 +351,13 @@ def test_a_checkpoint_is_branched_whole_and_once(tmp_path: Path) -> None:
     (parent / "training.pt").write_bytes(b"at epoch 8")
     branch_checkpoint(tmp_path, 1, 2)
     assert (child / "training.pt").read_bytes() == b"at epoch 4"
-    assert read_notes(tmp_path, 2) == CheckpointNotes(micro_batch=16), "its best value and its last epoch are its own"
-    assert [folder.name for folder in sorted((tmp_path / "checkpoints").iterdir())] == ["trial-0001", "trial-0002"]
+    assert read_notes(tmp_path, 2) == CheckpointNotes(micro_batch=16), (
+        "its best value and its last epoch are its own"
+    )
+    assert [folder.name for folder in sorted((tmp_path / "checkpoints").iterdir())] == [
+        "trial-0001",
+        "trial-0002",
+    ]
 
 
 def test_checkpoints_are_copied_before_their_owners_go_on(tmp_path: Path) -> None:
@@ -337,4 +380,8 @@ def test_all_ends_that_no_process_told_are_told_on(tmp_path: Path) -> None:
     scheduler = make(tmp_path, rule="pbt", trials=4)
     scheduler._on_change = seen.append
     run(scheduler)
-    assert {trial.number for trial in scheduler._record.trials if trial.state == "pruned" or trial.continues is not None} <= set(seen)
+    assert {
+        trial.number
+        for trial in scheduler._record.trials
+        if trial.state == "pruned" or trial.continues is not None
+    } <= set(seen)

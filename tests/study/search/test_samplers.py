@@ -33,12 +33,16 @@ def test_points_of_chance_and_of_sequences_lie_in_the_space(space: SearchSpace, 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 @pytest.mark.parametrize("rule", QUICK)
-def test_every_sampler_draws_new_points_of_every_named_space(tmp_path: Path, rule: str, space: SearchSpace) -> None:
+def test_every_sampler_draws_new_points_of_every_named_space(
+    tmp_path: Path, rule: str, space: SearchSpace
+) -> None:
     points = run_trials(make_record(tmp_path, rule=rule), space, 13)
     for point in points:
         space.check(point)
     assert len(points) == 13
-    assert len(set(map(identity, points))) == (13 if space.dimensions else 1), "where nothing is free, its one point is repeated"
+    assert len(set(map(identity, points))) == (13 if space.dimensions else 1), (
+        "where nothing is free, its one point is repeated"
+    )
 
 
 @pytest.mark.parametrize("rule", QUICK)
@@ -57,7 +61,9 @@ def test_a_restart_draws_what_an_uninterrupted_study_would(tmp_path: Path, rule:
 def test_the_gaussian_process_draws_again_what_it_drew(tmp_path: Path) -> None:
     points = run_trials(make_record(tmp_path / "once", rule="gp"), CONDITIONAL, 12)
     make_record(tmp_path / "again", rule="gp")
-    again = [point for _ in range(3) for point in run_trials(StudyRecord.open(tmp_path / "again"), CONDITIONAL, 4)]
+    again = [
+        point for _ in range(3) for point in run_trials(StudyRecord.open(tmp_path / "again"), CONDITIONAL, 4)
+    ]
     assert again == points
     CONDITIONAL.check(points[-1])
     chance = run_trials(make_record(tmp_path / "chance", rule="random"), CONDITIONAL, 12)
@@ -78,11 +84,15 @@ FINITE = SearchSpace(
 
 @pytest.mark.parametrize("rule", QUICK)
 def test_a_finite_space_is_tried_whole_and_then_ends_the_study(tmp_path: Path, rule: str) -> None:
-    space = SearchSpace(name="f", about="", dimensions=(*FINITE.dimensions[:3], Float(name="dropout", low=0.1, high=0.1)))
+    space = SearchSpace(
+        name="f", about="", dimensions=(*FINITE.dimensions[:3], Float(name="dropout", low=0.1, high=0.1))
+    )
     record = make_record(tmp_path, rule=rule)
     assert not record.is_exhausted(space)
     points = run_trials(record, space, 20)
-    assert set(map(identity, points)) == set(map(identity, walk(space, lambda dimension: options_of(dimension) or ())))
+    assert set(map(identity, points)) == set(
+        map(identity, walk(space, lambda dimension: options_of(dimension) or ()))
+    )
     assert len(points) == num_points(space) == 9
     assert record.is_exhausted(space)
     record.enqueue(space, points[0], "again")
@@ -96,10 +106,16 @@ def test_a_finite_space_is_tried_whole_and_then_ends_the_study(tmp_path: Path, r
 @settings(max_examples=30)
 @given(st.data())
 def test_points_are_counted_as_they_are_enumerated(data: st.DataObject) -> None:
-    kept = data.draw(st.lists(st.sampled_from(FINITE.dimensions[1:]), unique_by=lambda dimension: dimension.name))
+    kept = data.draw(
+        st.lists(st.sampled_from(FINITE.dimensions[1:]), unique_by=lambda dimension: dimension.name)
+    )
     if all(dimension.name != "freeze_depth" for dimension in kept):
         kept = [dimension for dimension in kept if dimension.name != "warmup"]
-    space = SearchSpace(name="f", about="", dimensions=tuple(d for d in FINITE.dimensions if d.name == "optimizer" or d in kept))
+    space = SearchSpace(
+        name="f",
+        about="",
+        dimensions=tuple(d for d in FINITE.dimensions if d.name == "optimizer" or d in kept),
+    )
     points = [identity(point) for point in walk(space, lambda dimension: options_of(dimension) or ())]
     assert len(set(points)) == len(points) == num_points(space)
 
@@ -108,9 +124,15 @@ def test_a_grid_has_both_ends_and_even_steps_between() -> None:
     space = SearchSpace(
         name="g",
         about="",
-        dimensions=(Float(name="a", low=0.0, high=1.0), Float(name="b", low=1e-4, high=1.0, log=True), Float(name="c", low=2.0, high=2.0)),
+        dimensions=(
+            Float(name="a", low=0.0, high=1.0),
+            Float(name="b", low=1e-4, high=1.0, log=True),
+            Float(name="c", low=2.0, high=2.0),
+        ),
     )
-    a, b, c = (dimension.options for dimension in on_grid(space, 5).dimensions if isinstance(dimension, Choice))
+    a, b, c = (
+        dimension.options for dimension in on_grid(space, 5).dimensions if isinstance(dimension, Choice)
+    )
     assert a == (0.0, 0.25, 0.5, 0.75, 1.0)
     assert b == pytest.approx((1e-4, 1e-3, 1e-2, 1e-1, 1.0))
     assert (b[0], b[-1], c) == (1e-4, 1.0, (2.0,))
@@ -119,7 +141,9 @@ def test_a_grid_has_both_ends_and_even_steps_between() -> None:
 
 
 def test_both_ends_of_a_whole_number_are_reached_as_often_as_the_others() -> None:
-    space = SearchSpace(name="s", about="", dimensions=(Int(name="x", low=0, high=4), Choice(name="y", options=(True, False))))
+    space = SearchSpace(
+        name="s", about="", dimensions=(Int(name="x", low=0, high=4), Choice(name="y", options=(True, False)))
+    )
     drawn = [random_point(space, (0, i)) for i in range(1000)]
     spread = [sobol_point(space, 0, i) for i in range(1000)]
     for points in (drawn, spread):
@@ -130,7 +154,9 @@ def test_both_ends_of_a_whole_number_are_reached_as_often_as_the_others() -> Non
 
 def test_a_sequence_fills_the_space_more_evenly_than_chance() -> None:
     """Of 64 points, each 64th of a dimension should have one; chance leaves a third of them empty."""
-    space = SearchSpace(name="s", about="", dimensions=(Float(name="x", low=0, high=64), Float(name="y", low=0, high=64)))
+    space = SearchSpace(
+        name="s", about="", dimensions=(Float(name="x", low=0, high=64), Float(name="y", low=0, high=64))
+    )
     for name in ("x", "y"):
         assert len({int(float(sobol_point(space, 3, i)[name])) for i in range(64)}) == 64
         assert len({int(float(random_point(space, (3, i))[name])) for i in range(64)}) < 50

@@ -1,4 +1,6 @@
-"""What a record tells of its trials, also when it is opened again, by another process, or lies in a database."""
+"""What a record tells of its trials, also when it is opened again, by another process, or lies in a
+database.
+"""
 
 import time
 from pathlib import Path
@@ -53,13 +55,21 @@ def test_the_ends_of_trials_are_told_apart(record: StudyRecord, tmp_path: Path) 
         record.finish(number, "complete")  # a second end changes nothing
     begin(record)
     for seen in (record, StudyRecord.open(tmp_path)):
-        assert [trial.state for trial in seen.trials] == ["complete", "pruned", "failed", "infeasible", "running"]
+        assert [trial.state for trial in seen.trials] == [
+            "complete",
+            "pruned",
+            "failed",
+            "infeasible",
+            "running",
+        ]
         assert [trial.reason for trial in seen.trials] == [None, "because", "because", "because", None]
         assert [trial.has_ended for trial in seen.trials] == [True] * 4 + [False]
         best = seen.best()
         assert best is not None
         assert best.number == 0, "a complete trial comes before one that was stopped early"
-        assert [trial.number for trial in seen.leaderboard()] == [1, 0, 2, 3], "what cannot be trained comes last"
+        assert [trial.number for trial in seen.leaderboard()] == [1, 0, 2, 3], (
+            "what cannot be trained comes last"
+        )
 
 
 def test_where_none_is_complete_the_best_stopped_trial_wins(record: StudyRecord) -> None:
@@ -89,7 +99,11 @@ def test_a_sampler_with_generations_counts_points_put_in_front(tmp_path: Path, r
     """Else it would not learn from them."""
     record = make_record(tmp_path, rule=rule)
     run_trials(record, CONDITIONAL, 2)
-    record.enqueue(CONDITIONAL, {"optimizer": "sgd", "learning_rate": 0.05, "dropout": 0.1, "freeze_depth": 1}, origin="a-recipe")
+    record.enqueue(
+        CONDITIONAL,
+        {"optimizer": "sgd", "learning_rate": 0.05, "dropout": 0.1, "freeze_depth": 1},
+        origin="a-recipe",
+    )
     run_trials(record, CONDITIONAL, 1)
     assert any("generation" in key for key in record._trials.frozen(2).system_attrs)
 
@@ -181,12 +195,18 @@ class CountingCalls:
 
 @pytest.mark.parametrize("server", ["sqlite", "postgresql"])
 def test_a_study_in_a_database(tmp_path: Path, server: str, request: pytest.FixtureRequest) -> None:
-    url = f"sqlite:///{tmp_path / 'search.db'}" if server == "sqlite" else request.getfixturevalue("postgres_url")
+    url = (
+        f"sqlite:///{tmp_path / 'search.db'}"
+        if server == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
     in_file = run_trials(make_record(tmp_path / "file"), CONDITIONAL, 5)
     first = run_trials(make_record(tmp_path / "study", storage_url=url), CONDITIONAL, 3)
     write_yaml(tmp_path / "study" / "study.yaml", {"search_storage": url})
     reopened = StudyRecord.open(tmp_path / "study")
-    assert first + run_trials(reopened, CONDITIONAL, 2) == in_file, "a study does the same wherever its state lies"
+    assert first + run_trials(reopened, CONDITIONAL, 2) == in_file, (
+        "a study does the same wherever its state lies"
+    )
     assert reopened.leaderboard() == StudyRecord.open(tmp_path / "study", storage_url=url).leaderboard()
     assert not (tmp_path / "study" / "search.journal").exists()
     with pytest.raises(StudyError, match="holds a study named 's' already; choose another name"):
@@ -203,7 +223,9 @@ def test_a_database_file_is_found_from_every_folder(tmp_path: Path, monkeypatch:
     assert StudyRecord.open(tmp_path / "study").trials == ()
 
 
-def test_the_folder_keeps_no_password_but_the_study_file_gives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_keeps_no_password_but_the_study_file_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = "postgresql+psycopg2://me:secret@db.invalid/optuna?sslpassword=hush"
     asked: list[str] = []
     file = f"sqlite:///{tmp_path / 'stands_in.db'}"

@@ -1,4 +1,6 @@
-"""The scheduler of a search, with a real record and real rules, and a table of curves in place of training."""
+"""The scheduler of a search, with a real record and real rules, and a table of curves in place of
+training.
+"""
 
 import itertools
 from pathlib import Path
@@ -22,7 +24,9 @@ def test_a_course_without_a_rule_completes_all_trials_of_the_budget(tmp_path: Pa
 @pytest.mark.parametrize("rule", ["asha", "asha_pause", "hyperband", "median", "pbt"])
 @pytest.mark.parametrize("slots", [1, 3])
 @pytest.mark.parametrize("tells_again", [True, False])
-def test_under_every_rule_all_trials_end_and_the_best_is_complete(tmp_path: Path, rule: str, slots: int, tells_again: bool) -> None:
+def test_under_every_rule_all_trials_end_and_the_best_is_complete(
+    tmp_path: Path, rule: str, slots: int, tells_again: bool
+) -> None:
     scheduler = make(tmp_path, rule=rule, trials=12)
     run(scheduler, slots=slots, tells_again=tells_again)
     assert all(trial.has_ended for trial in scheduler._record.trials)
@@ -31,7 +35,9 @@ def test_under_every_rule_all_trials_end_and_the_best_is_complete(tmp_path: Path
     assert best is not None
     assert best.state == "complete"
     if rule == "asha_pause":
-        assert best.point["learning_rate"] == max(trial.point["learning_rate"] for trial in scheduler._record.trials)
+        assert best.point["learning_rate"] == max(
+            trial.point["learning_rate"] for trial in scheduler._record.trials
+        )
 
 
 @pytest.mark.parametrize("rule", ["asha", "asha_pause", "hyperband", "median", "pbt"])
@@ -58,7 +64,9 @@ def test_a_course_cut_anywhere_comes_to_the_same(tmp_path: Path, rule: str, cut:
         again = make(parts, rule=rule)
         run(again)
     after, before = StudyRecord.open(parts).trials, alone._record.trials
-    assert [(t.point, t.state, dict(t.values)) for t in after] == [(t.point, t.state, dict(t.values)) for t in before]
+    assert [(t.point, t.state, dict(t.values)) for t in after] == [
+        (t.point, t.state, dict(t.values)) for t in before
+    ]
 
 
 def test_a_trial_that_breaks_begins_again_under_its_number_until_that_was_too_often(tmp_path: Path) -> None:
@@ -116,7 +124,9 @@ def test_what_is_asked_while_it_runs_is_done(tmp_path: Path) -> None:
         if (chosen.number, at) == (0, 2):
             append_edit(tmp_path, Edit(kind="extend", trials=2))
             append_edit(tmp_path, Edit(kind="kill", trial=0, user="ada"))
-            append_edit(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.05, "batch_size": 32}, user="bob"))
+            append_edit(
+                tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.05, "batch_size": 32}, user="bob")
+            )
             append_edit(tmp_path, Edit(kind="pin", point={"batch_size": 64}))
 
     run(scheduler, after=steer)
@@ -127,7 +137,9 @@ def test_what_is_asked_while_it_runs_is_done(tmp_path: Path) -> None:
     assert [trial.point["batch_size"] for trial in others] == [64, 64, 64]
 
 
-def test_a_configuration_is_enqueued_once_although_the_driver_died_before_it_noted_that(tmp_path: Path) -> None:
+def test_a_configuration_is_enqueued_once_although_the_driver_died_before_it_noted_that(
+    tmp_path: Path,
+) -> None:
     make(tmp_path)
     append_edit(tmp_path, Edit(kind="extend", trials=1))
     append_edit(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.02, "batch_size": 32}))
@@ -137,7 +149,9 @@ def test_a_configuration_is_enqueued_once_although_the_driver_died_before_it_not
     append_edit(tmp_path, Edit(kind="enqueue", point={"learning_rate": 0.02, "batch_size": 32}))
     run(again)
     assert [trial.origin is not None for trial in again._record.trials] == [True, True] + [False] * 5
-    assert [trial.facts["edit"] for trial in again._record.trials[:2]] == [1, 2], "asked twice, it is tried twice"
+    assert [trial.facts["edit"] for trial in again._record.trials[:2]] == [1, 2], (
+        "asked twice, it is tried twice"
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +163,9 @@ def test_a_configuration_is_enqueued_once_although_the_driver_died_before_it_not
         ({"no_improvement": 1, "trials": 50}, None, "1 trials in a row brought nothing better"),
     ],
 )
-def test_budgets_end_a_study(tmp_path: Path, budget: dict[str, Any], num_trials: int | None, reason: str) -> None:
+def test_budgets_end_a_study(
+    tmp_path: Path, budget: dict[str, Any], num_trials: int | None, reason: str
+) -> None:
     scheduler = make(tmp_path, **budget)
     run(scheduler)
     assert all(trial.has_ended for trial in scheduler._record.trials)

@@ -1,4 +1,6 @@
-"""Successive halving against an independent account of who should go on, also among trials of different lengths and groups."""
+"""Successive halving against an independent account of who should go on, also among trials of different
+lengths and groups.
+"""
 
 import math
 import random
@@ -20,7 +22,9 @@ SHARES = (Fraction(1, 10), Fraction(3, 10), Fraction(9, 10))
 
 
 def make(*, maximise: bool = True) -> RuleSet:
-    return build_rules(EarlyStopping(rule="asha", first_rung=FIRST_RUNG, reduction=REDUCTION, protect_top=0), maximise)
+    return build_rules(
+        EarlyStopping(rule="asha", first_rung=FIRST_RUNG, reduction=REDUCTION, protect_top=0), maximise
+    )
 
 
 def goes_on(rule: RuleSet, trial: int, epoch: int, value: float) -> bool:
@@ -67,7 +71,10 @@ def test_less_is_better_where_the_objective_is_minimised() -> None:
 def test_a_trial_that_is_stopped_is_told_its_place() -> None:
     rule = make()
     goes_on(rule, 0, 1, 0.5)
-    assert rule.on_epoch(1, 1, 9, 0.4, "network").reason == "behind the others at epoch 1: place 2 of 2 at 10% of the schedule"
+    assert (
+        rule.on_epoch(1, 1, 9, 0.4, "network").reason
+        == "behind the others at epoch 1: place 2 of 2 at 10% of the schedule"
+    )
 
 
 def test_trials_of_different_lengths_meet_at_the_same_share() -> None:
@@ -97,7 +104,9 @@ def survivors(curves: list[Curve], rule: RuleSet, order: list[int]) -> dict[int,
 
 
 def independent_survivors(curves: list[Curve], order: list[int]) -> dict[int, int]:
-    """The same by the paper's words: at rung k a trial is kept if it ranks in the top third of those that came so far."""
+    """The same by the paper's words: at rung k a trial is kept if it ranks in the top third of those that
+    came so far.
+    """
     arrived: dict[tuple[Fraction, str], list[float]] = {}
     reached = {}
     for trial in order:
@@ -117,7 +126,9 @@ def independent_survivors(curves: list[Curve], order: list[int]) -> dict[int, in
 
 @settings(max_examples=60)
 @given(CURVES, st.randoms(use_true_random=False))
-def test_the_same_trials_are_stopped_as_by_an_independent_account(curves: list[Curve], source: random.Random) -> None:
+def test_the_same_trials_are_stopped_as_by_an_independent_account(
+    curves: list[Curve], source: random.Random
+) -> None:
     order = list(range(len(curves)))
     source.shuffle(order)
     assert survivors(curves, make(), order) == independent_survivors(curves, order)

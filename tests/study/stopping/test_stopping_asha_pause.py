@@ -15,7 +15,9 @@ CURVES = st.lists(st.lists(VALUES, min_size=LENGTH, max_size=LENGTH), min_size=1
 
 
 def make(protect_top: int = 0) -> RuleSet:
-    return build_rules(EarlyStopping(rule="asha_pause", first_rung=0.1, reduction=3, protect_top=protect_top), True)
+    return build_rules(
+        EarlyStopping(rule="asha_pause", first_rung=0.1, reduction=3, protect_top=protect_top), True
+    )
 
 
 def waiting_at_first_rung(values: Sequence[float], protect_top: int = 0) -> RuleSet:
@@ -104,7 +106,9 @@ def test_the_highest_rung_comes_first() -> None:
         rule.on_epoch(trial, 2, LENGTH, 0.1, "network")
         rule.on_epoch(trial, 3, LENGTH, 0.1, "network")
     rule.on_epoch(9, 1, LENGTH, 1.0, "network")
-    assert rule.trial_to_unpause(set(range(10))) == 8, "one of three at the second rung, before the best of the first"
+    assert rule.trial_to_unpause(set(range(10))) == 8, (
+        "one of three at the second rung, before the best of the first"
+    )
     assert rule.trial_to_unpause(set(range(10)) - {8}) == 9
 
 

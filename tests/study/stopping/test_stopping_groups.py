@@ -1,4 +1,6 @@
-"""What may be compared with what: heads trained alone with their like, by the epochs that a training really has."""
+"""What may be compared with what: heads trained alone with their like, by the epochs that a training really
+has.
+"""
 
 import pytest
 
@@ -28,4 +30,6 @@ def test_a_point_that_names_no_architecture_has_the_usual_one() -> None:
 
 def test_whole_epochs_count_not_the_share_that_was_asked_for() -> None:
     point: Point = {"architecture": "resnet18", "fine_tuning": "lp_ft", "probe_fraction": 0.2}
-    assert [group_at(point, epoch, 9) for epoch in (1, 2, 3)] == ["head", "head", "network"], "0.2 of 9 epochs are trained as 2"
+    assert [group_at(point, epoch, 9) for epoch in (1, 2, 3)] == ["head", "head", "network"], (
+        "0.2 of 9 epochs are trained as 2"
+    )

@@ -43,6 +43,9 @@ def test_each_bracket_begins_to_stop_one_rung_later_and_the_last_not_at_all() ->
 
 def test_more_brackets_than_rungs_and_one_are_refused_with_a_way_out() -> None:
     tree = {"study": "s", "dataset": "d", "early_stopping": {"rule": "hyperband", "brackets": 4}}
-    with pytest.raises(SpecError, match=r"early_stopping.brackets must be at most 3 with first_rung 0.2 and reduction 3, got 4; lower it"):
+    with pytest.raises(
+        SpecError,
+        match=r"brackets must be at most 3 with first_rung 0\.2 and reduction 3, got 4; lower it",
+    ):
         StudySpec.parse(tree)
     assert StudySpec.parse({**tree, "early_stopping": "hyperband"}).early_stopping.brackets is None

@@ -24,7 +24,9 @@ def take(rule: RuleSet, trial: int, curve: list[float], length: int = LENGTH, gr
 
 
 def independent_epochs(curve: list[float], others: list[list[float]]) -> int:
-    """By Vizier's words: stop where the best so far is below the median of the running averages of the others."""
+    """By Vizier's words: stop where the best so far is below the median of the running averages of the
+    others.
+    """
     for epoch in range(1, LENGTH):
         means = [np.cumsum(other)[epoch - 1] / epoch for other in others if len(other) >= epoch]
         if epoch >= GRACE * LENGTH and len(means) >= FEWEST and np.max(curve[:epoch]) < np.median(means):
@@ -46,7 +48,9 @@ def test_a_trial_is_compared_at_the_same_share_with_trials_of_other_lengths() ->
     rule = make()
     for trial in (0, 1):
         take(rule, trial, [0.1] * 4 + [0.9] * 4)
-    assert take(rule, 2, [0.3] * 32, length=32) == 21, "their averages pass 0.3 with epoch 6 of 8, which begins at 63 %"
+    assert take(rule, 2, [0.3] * 32, length=32) == 21, (
+        "their averages pass 0.3 with epoch 6 of 8, which begins at 63 %"
+    )
     assert take(rule, 3, [0.3] * 400, length=400) == 252, "longer than there are steps"
 
 

@@ -22,7 +22,9 @@ SPECS = {
 NAN = float("nan")
 Curves = list[tuple[int, list[float]]]
 VALUES = st.one_of(st.sampled_from([0.1, 0.5, NAN]), st.floats(0, 1))
-CURVES = st.lists(st.tuples(st.integers(0, 3), st.lists(VALUES, min_size=1, max_size=9)), min_size=1, max_size=12)
+CURVES = st.lists(
+    st.tuples(st.integers(0, 3), st.lists(VALUES, min_size=1, max_size=9)), min_size=1, max_size=12
+)
 """Epochs that a head is trained alone, and values, of trials of different lengths."""
 
 
@@ -35,7 +37,10 @@ def test_a_value_that_is_no_number_ends_a_trial_at_once(rule: str, value: float)
 
 def test_the_best_of_the_study_are_never_stopped() -> None:
     rule = build_rules(EarlyStopping(rule="asha", first_rung=0.1, protect_top=2), True)
-    decisions = [rule.on_epoch(trial, 1, 9, value, "network").action for trial, value in enumerate([0.9, 0.5, 0.4, 0.6, 0.55])]
+    decisions = [
+        rule.on_epoch(trial, 1, 9, value, "network").action
+        for trial, value in enumerate([0.9, 0.5, 0.4, 0.6, 0.55])
+    ]
     assert decisions == ["continue", "continue", "stop", "continue", "stop"]
 
 
@@ -51,7 +56,10 @@ def test_the_guard_knows_what_trials_came_to_later() -> None:
 
 def test_a_trial_ends_after_epochs_without_a_better_value() -> None:
     rule = build_rules(EarlyStopping(rule="none", plateau=3, protect_top=0), True)
-    decisions = [rule.on_epoch(0, epoch, 20, value, "network") for epoch, value in enumerate([0.1, 0.5, 0.4, 0.5, 0.3], start=1)]
+    decisions = [
+        rule.on_epoch(0, epoch, 20, value, "network")
+        for epoch, value in enumerate([0.1, 0.5, 0.4, 0.5, 0.3], start=1)
+    ]
     assert [decision.action for decision in decisions] == ["continue"] * 4 + ["stop"]
     assert decisions[-1].reason == "no better value in the 3 epochs up to epoch 5"
 
@@ -59,7 +67,9 @@ def test_a_trial_ends_after_epochs_without_a_better_value() -> None:
 def test_a_plateau_of_the_head_alone_is_forgotten_where_the_network_begins_to_train() -> None:
     rule = build_rules(EarlyStopping(rule="none", plateau=3, protect_top=0), True)
     groups = ["head"] * 3 + ["network"] * 5
-    decisions = [rule.on_epoch(0, epoch, 20, 0.5, group).action for epoch, group in enumerate(groups, start=1)]
+    decisions = [
+        rule.on_epoch(0, epoch, 20, 0.5, group).action for epoch, group in enumerate(groups, start=1)
+    ]
     assert decisions == ["continue"] * 5 + ["stop"] * 3, "epochs 4, 5 and 6 brought nothing"
 
 
@@ -68,7 +78,9 @@ def test_an_epoch_told_twice_counts_once_and_one_long_passed_is_not_judged_again
     assert rule.on_epoch(0, 1, 9, 0.5, "network").action == "continue"
     assert rule.on_epoch(0, 2, 9, 0.5, "network").action == "continue"
     assert rule.on_epoch(1, 1, 9, 0.9, "network").action == "continue"
-    assert rule.on_epoch(0, 1, 9, 0.5, "network").action == "continue", "it started over, having passed this rung before"
+    assert rule.on_epoch(0, 1, 9, 0.5, "network").action == "continue", (
+        "it started over, having passed this rung before"
+    )
     for _ in range(2):
         assert rule.on_epoch(2, 1, 9, 0.8, "network").reason.endswith("place 2 of 3 at 10% of the schedule")
 
@@ -103,7 +115,9 @@ def test_a_rule_rebuilt_from_the_record_judges_as_one_that_was_not_interrupted(
         num_alone, values = curves[trial]
         epoch = running.pop(trial) + 1
         value = record.setdefault(trial, {})[epoch] = values[epoch - 1]
-        decision = agreed([rule.on_epoch(trial, epoch, len(values), value, group_of(num_alone, epoch)) for rule in rules])
+        decision = agreed(
+            [rule.on_epoch(trial, epoch, len(values), value, group_of(num_alone, epoch)) for rule in rules]
+        )
         num_reports += 1
         if decision.action == "pause":
             paused.add(trial)

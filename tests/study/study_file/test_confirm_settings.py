@@ -32,7 +32,10 @@ def test_what_is_left_out_has_its_default_and_survives_the_file() -> None:
         ),
         ({"confirm": {"seeds": 1}}, r"^confirm.seeds: input should be greater than or equal to 2, got 1$"),
         ({"confirm": {"top": 0}}, r"^confirm.top: input should be greater than or equal to 1, got 0$"),
-        ({"confirm": {"seed": 3}}, r"^unknown key 'confirm.seed'; known here: top, seeds; did you mean 'seeds'\?$"),
+        (
+            {"confirm": {"seed": 3}},
+            r"^unknown key 'confirm.seed'; known here: top, seeds; did you mean 'seeds'\?$",
+        ),
         (
             {"confirm": {}, "early_stopping": "pbt"},
             r"^confirm cannot follow early_stopping 'pbt': its trials go on from others' checkpoints",

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from search_spaces.errors import SpaceError, UnknownNameError
 from search_spaces.named import find_space
 from study.study_file.budget import Budget
-from study.study_file.edits import EDITS_FILE, Edit, append_edit, check_pins, extended_budget, is_stopped, killed, pinned, read_edits
+from study.study_file.edits import (
+    EDITS_FILE,
+    Edit,
+    append_edit,
+    check_pins,
+    extended_budget,
+    is_stopped,
+    killed,
+    pinned,
+    read_edits,
+)
 
 
 def test_edits_are_read_back_in_the_order_they_were_asked(tmp_path: Path) -> None:
@@ -45,7 +55,9 @@ def test_the_last_word_on_stopping_holds(kinds: list[str]) -> None:
 
 @given(st.lists(st.integers(0, 100), max_size=6))
 def test_extensions_add_up(more: list[int]) -> None:
-    budget = extended_budget(Budget(trials=10, hours=2), [Edit(kind="extend", trials=number, hours=0.5) for number in more])
+    budget = extended_budget(
+        Budget(trials=10, hours=2), [Edit(kind="extend", trials=number, hours=0.5) for number in more]
+    )
     assert (budget.trials, budget.hours) == (10 + sum(more), 2 + 0.5 * len(more))
 
 

@@ -57,34 +57,70 @@ def test_words_that_old_yaml_takes_for_truth_values_stay_words(tmp_path: Path) -
     ("change", "message"),
     [
         ({"datset": "x"}, "unknown key 'datset'; known here: .*did you mean 'dataset'"),
-        ({"budget": {"trails": 3}}, "unknown key 'budget.trails'; known here: trials, epochs, hours.*; did you mean 'trials'"),
+        (
+            {"budget": {"trails": 3}},
+            "unknown key 'budget.trails'; known here: trials, epochs, hours.*; did you mean 'trials'",
+        ),
         ({"budget": {"trials": -3}}, "budget.trials: input should be greater than or equal to 1, got -3"),
         ({"budget": {"hours": 0}}, "budget.hours: input should be greater than 0, got 0"),
         ({"study": "a/b"}, "study: .*pattern.*got 'a/b'"),
         ({"objective": {"metric": "f1"}}, "objective.metric must be one of accuracy, .*got 'f1'"),
-        ({"objective": {"metrik": "kappa"}}, "unknown key 'objective.metrik'; known here: metric; did you mean 'metric'"),
-        ({"objective": [{"metrik": "kappa"}]}, "unknown key 'objective.metrik'; known here: metric; did you mean 'metric'"),
+        (
+            {"objective": {"metrik": "kappa"}},
+            "unknown key 'objective.metrik'; known here: metric; did you mean 'metric'",
+        ),
+        (
+            {"objective": [{"metrik": "kappa"}]},
+            "unknown key 'objective.metrik'; known here: metric; did you mean 'metric'",
+        ),
         ({"objectives": {"metric": "kappa"}}, "unknown key 'objectives'; .*did you mean 'objective'"),
-        ({"objective": {"metric": "latency_ms"}}, "the first objective ranks trials at every epoch, .*got 'latency_ms': put it after"),
+        (
+            {"objective": {"metric": "latency_ms"}},
+            "the first objective ranks trials at every epoch, .*got 'latency_ms': put it after",
+        ),
         ({"objective": []}, "objective needs at least one metric, got an empty list"),
         ({"objective": [{"metric": "kappa"}] * 2}, "objective names 'kappa' twice"),
-        ({"constraints": ["latency_ms < 10"]}, "a constraint reads NAME <= NUMBER or NAME >= NUMBER, .*; got 'latency_ms < 10'"),
-        ({"constraints": ["latency_ms <= ten"]}, "a constraint reads NAME <= NUMBER .*; got 'latency_ms <= ten'"),
+        (
+            {"constraints": ["latency_ms < 10"]},
+            "a constraint reads NAME <= NUMBER or NAME >= NUMBER, .*; got 'latency_ms < 10'",
+        ),
+        (
+            {"constraints": ["latency_ms <= ten"]},
+            "a constraint reads NAME <= NUMBER .*; got 'latency_ms <= ten'",
+        ),
         ({"constraints": ["latency_ms <= inf"]}, "a constraint reads NAME <= NUMBER"),
-        ({"constraints": ["latency <= 10"]}, "names 'latency'; known: parameters_million, .*did you mean 'latency_ms'"),
+        (
+            {"constraints": ["latency <= 10"]},
+            "names 'latency'; known: parameters_million, .*did you mean 'latency_ms'",
+        ),
         ({"sampler": "bayes"}, "sampler: .*'tpe', 'random', 'grid'.*got 'bayes'"),
-        ({"sampler": {"rule": "grid", "grid_points": 1}}, "sampler.grid_points: .*greater than or equal to 2, got 1"),
+        (
+            {"sampler": {"rule": "grid", "grid_points": 1}},
+            "sampler.grid_points: .*greater than or equal to 2, got 1",
+        ),
         (
             {"sampler": "cma_es", "objective": [{"metric": "kappa"}, {"metric": "latency_ms"}]},
             "sampler cma_es takes one objective, got 2; use tpe, nsga2 or gp",
         ),
-        ({"search_storage": "redis://me:secret@host"}, r"search_storage takes a database URL, .*got 'redis://me:\*\*\*@host'"),
+        (
+            {"search_storage": "redis://me:secret@host"},
+            r"search_storage takes a database URL, .*got 'redis://me:\*\*\*@host'",
+        ),
         ({"search_storage": "sqlite://"}, "names no file, so nothing would outlive the process"),
         ({"search_storage": "sqlite:///:memory:"}, "names no file"),
         ({"early_stopping": "bands"}, "early_stopping: .*'asha'.*got 'bands'"),
-        ({"resources": {"gpus_per_trial": -1}}, "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs, got -1"),
-        ({"resources": {"gpus_per_trial": 1.5}}, "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs, got 1.5"),
-        ({"resources": {"gpus_per_trial": 2}}, "cpus_per_trial must be at least gpus_per_trial, as each GPU has a process .*got 1 for 2"),
+        (
+            {"resources": {"gpus_per_trial": -1}},
+            "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs, got -1",
+        ),
+        (
+            {"resources": {"gpus_per_trial": 1.5}},
+            "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs, got 1.5",
+        ),
+        (
+            {"resources": {"gpus_per_trial": 2}},
+            "cpus_per_trial must be at least gpus_per_trial, as each GPU has a process .*got 1 for 2",
+        ),
         (
             {"resources": {"gpus_per_trial": 0.001}},
             "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs, got 0.001",
@@ -108,7 +144,9 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert "dataset is missing" in str(caught.value)
 
 
-BOMB = "a: &a [x, x]\n" + "".join(f"{chr(97 + i)}: &{chr(97 + i)} [*{chr(96 + i)}, *{chr(96 + i)}]\n" for i in range(1, 20))
+BOMB = "a: &a [x, x]\n" + "".join(
+    f"{chr(97 + i)}: &{chr(97 + i)} [*{chr(96 + i)}, *{chr(96 + i)}]\n" for i in range(1, 20)
+)
 
 
 @pytest.mark.parametrize(
@@ -138,16 +176,28 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_extra_dimensions() -> None:
-    spec = StudySpec.parse({**MINIMAL, "extend": {"fill": {"choice": ["zeros", "border"], "when": {"weights": {"not": "none"}}}}})
-    assert spec.extend["fill"].dimension("fill") == Choice(name="fill", options=("zeros", "border"), when={"weights": none_of("none")})
+    spec = StudySpec.parse(
+        {**MINIMAL, "extend": {"fill": {"choice": ["zeros", "border"], "when": {"weights": {"not": "none"}}}}}
+    )
+    assert spec.extend["fill"].dimension("fill") == Choice(
+        name="fill", options=("zeros", "border"), when={"weights": none_of("none")}
+    )
     with pytest.raises(SpecError, match=r"extend\.x needs exactly one of float, int, choice; got float, int"):
-        StudySpec.parse({**MINIMAL, "extend": {"x": {"float": [0, 1], "int": [0, 1]}}}).extend["x"].dimension("x")
+        StudySpec.parse({**MINIMAL, "extend": {"x": {"float": [0, 1], "int": [0, 1]}}}).extend["x"].dimension(
+            "x"
+        )
     with pytest.raises(SpaceError, match="needs low <= high"):
         StudySpec.parse({**MINIMAL, "extend": {"x": {"float": [1, 0]}}}).extend["x"].dimension("x")
 
 
 def test_several_objectives_and_what_they_are_measured_by() -> None:
-    spec = StudySpec.parse({**MINIMAL, "objective": [{"metric": "macro_f1"}, {"metric": "latency_ms"}], "constraints": ["kappa >= 0.5"]})
+    spec = StudySpec.parse(
+        {
+            **MINIMAL,
+            "objective": [{"metric": "macro_f1"}, {"metric": "latency_ms"}],
+            "constraints": ["kappa >= 0.5"],
+        }
+    )
     assert [objective.maximise for objective in spec.objectives] == [True, False]
     assert spec.objective == spec.objectives[0]
     assert spec.constraints == (Constraint(name="kappa", relation=">=", bound=0.5),)
@@ -168,7 +218,12 @@ def test_objectives_are_written_as_a_person_writes_them(written: object, kept: o
 
 @pytest.mark.parametrize(
     ("written", "kept"),
-    [("tpe", "tpe"), ({"rule": "gp"}, "gp"), ("grid", {"rule": "grid", "grid_points": 5}), ({"rule": "grid", "grid_points": 3},) * 2],
+    [
+        ("tpe", "tpe"),
+        ({"rule": "gp"}, "gp"),
+        ("grid", {"rule": "grid", "grid_points": 5}),
+        ({"rule": "grid", "grid_points": 3},) * 2,
+    ],
 )
 def test_samplers_are_written_as_a_person_writes_them(written: object, kept: object) -> None:
     spec = StudySpec.parse({**MINIMAL, "sampler": written})
@@ -192,8 +247,14 @@ def is_unique(names: list[str]) -> bool:
     ),
     bounds=st.tuples(NUMBERS, NUMBERS).map(sorted),
     seed=st.integers(0, 2**31 - 1),
-    objectives=st.lists(st.sampled_from([*METRICS, *MEASURES]), unique=True).map(lambda names: ["kappa", *names]).filter(is_unique),
-    constraints=st.lists(st.builds("{} {} {}".format, st.sampled_from([*METRICS, *MEASURES]), st.sampled_from(["<=", ">="]), NUMBERS)),
+    objectives=st.lists(st.sampled_from([*METRICS, *MEASURES]), unique=True)
+    .map(lambda names: ["kappa", *names])
+    .filter(is_unique),
+    constraints=st.lists(
+        st.builds(
+            "{} {} {}".format, st.sampled_from([*METRICS, *MEASURES]), st.sampled_from(["<=", ">="]), NUMBERS
+        )
+    ),
     sampler=st.sampled_from(["tpe", "random", "nsga2", {"rule": "grid", "grid_points": 7}]),
 )
 def test_a_spec_written_out_reads_back_as_it_was(  # type: ignore[no-untyped-def]

@@ -1,4 +1,6 @@
-"""What a trial says to MLflow waits on disk, keeps its order, arrives once, and never keeps a trial waiting."""
+"""What a trial says to MLflow waits on disk, keeps its order, arrives once, and never keeps a trial
+waiting.
+"""
 
 import json
 import shutil
@@ -90,7 +92,9 @@ log = RunLog(Path(sys.argv[1]), "trial-0000")
 print(log.lock(), flush=True)
 time.sleep(60)
 """
-    holder = subprocess.Popen([sys.executable, "-c", script, str(log.folder)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(log.folder)], stdout=subprocess.PIPE, text=True
+    )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "True\n"
     assert not log.lock()
@@ -104,11 +108,18 @@ time.sleep(60)
 
 def test_all_of_a_run_arrives_as_it_was_told(log: RunLog, client: Any, experiment_id: str) -> None:
     dataset = DatasetUsed(name="digits", digest="abc", source="{}", profile="{}")
-    log.append(*whole_run(experiment_id)[:-1], dataset, Described(metrics={"cost/seconds": 3.0}, milliseconds=5), ended())
+    log.append(
+        *whole_run(experiment_id)[:-1],
+        dataset,
+        Described(metrics={"cost/seconds": 3.0}, milliseconds=5),
+        ended(),
+    )
     deliver(log, client)
     run = the_run(client, experiment_id)
     assert (run.info.run_name, run.info.status) == ("trial-0000", "FINISHED")
-    assert (run.info.start_time, run.info.end_time) == (1000, 99_000), "times are those of the trial, not of the sending"
+    assert (run.info.start_time, run.info.end_time) == (1000, 99_000), (
+        "times are those of the trial, not of the sending"
+    )
     assert run.data.params == {"learning_rate": "0.1"}
     assert run.data.tags["device"] == "cpu"
     assert run.data.metrics["cost/seconds"] == 3.0
@@ -118,7 +129,9 @@ def test_all_of_a_run_arrives_as_it_was_told(log: RunLog, client: Any, experimen
     assert (log.num_waiting, log.sent.run_id) == (0, run.info.run_id)
 
 
-def test_a_death_at_any_instant_loses_and_doubles_nothing(log: RunLog, client: Any, experiment_id: str) -> None:
+def test_a_death_at_any_instant_loses_and_doubles_nothing(
+    log: RunLog, client: Any, experiment_id: str
+) -> None:
     """Each call is made, and its process dies before it notes the answer."""
     records = whole_run(experiment_id)
     log.append(*records)
@@ -140,7 +153,9 @@ def test_a_death_at_any_instant_loses_and_doubles_nothing(log: RunLog, client: A
     assert steps(client, run) == [(step, step / 100) for step in range(1, 6)]
 
 
-def test_a_log_whose_progress_is_lost_is_told_again_and_changes_nothing(log: RunLog, client: Any, experiment_id: str) -> None:
+def test_a_log_whose_progress_is_lost_is_told_again_and_changes_nothing(
+    log: RunLog, client: Any, experiment_id: str
+) -> None:
     log.append(*whole_run(experiment_id))
     deliver(log, client)
     log.forget()
@@ -148,7 +163,9 @@ def test_a_log_whose_progress_is_lost_is_told_again_and_changes_nothing(log: Run
     assert steps(client, the_run(client, experiment_id)) == [(step, step / 100) for step in range(1, 6)]
 
 
-def test_an_epoch_that_a_resumed_trial_tells_again_is_sent_once(log: RunLog, client: Any, experiment_id: str) -> None:
+def test_an_epoch_that_a_resumed_trial_tells_again_is_sent_once(
+    log: RunLog, client: Any, experiment_id: str
+) -> None:
     again = Measured(**{**vars(measured(2)), "milliseconds": 77_000})
     log.append(opened(experiment_id), measured(1), measured(2), opened(experiment_id), again, measured(3))
     deliver(log, client)
@@ -161,7 +178,12 @@ def test_a_run_of_which_no_log_is_left_goes_on(tmp_path: Path, client: Any, expe
     first, second = RunLog(tmp_path / "gone", "trial-0000"), RunLog(tmp_path / "outbox", "trial-0000")
     first.append(opened(experiment_id), measured(1), measured(2))
     deliver(first, client)
-    second.append(opened(experiment_id, may_exist=True), Measured(**{**vars(measured(2)), "milliseconds": 77_000}), measured(3), ended())
+    second.append(
+        opened(experiment_id, may_exist=True),
+        Measured(**{**vars(measured(2)), "milliseconds": 77_000}),
+        measured(3),
+        ended(),
+    )
     deliver(second, client)
     assert [step for step, _ in steps(client, the_run(client, experiment_id))] == [1, 2, 3]
 
@@ -171,7 +193,15 @@ def test_what_mlflow_rejects_is_told_and_nothing_else_is_lost(
 ) -> None:
     bad = Measured(step=2, phase=1, milliseconds=2000, metrics={"what?!": 1.0})
     changed = Described(params={"learning_rate": "0.2"})
-    log.append(opened(experiment_id), Described(params={"learning_rate": "0.1"}), changed, measured(1), bad, measured(3), ended())
+    log.append(
+        opened(experiment_id),
+        Described(params={"learning_rate": "0.1"}),
+        changed,
+        measured(1),
+        bad,
+        measured(3),
+        ended(),
+    )
     outbox = Outbox(uri).start()
     outbox.leave(outbox.hold(log))
     assert outbox.drain(60)
@@ -218,7 +248,9 @@ def test_who_lets_go_last_may_add_and_delete(log: RunLog, client: Any, uri: str,
     assert outbox.drain(60)
     assert not log.exists
     run = the_run(client, experiment_id)
-    assert log.sent == Sent(offset=log.sent.offset, run_id=run.info.run_id, tags={"study.trial": "trial-0000"})
+    assert log.sent == Sent(
+        offset=log.sent.offset, run_id=run.info.run_id, tags={"study.trial": "trial-0000"}
+    )
     assert json.dumps([file.path for file in client.list_artifacts(run.info.run_id)]) == '["last.txt"]'
 
 
@@ -230,8 +262,18 @@ def test_who_lets_go_last_may_add_and_delete(log: RunLog, client: Any, uri: str,
         (MlflowException("database is locked", error_code=2), True),
         (RestException({"error_code": "INTERNAL_ERROR", "message": "oops"}), True),
         (RestException({"error_code": "PERMISSION_DENIED", "message": "your password has expired"}), True),
-        (RestException({"error_code": "BAD_REQUEST", "message": "QueuePool limit of size 5 overflow 10 reached"}), True),
-        (RestException({"error_code": "BAD_REQUEST", "message": "(psycopg.DataError) text cannot contain NUL"}), False),
+        (
+            RestException(
+                {"error_code": "BAD_REQUEST", "message": "QueuePool limit of size 5 overflow 10 reached"}
+            ),
+            True,
+        ),
+        (
+            RestException(
+                {"error_code": "BAD_REQUEST", "message": "(psycopg.DataError) text cannot contain NUL"}
+            ),
+            False,
+        ),
         (RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "param too long"}), False),
         (RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "run deleted"}), False),
         (ValueError("no such class"), False),

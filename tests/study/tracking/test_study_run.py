@@ -30,7 +30,12 @@ def read(home: Home, run_id: str, file: str) -> str:
 def test_edits_and_starts_stand_on_the_run(mlflow_home: Home) -> None:
     home = mlflow_home
     earlier_study(home, "before", [(0.9, {})])
-    tree: dict[str, Any] = {"study": "steered", "dataset": "digits", "search_space": "digits", "start_from": [{"best": 1}]}
+    tree: dict[str, Any] = {
+        "study": "steered",
+        "dataset": "digits",
+        "search_space": "digits",
+        "start_from": [{"best": 1}],
+    }
     plan = plan_study(StudySpec.parse(tree), home)
     record = _start(plan, 0)
     run = _open_run(plan, record, Quiet())  # type: ignore[arg-type]
@@ -55,7 +60,9 @@ def test_edits_and_starts_stand_on_the_run(mlflow_home: Home) -> None:
 
 def test_a_study_that_nobody_asked_anything_of_has_no_such_file(mlflow_home: Home) -> None:
     home = mlflow_home
-    plan = plan_study(StudySpec.parse({"study": "alone", "dataset": "digits", "search_space": "digits"}), home)
+    plan = plan_study(
+        StudySpec.parse({"study": "alone", "dataset": "digits", "search_space": "digits"}), home
+    )
     run = _open_run(plan, _start(plan, 0), Quiet())  # type: ignore[arg-type]
     run.end("FINISHED", [], {}, {})
     files = [file.path for file in connect(home.tracking_uri).list_artifacts(run.run_id)]

@@ -13,14 +13,20 @@ def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str]
     """
     column = optional_column(columns, wanted, usual, flag)
     if column is None:
-        raise DatasetError(f"no column is called {' or '.join(usual)}; columns: {', '.join(columns)}; name one with {flag}")
+        raise DatasetError(
+            f"no column is called {' or '.join(usual)}; columns: {', '.join(columns)}; name one with {flag}"
+        )
     return column
 
 
-def optional_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str) -> str | None:
+def optional_column(
+    columns: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str
+) -> str | None:
     """Like `find_column`, but None when no column is wanted and no usual one exists."""
     if wanted is None:
         return next((name for name in usual if name in columns), None)
     if wanted not in columns:
-        raise DatasetError(f"{flag}: no column {wanted!r}; columns: {', '.join(columns)}{did_you_mean(wanted, columns)}")
+        raise DatasetError(
+            f"{flag}: no column {wanted!r}; columns: {', '.join(columns)}{did_you_mean(wanted, columns)}"
+        )
     return wanted

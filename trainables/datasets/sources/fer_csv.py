@@ -37,7 +37,11 @@ def read_fer_csv(path: Path, options: AddOptions) -> Source:
     split_column = optional_column(columns, options.split_column, ("Usage",), "--split-column")
     group_column = optional_column(columns, options.group_column, (), "--group-column")
     rows = _rows(path, (image_column, label_column, split_column, group_column))
-    return Source(description=str(path.resolve()), classes=CLASSES, images=_images(path, rows, has_splits=split_column is not None))
+    return Source(
+        description=str(path.resolve()),
+        classes=CLASSES,
+        images=_images(path, rows, has_splits=split_column is not None),
+    )
 
 
 FORMAT = Format(
@@ -56,11 +60,15 @@ def _read_columns(path: Path) -> list[str]:
 def _rows(path: Path, columns: tuple[str | None, ...]) -> Iterator[tuple[str | None, ...]]:
     wanted = [column for column in columns if column is not None]
     types = dict.fromkeys(wanted, pa.string())
-    text = pa.csv.ConvertOptions(include_columns=wanted, column_types=types, strings_can_be_null=True, null_values=[""])
+    text = pa.csv.ConvertOptions(
+        include_columns=wanted, column_types=types, strings_can_be_null=True, null_values=[""]
+    )
     with _open(path, text) as reader:
         try:
             for batch in reader:
-                values = [batch.column(column).to_pylist() if column else [None] * len(batch) for column in columns]
+                values = [
+                    batch.column(column).to_pylist() if column else [None] * len(batch) for column in columns
+                ]
                 yield from zip(*values, strict=True)
         except pa.ArrowInvalid as error:
             raise DatasetError(f"{path} is not a whole CSV: {error}") from error
@@ -68,7 +76,9 @@ def _rows(path: Path, columns: tuple[str | None, ...]) -> Iterator[tuple[str | N
 
 def _open(path: Path, convert_options: Any) -> Any:
     try:
-        return pa.csv.open_csv(path, read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES), convert_options=convert_options)
+        return pa.csv.open_csv(
+            path, read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES), convert_options=convert_options
+        )
     except pa.ArrowInvalid as error:
         raise DatasetError(f"{path} is not a CSV with a header: {error}") from error
 
@@ -87,7 +97,8 @@ def _images(path: Path, rows: Iterator[tuple[str | None, ...]], *, has_splits: b
 def _parse_pixels(text: str) -> NDArray[np.uint8]:
     if not PIXELS.fullmatch(text):
         raise ValueError("pixels must be whole numbers separated by blanks")
-    # Five times as fast as int() on each number; other characters, which it would stop at in silence, are ruled out above.
+    # Five times as fast as int() on each number; other characters, which it would stop at in silence, are
+    # ruled out above.
     values = np.fromstring(text, np.int64, sep=" ")
     side = isqrt(len(values))
     if side * side != len(values) or values.max() > 255:
@@ -99,11 +110,16 @@ def _parse_label(text: str, path: Path, line: int) -> int:
     try:
         return int(text)
     except ValueError as error:
-        raise DatasetError(f"an emotion is a number from 0 to {len(CLASSES) - 1}, got {text!r} in line {line} of {path}") from error
+        raise DatasetError(
+            f"an emotion is a number from 0 to {len(CLASSES) - 1}, got {text!r} in line {line} of {path}"
+        ) from error
 
 
 def _parse_usage(text: str, path: Path, line: int) -> str:
     split = SPLIT_OF_USAGE.get(text) or split_of_word(text)
     if split is None:
-        raise DatasetError(f"a split must be {', '.join(SPLIT_OF_USAGE)} or train, validation, test; got {text!r} in line {line} of {path}")
+        raise DatasetError(
+            f"a split must be {', '.join(SPLIT_OF_USAGE)} or train, validation, test; got {text!r} in line "
+            f"{line} of {path}"
+        )
     return split

@@ -32,7 +32,9 @@ def read_source(path: Path | None, name: str, options: AddOptions) -> Source:
 
 def _read_built_in(name: str, options: AddOptions) -> Source:
     if name != "digits":
-        raise DatasetError(f"only the dataset 'digits' is built in, got {name!r}; say where its images are with --from PATH")
+        raise DatasetError(
+            f"only the dataset 'digits' is built in, got {name!r}; say where its images are with --from PATH"
+        )
     _refuse_columns(options)
     return read_digits(options)
 
@@ -40,4 +42,7 @@ def _read_built_in(name: str, options: AddOptions) -> Source:
 def _refuse_columns(options: AddOptions) -> None:
     for flag in ("image_column", "label_column", "split_column", "group_column"):
         if getattr(options, flag) is not None:
-            raise DatasetError(f"--{flag.replace('_', '-')} needs a table (parquet or CSV), and this source has no columns; leave it out")
+            raise DatasetError(
+                f"--{flag.replace('_', '-')} needs a table (parquet or CSV), and this source has no columns; "
+                "leave it out"
+            )

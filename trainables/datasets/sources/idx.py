@@ -16,7 +16,9 @@ from trainables.datasets.options import AddOptions
 from trainables.datasets.sources.source import Format, Source, SourceImage, numbered_classes
 from trainables.errors import DatasetError
 
-FILE_NAME = re.compile(r"^(?!\.).*(?P<split>train|t10k|test)-(?P<content>images|labels)[-.]idx[13]-ubyte(\.gz)?$")
+FILE_NAME = re.compile(
+    r"^(?!\.).*(?P<split>train|t10k|test)-(?P<content>images|labels)[-.]idx[13]-ubyte(\.gz)?$"
+)
 SPLIT_OF_PREFIX = {"train": "train", "t10k": "test", "test": "test"}
 IMAGES_MAGIC = 0x00000803
 LABELS_MAGIC = 0x00000801
@@ -33,7 +35,8 @@ class IdxFiles:
 def read_idx(folder: Path, options: AddOptions) -> Source:
     """The images of a folder of IDX files, `t10k` being the test split.
 
-    Raises DatasetError on a file without its pair, a wrong magic number, a truncated file, or different numbers of images and labels.
+    Raises DatasetError on a file without its pair, a wrong magic number, a truncated file, or different
+    numbers of images and labels.
     """
     files = _idx_files(folder)
     labels = {split: _read_labels(pair.labels) for split, pair in files.items()}
@@ -56,7 +59,10 @@ FORMAT = Format(
 
 
 def _idx_files(folder: Path) -> dict[str, IdxFiles]:
-    """Of a folder by split, empty if there are none. Raises DatasetError if one of a pair is missing or double."""
+    """Of a folder by split, empty if there are none.
+
+    Raises DatasetError if one of a pair is missing or double.
+    """
     found: dict[tuple[str, str], Path] = {}
     # Plain files sort before their gzipped twins, and win.
     for path in sorted(folder.iterdir()):
@@ -65,7 +71,8 @@ def _idx_files(folder: Path) -> dict[str, IdxFiles]:
             first = found.setdefault(key, path)
             if path.name not in (first.name, f"{first.name}.gz"):
                 raise DatasetError(
-                    f"{folder} must hold one file of {key[0]} {key[1]}, found {first.name} and {path.name}; use one folder each"
+                    f"{folder} must hold one file of {key[0]} {key[1]}, found {first.name} and {path.name}; "
+                    "use one folder each"
                 )
     return {split: _pair(folder, found, split) for split in dict.fromkeys(split for split, _ in found)}
 
@@ -89,7 +96,10 @@ def _check_count(pair: IdxFiles, num_labels: int) -> None:
     with _open(pair.images) as file:
         num_images = _read_header(file, pair.images, IMAGES_MAGIC, num_sizes=3)[0]
     if num_images != num_labels:
-        raise DatasetError(f"each image needs one label: {pair.images} has {num_images} images, {pair.labels} has {num_labels} labels")
+        raise DatasetError(
+            f"each image needs one label: {pair.images} has {num_images} images, {pair.labels} has "
+            f"{num_labels} labels"
+        )
 
 
 def _images(files: Mapping[str, IdxFiles], labels: Mapping[str, NDArray[np.int64]]) -> Iterator[SourceImage]:
@@ -97,8 +107,12 @@ def _images(files: Mapping[str, IdxFiles], labels: Mapping[str, NDArray[np.int64
         with _open(pair.images) as file:
             _, height, width = _read_header(file, pair.images, IMAGES_MAGIC, num_sizes=3)
             for row, label in enumerate(labels[split]):
-                image = np.frombuffer(_read_exactly(file, pair.images, height * width), np.uint8).reshape(height, width)
-                yield SourceImage(name=f"{split} row {row}", load=partial(np.asarray, image), label=int(label), split=split)
+                image = np.frombuffer(_read_exactly(file, pair.images, height * width), np.uint8).reshape(
+                    height, width
+                )
+                yield SourceImage(
+                    name=f"{split} row {row}", load=partial(np.asarray, image), label=int(label), split=split
+                )
             _expect_end(file, pair.images)
 
 

@@ -15,8 +15,8 @@ IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".ti
 def read_image_folder(root: Path, options: AddOptions) -> Source:
     """The images below `root`, labelled by the name of their class folder; classes are sorted by name.
 
-    A class folder may hold folders of its own. Images beside the class folders have no label. Hidden files and
-    other files are ignored. Raises DatasetError if only some of the folders are splits.
+    A class folder may hold folders of its own. Images beside the class folders have no label. Hidden files
+    and other files are ignored. Raises DatasetError if only some of the folders are splits.
     """
     class_roots: Mapping[Path, str | None] = _split_folders(root) or {root: None}
     classes = tuple(sorted({folder.name for class_root in class_roots for folder in _folders(class_root)}))
@@ -45,12 +45,15 @@ def _split_folders(root: Path) -> dict[Path, str]:
     for folder in _folders(root):
         if folder not in splits and next(_image_files(folder), None):
             raise DatasetError(
-                f"{root} has folders of splits, but {folder.name!r} is none; name it train, validation or test, or move it away"
+                f"{root} has folders of splits, but {folder.name!r} is none; name it train, validation or "
+                "test, or move it away"
             )
     return splits
 
 
-def _images(root: Path, class_roots: Mapping[Path, str | None], classes: tuple[str, ...]) -> Iterator[SourceImage]:
+def _images(
+    root: Path, class_roots: Mapping[Path, str | None], classes: tuple[str, ...]
+) -> Iterator[SourceImage]:
     label_of_class = {name: label for label, name in enumerate(classes)}
     for parent in dict.fromkeys([root, *class_roots]):
         for path in _loose_images(parent):
@@ -59,7 +62,9 @@ def _images(root: Path, class_roots: Mapping[Path, str | None], classes: tuple[s
         for folder in _folders(class_root):
             for path in _image_files(folder):
                 label = label_of_class[folder.name]
-                yield SourceImage(name=str(path.relative_to(root)), load=path.read_bytes, label=label, split=split)
+                yield SourceImage(
+                    name=str(path.relative_to(root)), load=path.read_bytes, label=label, split=split
+                )
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -1,4 +1,6 @@
-"""Parquet as Hugging Face writes it: an image column of encoded bytes, and labels with their names in the schema."""
+"""Parquet as Hugging Face writes it: an image column of encoded bytes, and labels with their names in the
+schema.
+"""
 
 import json
 import re
@@ -15,7 +17,13 @@ import pyarrow.parquet as pq
 
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sources.columns import find_column, optional_column
-from trainables.datasets.sources.source import Format, Source, SourceImage, numbered_classes, refuse_class_names
+from trainables.datasets.sources.source import (
+    Format,
+    Source,
+    SourceImage,
+    numbered_classes,
+    refuse_class_names,
+)
 from trainables.datasets.sources.split_words import split_of_word
 from trainables.errors import DatasetError
 
@@ -42,8 +50,8 @@ class Columns:
 def read_parquet(source: Path, options: AddOptions) -> Source:
     """The rows of a parquet file, or of those in a folder and its folders (`data/`, `train/`).
 
-    Splits come from the split column of the options, else from the files' names. Raises DatasetError if a file is damaged, a column is
-    missing or of a wrong type, or files disagree.
+    Splits come from the split column of the options, else from the files' names. Raises DatasetError if a
+    file is damaged, a column is missing or of a wrong type, or files disagree.
     """
     files = _parquet_files(source)
     schemas = [_read_schema(path) for path in files]
@@ -73,7 +81,9 @@ def _parquet_files(source: Path) -> list[Path]:
     if not source.is_dir():
         return [source] if source.suffix.lower() == ".parquet" else []
     found = [*source.glob("*.parquet"), *source.glob("*/*.parquet")]
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(source).parts))
+    return sorted(
+        path for path in found if not any(part.startswith(".") for part in path.relative_to(source).parts)
+    )
 
 
 def _read_schema(path: Path) -> Any:
@@ -102,12 +112,21 @@ def _find_columns(schema: Any, options: AddOptions) -> Columns:
 def _check_columns(path: Path, schema: Any, columns: Columns) -> None:
     missing = [name for name in columns.names if name not in schema.names]
     if missing:
-        raise DatasetError(f"all files must have the same columns: {path} has no {', '.join(missing)}; it has {', '.join(schema.names)}")
+        raise DatasetError(
+            f"all files must have the same columns: {path} has no {', '.join(missing)}; it has "
+            f"{', '.join(schema.names)}"
+        )
     image, label = schema.field(columns.image).type, schema.field(columns.label).type
     if not (_is_binary(image) or (pa.types.is_struct(image) and image.get_field_index("bytes") >= 0)):
-        raise DatasetError(f"column {columns.image!r} of {path} must hold encoded images (binary, or a struct with bytes), found {image}")
+        raise DatasetError(
+            f"column {columns.image!r} of {path} must hold encoded images (binary, or a struct with bytes), "
+            f"found {image}"
+        )
     if not (pa.types.is_integer(label) or _is_text(label)):
-        raise DatasetError(f"column {columns.label!r} of {path} must hold whole numbers or class names, found {label}; see --label-column")
+        raise DatasetError(
+            f"column {columns.label!r} of {path} must hold whole numbers or class names, found {label}; see "
+            "--label-column"
+        )
 
 
 def _splits_of_files(source: Path, files: Sequence[Path]) -> list[str | None]:
@@ -117,7 +136,10 @@ def _splits_of_files(source: Path, files: Sequence[Path]) -> list[str | None]:
     splits = [_split_of_file(path.relative_to(source)) for path in files]
     if any(splits) and not all(splits):
         unclear = next(path for path, split in zip(files, splits, strict=True) if split is None)
-        raise DatasetError(f"either all file names tell their split (train, validation, test) or none does: {unclear.name} does not")
+        raise DatasetError(
+            f"either all file names tell their split (train, validation, test) or none does: {unclear.name} "
+            "does not"
+        )
     return splits
 
 
@@ -127,14 +149,21 @@ def _split_of_file(path: Path) -> str | None:
     return splits.pop() if len(splits) == 1 else None
 
 
-def _class_names(files: Sequence[Path], schemas: Sequence[Any], columns: Columns, options: AddOptions) -> tuple[str, ...]:
+def _class_names(
+    files: Sequence[Path], schemas: Sequence[Any], columns: Columns, options: AddOptions
+) -> tuple[str, ...]:
     is_text = {_is_text(schema.field(columns.label).type) for schema in schemas}
     names = {_names_in_metadata(schema, columns.label) for schema in schemas}
     if len(is_text) > 1 or len(names) > 1:
-        raise DatasetError(f"all files must have the same class names, but those of {', '.join(path.name for path in files)} differ")
+        raise DatasetError(
+            "all files must have the same class names, but those of "
+            f"{', '.join(path.name for path in files)} differ"
+        )
     (known,) = names
     if known is None and is_text == {False}:
-        return numbered_classes(_distinct_labels(files, columns).to_numpy(zero_copy_only=False).astype(np.int64), options)
+        return numbered_classes(
+            _distinct_labels(files, columns).to_numpy(zero_copy_only=False).astype(np.int64), options
+        )
     classes = known or tuple(sorted(_distinct_labels(files, columns).to_pylist()))
     refuse_class_names(options, classes)
     return classes
@@ -159,7 +188,9 @@ def _read_labels(path: Path, label_column: str) -> Any:
         return labels.cast(pa.string() if _is_text(labels.type) else pa.int64()).combine_chunks()
 
 
-def _images(files: Sequence[Path], splits: Sequence[str | None], columns: Columns, classes: tuple[str, ...]) -> Iterator[SourceImage]:
+def _images(
+    files: Sequence[Path], splits: Sequence[str | None], columns: Columns, classes: tuple[str, ...]
+) -> Iterator[SourceImage]:
     label_of_class = {name: label for label, name in enumerate(classes)}
     for path, split in zip(files, splits, strict=True):
         for row, values in enumerate(_rows(path, columns)):
@@ -170,7 +201,9 @@ def _images(files: Sequence[Path], splits: Sequence[str | None], columns: Column
                 load=None if struct["bytes"] is None else partial(bytes, struct["bytes"]),
                 label=label_of_class.get(label, len(classes)) if isinstance(label, str) else label,
                 split=split if columns.split is None else _parse_split(values[columns.split], path, row),
-                group=None if columns.group is None or values[columns.group] is None else str(values[columns.group]),
+                group=None
+                if columns.group is None or values[columns.group] is None
+                else str(values[columns.group]),
             )
 
 
@@ -188,7 +221,11 @@ def _parse_split(value: object, path: Path, row: int) -> str:
 
 
 def _is_text(type_: Any) -> bool:
-    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or (pa.types.is_dictionary(type_) and _is_text(type_.value_type))
+    return (
+        pa.types.is_string(type_)
+        or pa.types.is_large_string(type_)
+        or (pa.types.is_dictionary(type_) and _is_text(type_.value_type))
+    )
 
 
 def _is_binary(type_: Any) -> bool:

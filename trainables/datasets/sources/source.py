@@ -20,7 +20,8 @@ class SourceImage:
     name: str
     """What a person would look for in the source: a path, a row."""
     load: Callable[[], bytes | NDArray[np.uint8]] | None
-    """Gives the encoded image, or its pixels (H, W) or (H, W, 3); may raise. None where the source has no image."""
+    """Gives the encoded image, or its pixels (H, W) or (H, W, 3); may raise. None where the source has no
+    image."""
     label: int | None
     """Index into the source's classes, possibly outside of them; None where the source has no label."""
     split: str | None = None
@@ -53,18 +54,22 @@ class Format:
     has_columns: bool
     """Whether its images, labels, splits and groups stand in columns that options may name."""
     is_at: Callable[[Path], bool]
-    """Whether a file or folder that exists is of the format. May raise DatasetError for one that is nearly."""
+    """Whether a file or folder that exists is of the format. May raise DatasetError for one that is
+    nearly."""
     read: Callable[[Path, AddOptions], Source]
 
 
 def numbered_classes(labels: NDArray[np.int64], options: AddOptions) -> tuple[str, ...]:
-    """Names of classes that the source knows by number only: those of the options, else `0` to the largest number."""
+    """Names of classes that the source knows by number only: those of the options, else `0` to the largest
+    number.
+    """
     if options.classes is not None:
         return options.classes
     num_classes = int(labels.max(initial=-1)) + 1
     if num_classes > MAX_NUMBERED_CLASSES:
         raise DatasetError(
-            f"labels without class names must be below {MAX_NUMBERED_CLASSES}, got {num_classes - 1}; is it the label column?"
+            f"labels without class names must be below {MAX_NUMBERED_CLASSES}, got {num_classes - 1}; is it "
+            "the label column?"
         )
     return tuple(str(number) for number in range(num_classes))
 
@@ -73,6 +78,7 @@ def refuse_class_names(options: AddOptions, classes: tuple[str, ...]) -> None:
     """Raises DatasetError if class names are given for a source that has its own."""
     if options.classes is not None and options.classes != classes:
         raise DatasetError(
-            f"--classes names classes that are numbers, but this source has names of its own: {', '.join(classes)}; "
+            "--classes names classes that are numbers, but this source has names of its own: "
+            f"{', '.join(classes)}; "
             "leave --classes out, or rename and reorder with --relabel"
         )

@@ -1,1 +1,3 @@
-"""The families of architectures, each with its `ARCHITECTURES` in a file of its own, `*_family.py`; none imports torch."""
+"""The families of architectures, each with its `ARCHITECTURES` in a file of its own, `*_family.py`; none
+imports torch.
+"""

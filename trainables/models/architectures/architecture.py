@@ -17,11 +17,13 @@ class Architecture:
 
     name: str
     builder: str
-    """Dotted name of the module whose function `build` makes the network (`trainables.models.building`); it imports torch."""
+    """Dotted name of the module whose function `build` makes the network (`trainables.models.building`); it
+    imports torch."""
     num_stages: int
     """Stretches of layers between the input and the head: what `freeze_depth` counts."""
     imagenet_file: str | None = None
-    """Name of the file with its weights for ImageNet among those that PyTorch publishes, which ends in the start of its SHA-256."""
+    """Name of the file with its weights for ImageNet among those that PyTorch publishes, which ends in the
+    start of its SHA-256."""
     smallest_image_size: int | None
     """Pixels; None where only building it tells (timm)."""
     takes_drop_path: bool | None

@@ -40,7 +40,9 @@ class CnnShape:
         for block, (before, after) in enumerate(pairwise((channels, *self.widths))):
             weights = self.kernel(block) ** 2 * after * (before + (self.num_convolutions - 1) * after)
             convolutions += weights * (image_size >> block) ** 2
-        dense = sum(before * after for before, after in pairwise((self.num_features(image_size), *self.dense)))
+        dense = sum(
+            before * after for before, after in pairwise((self.num_features(image_size), *self.dense))
+        )
         return convolutions + dense
 
 

@@ -1,4 +1,6 @@
-"""torchvision's EfficientNet, MobileNetV3 and ConvNeXt: what a forward pass through them costs at each resolution."""
+"""torchvision's EfficientNet, MobileNetV3 and ConvNeXt: what a forward pass through them costs at each
+resolution.
+"""
 
 from dataclasses import dataclass
 
@@ -7,11 +9,13 @@ from trainables.models.architectures.architecture import Architecture, halved
 
 @dataclass(frozen=True, kw_only=True)
 class PyramidShape:
-    """A network known by what it costs at each resolution, counted from torchvision's with `torch.utils.flop_counter`."""
+    """A network known by what it costs at each resolution, counted from torchvision's with
+    `torch.utils.flop_counter`.
+    """
 
     stage_starts: tuple[int, ...]
-    """Indices of torchvision's `features` at which stages with a quarter, an eighth, ... of the images' side begin, the stem in the
-    first."""
+    """Indices of torchvision's `features` at which stages with a quarter, an eighth, ... of the images' side
+    begin, the stem in the first."""
     stem_halvings: int
     """How often the first convolution halves the side."""
     stem_weights: int
@@ -29,10 +33,16 @@ class PyramidShape:
         for _ in self.by_halvings:
             sides.append(sides[-1] // 2 if self.is_rounded_down else halved(sides[-1]))
         stem = self.stem_weights * channels * sides[self.stem_halvings] ** 2
-        return stem + sum(cost * side**2 for cost, side in zip(self.by_halvings, sides[1:], strict=True)) + self.pooled
+        return (
+            stem
+            + sum(cost * side**2 for cost, side in zip(self.by_halvings, sides[1:], strict=True))
+            + self.pooled
+        )
 
 
-def _pyramid(name: str, shape: PyramidShape, imagenet_file: str, *, takes_drop_path: bool = True) -> Architecture:
+def _pyramid(
+    name: str, shape: PyramidShape, imagenet_file: str, *, takes_drop_path: bool = True
+) -> Architecture:
     return Architecture(
         name=name,
         builder="trainables.models.pyramids",

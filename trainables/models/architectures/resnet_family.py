@@ -1,4 +1,6 @@
-"""ResNets as torchvision has them, and one with a small stem: their shapes, and what a forward pass through them costs."""
+"""ResNets as torchvision has them, and one with a small stem: their shapes, and what a forward pass through
+them costs.
+"""
 
 from dataclasses import dataclass
 
@@ -7,14 +9,17 @@ from trainables.models.architectures.architecture import Architecture, halved
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetShape:
-    """A residual network for ImageNet (He et al. 2015, arXiv:1512.03385; stride in the 3x3 convolution as torchvision has it)."""
+    """A residual network for ImageNet (He et al. 2015, arXiv:1512.03385; stride in the 3x3 convolution as
+    torchvision has it).
+    """
 
     blocks: tuple[int, ...]
     """Residual blocks of each of the four stages."""
     is_bottleneck: bool
     """Whether a block is 1x1, 3x3, 1x1 with four times the width at its end, or twice 3x3."""
     has_small_stem: bool = False
-    """Whether the stem is a convolution 3x3 that keeps the size, as for CIFAR-10 in the paper, in place of 7x7 and a max-pool."""
+    """Whether the stem is a convolution 3x3 that keeps the size, as for CIFAR-10 in the paper, in place of
+    7x7 and a max-pool."""
 
     def multiply_adds(self, image_size: int, channels: int) -> int:
         """Of one image's forward pass; the last dense layer is too small to count."""
