@@ -15,8 +15,9 @@ from contextlib import contextmanager
 
 from ports import free_port
 
-NUM_TRIES = 5
-PATIENCE_SECONDS = 120
+NUM_TRIES = 3
+PATIENCE_SECONDS = 300
+"""Long, as both cores may be busy with other tests."""
 
 
 @contextmanager
@@ -48,8 +49,7 @@ def running_server(command: list[str], environment: Mapping[str, str]) -> Iterat
     try:
         yield port
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _kill(process)
 
 
 def _start(command: list[str], environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
@@ -64,8 +64,13 @@ def _start(command: list[str], environment: Mapping[str, str]) -> tuple[subproce
         )
         if _is_healthy(process, port):
             return process, port
-        process.kill()
+        _kill(process)
     raise AssertionError("MLflow's server does not start")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _is_healthy(process: subprocess.Popen[bytes], port: int) -> bool:

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from ports import free_port
 
@@ -88,7 +89,7 @@ def _answers(process: subprocess.Popen[bytes], endpoint: str) -> bool:
     return False
 
 
-def _client(s3: S3) -> object:
+def _client(s3: S3) -> Any:
     import boto3
 
     return boto3.client(

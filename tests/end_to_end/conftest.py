@@ -10,7 +10,6 @@ from finished_study import Finished
 from fresh_homes import FreshHomes
 
 from cluster.connection import connected
-from cluster.errors import ClusterError
 from study.connections.mlflow_client import connect
 from study.driver.running import run_study
 from study.home import Home
@@ -39,9 +38,8 @@ def local_ray() -> Iterator[None]:
             try:
                 stack.enter_context(connected())
                 break
-            except (
-                ClusterError
-            ):  # where others use both cores, Ray waits half a minute for its own processes and gives up
+            # Where others use both cores, Ray waits half a minute for its own processes, and raises just that.
+            except Exception:  # noqa: BLE001
                 if is_last:
                     raise
         yield
