@@ -20,6 +20,11 @@ from study.cli.main import main
 from study.connections.mlflow_client import connect
 from study.home import Home
 
+# Where a machine says that no process may keep what it compiled, each of the hundred that tests start compiles torch, Ray and MLflow anew,
+# some ten seconds of a core.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Two busy cores make single examples slow without anything being wrong.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
