@@ -20,7 +20,8 @@ from study.cli.main import main
 from study.connections.mlflow_client import connect
 from study.home import Home
 
-# Where a machine says that no process may keep what it compiled, each of the hundred that tests start compiles torch, Ray and MLflow anew,
+# Where a machine says that no process may keep what it compiled, each of the hundred that tests start
+# compiles torch, Ray and MLflow anew,
 # some ten seconds of a core.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -38,8 +38,9 @@ def local_ray() -> Iterator[None]:
             try:
                 stack.enter_context(connected())
                 break
-            # Where others use both cores, Ray waits half a minute for its own processes, and raises just that.
-            except Exception:  # noqa: BLE001
+            # Where others use both cores, Ray waits half a minute for its own processes, and raises just
+            # that.
+            except Exception:
                 if is_last:
                     raise
         yield
