@@ -20,9 +20,11 @@ from study.cli.main import main
 from study.connections.mlflow_client import connect
 from study.home import Home
 
-# Where a machine says that no process may keep what it compiled, each of the hundred that tests start
-# compiles torch, Ray and MLflow anew,
-# some ten seconds of a core.
+# Under `uv run` Ray starts each worker through uv, on a copy of this folder. It reads the switch when it is
+# imported, which test files do before the product can set it.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+# Where a machine forbids processes to keep what they compiled, each of the hundred processes that tests start
+# compiles torch, Ray and MLflow anew, for some ten seconds of a core.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
