@@ -12,7 +12,7 @@ from cluster.auth_token import has_token, protect_token_file
 from cluster.errors import ClusterError
 
 # Ray reads some of these when it is imported, so they are set before. The environment's own values stay.
-_SETTINGS = {
+RAY_SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # its tables are not silenced by verbose=0
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard copies of results
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -94,7 +94,7 @@ def num_gpus() -> int:
 
 
 def _set_environment(address: str | None) -> None:
-    for name, value in _SETTINGS.items():
+    for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)
     # A cluster without a token refuses a client that insists on one. Once Ray is imported, it no longer reads
     # this variable, and asks for a token by itself where it starts a local cluster.

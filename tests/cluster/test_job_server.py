@@ -96,6 +96,11 @@ def test_another_version_that_serves_is_told_and_no_more(
     assert "the cluster runs Python 3.99.0, this machine" in capsys.readouterr().out
 
 
+def test_a_head_that_does_not_tell_its_python_is_taken(serve: Serve) -> None:
+    versions = JobServer(serve({"/api/version": {"ray_version": "2.71.0"}})).versions()
+    assert (versions.ray, versions.python) == ("2.71.0", "")
+
+
 def test_a_head_that_has_just_started_takes_the_job_a_little_later(serve: Serve) -> None:
     answers = [(500, "Traceback\nNo available agent to submit job, please try again later."), (200, {})]
     JobServer(serve({"/api/jobs/": answers})).submit(

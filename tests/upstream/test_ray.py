@@ -12,7 +12,7 @@ from ray.exceptions import RayTaskError
 from ray.tune.execution.tune_controller import TuneController
 from tune_run import TuneRun
 
-from cluster.connection import _SETTINGS
+from cluster.connection import RAY_SETTINGS
 from cluster.jobs import NO_AGENT
 from cluster.nodes import _KIND
 from study.errors import StudyError
@@ -82,7 +82,7 @@ def test_the_switches_keep_ray_quiet(tuned: TuneRun) -> None:
 )
 def test_every_switch_is_read(name: str, module: str) -> None:
     assert f'"{name}"' in source(module)
-    assert name in _SETTINGS or name.startswith("RAY_JOB_")
+    assert name in RAY_SETTINGS or name.startswith("RAY_JOB_")
 
 
 @pytest.mark.parametrize("phrase", [b"node has died", b"node was terminated"])
@@ -110,21 +110,19 @@ def test_ray_tune_waits_until_a_process_has_said_goodbye() -> None:
 
 
 def test_gpus_are_named_by_an_accelerator_type() -> None:
-    from ray._common.utils import resources_from_ray_options
+    from ray._private.ray_constants import RESOURCE_CONSTRAINT_PREFIX
 
-    assert f"{_KIND}H100" in resources_from_ray_options({"accelerator_type": "H100"})
+    assert RESOURCE_CONSTRAINT_PREFIX == _KIND
 
 
 def test_the_job_server_takes_packages_and_tells_its_python() -> None:
     from ray._private.runtime_env.packaging import Protocol, parse_uri
-    from ray.dashboard.utils import to_google_style
 
-    assert parse_uri("gcs://_ray_pkg_0123.zip") == (Protocol.GCS, "_ray_pkg_0123.zip")
+    assert parse_uri("gcs://0123.zip") == (Protocol.GCS, "0123.zip")
     job_head = source("ray.dashboard.modules.job.job_head")
     assert job_head.count('"/api/packages/{protocol}/{package_name}"') == 2, "one route asks, one puts"
     assert '"/api/v0/cluster_metadata"' in source("ray.dashboard.modules.reporter")
-    assert '"python_version"' in source("ray._common.usage.usage_lib")
-    assert "pythonVersion" in to_google_style({"python_version": "3.11.7"})
+    assert '"python_version"' in source("ray._private.usage.usage_lib"), "which the dashboard tells as pythonVersion"
 
 
 def test_the_job_server_says_that_its_agent_is_away() -> None:
