@@ -115,7 +115,7 @@ def _initialize(address: str | None) -> None:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # which is what Ray raises where a node takes too long to start
         where = address or "this machine"
         raise ClusterError(f"Ray at {where} does not start or answer: {_first_line(error)}") from error
 

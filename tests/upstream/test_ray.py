@@ -110,19 +110,21 @@ def test_ray_tune_waits_until_a_process_has_said_goodbye() -> None:
 
 
 def test_gpus_are_named_by_an_accelerator_type() -> None:
-    from ray._private.ray_constants import RESOURCE_CONSTRAINT_PREFIX
+    from ray._common.utils import resources_from_ray_options
 
-    assert RESOURCE_CONSTRAINT_PREFIX == _KIND
+    assert f"{_KIND}H100" in resources_from_ray_options({"accelerator_type": "H100"})
 
 
 def test_the_job_server_takes_packages_and_tells_its_python() -> None:
     from ray._private.runtime_env.packaging import Protocol, parse_uri
+    from ray.dashboard.utils import to_google_style
 
     assert parse_uri("gcs://0123.zip") == (Protocol.GCS, "0123.zip")
     job_head = source("ray.dashboard.modules.job.job_head")
     assert job_head.count('"/api/packages/{protocol}/{package_name}"') == 2, "one route asks, one puts"
     assert '"/api/v0/cluster_metadata"' in source("ray.dashboard.modules.reporter")
-    assert '"python_version"' in source("ray._private.usage.usage_lib"), "which the dashboard tells as pythonVersion"
+    assert '"python_version"' in source("ray._common.usage.usage_lib")
+    assert "pythonVersion" in to_google_style({"python_version": "3.11.7"})
 
 
 def test_the_job_server_says_that_its_agent_is_away() -> None:
