@@ -61,6 +61,8 @@ class SlotLease:
         self._num_granted = 0
         self._queue: Any = None  # a handle of Ray's, which gives its methods no types
         self._is_released = threading.Event()
+        self._order = threading.Lock()
+        """Held while a request is sent, so that no renewal follows the release."""
 
     def slots(self, num_running: int, num_wanted: int) -> int:
         """Slots that the tenant may hold, by the queue's last answer.
@@ -78,24 +80,32 @@ class SlotLease:
             self.renew()
 
     def renew(self) -> None:
-        """Asks the queue once, and starts it where there is none; no answer is no error."""
+        """Asks the queue once, and starts it where there is none; no answer is no error.
+
+        Asks nothing after `release`.
+        """
         import ray
         from ray.exceptions import RayError
 
         try:
             have = capacity()
-            self._queue = self._queue or _connected_queue(self._user_cap)
-            demand, num_running = asdict(self._demand), self._num_running
-            answer = self._queue.renew.remote(have.num_cpus, have.num_gpus, demand, num_running)
+            queue = self._queue or _connected_queue(self._user_cap)
+            with self._order:
+                if self._is_released.is_set():
+                    return
+                self._queue = queue
+                demand, num_running = asdict(self._demand), self._num_running
+                answer = queue.renew.remote(have.num_cpus, have.num_gpus, demand, num_running)
             self._num_granted = ray.get(answer, timeout=ANSWER_SECONDS)
         except (RayError, ValueError):
             self._queue = None  # the next renewal looks the queue up, or starts it, anew
 
     def release(self) -> None:
         """Leaves the slots to the other tenants."""
-        self._is_released.set()
-        if self._queue is not None:
-            self._queue.leave.remote(self._demand.tenant)
+        with self._order:
+            self._is_released.set()
+            if self._queue is not None:
+                self._queue.leave.remote(self._demand.tenant)
 
 
 @dataclass(frozen=True, kw_only=True)
