@@ -30,7 +30,9 @@ def test_a_token_in_a_file_is_read_without_its_line_end(token_file: Path) -> Non
     assert authorization_header() == {"Authorization": "Bearer abc"}
 
 
-def test_a_token_in_the_environment_comes_before_the_file(token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_in_the_environment_comes_before_the_file(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token_file.write_text("abc")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "def")
     assert authorization_header() == {"Authorization": "Bearer def"}
