@@ -1,5 +1,6 @@
 import dataclasses
 import random
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -254,3 +255,16 @@ def test_larger_networks_train_and_continue(make_dataset, tmp_path, architecture
     resumed = Training(recipe, dataset, device=CPU)
     resumed.load(tmp_path)
     assert timeless(list(resumed)) == timeless(list(iterator))
+
+
+def test_from_an_epoch_to_a_gradient_are_five_calls(make_dataset):
+    """Somebody who looks for where a gradient comes from finds it: each call deeper is one more page to read."""
+    training = Training(RECIPE, make_dataset(), device=CPU)
+    stacks: list[list[str]] = []
+
+    def note_stack(gradient: torch.Tensor) -> None:
+        stacks.append([frame.name for frame in traceback.extract_stack() if "/trainables/training/" in frame.filename])
+
+    training._network.head[0].register_hook(note_stack)
+    next(iter(training))
+    assert stacks[0] == ["__iter__", "_train_epoch", "take", "_add_gradients"]  # the fifth is torch's backward

@@ -95,7 +95,7 @@ class ClassifierConfig:
             "preprocessing": preprocessing,
         }
         earlier = tuple(
-            (last_epoch, Recipe.from_dict(recipe)) for last_epoch, recipe in tree.get("earlier", ())
+            (last_epoch, Recipe.from_dict(recipe)) for last_epoch, recipe in tree["earlier"]
         )
         return cls(**{**tree, **known, "earlier": earlier})
 
