@@ -32,14 +32,16 @@ class RayScheduler(FIFOScheduler):
         self, tune_controller: "TuneController", trial: RayTrial, result: dict[str, Any]
     ) -> str:
         """CONTINUE, or STOP for a trial that ended, pauses or broke."""
-        number = TrialConfig.from_config(trial.config).number
-        continues = self._scheduler.on_trial_result(number, TrialReport.from_result(result))
+        number, report = TrialConfig.from_config(trial.config).number, TrialReport.from_result(result)
+        continues = self._scheduler.on_trial_result(number, report)
         self._on_change(number)
         if not continues:
-            # Ray Tune keeps the process for the next trial, and its CPUs and GPUs from other studies. Checked
-            # with Ray 2.60.
+            # Ray Tune keeps the process for the next trial, and its CPUs and GPUs from other studies. A
+            # process
+            # that broke must end: a trial that it declined would be lost. Checked with Ray 2.60.
+            keeps_process = report.state != "waiting" and self._has_room()
             wrapper: Any = tune_controller
-            wrapper._tune_controller._reuse_actors = self._has_room()  # noqa: SLF001  there is no public switch
+            wrapper._tune_controller._reuse_actors = keeps_process  # noqa: SLF001  there is no public switch
         return str(self.CONTINUE if continues else self.STOP)
 
     def on_trial_error(self, tune_controller: "TuneController", trial: RayTrial) -> None:

@@ -51,8 +51,8 @@ class TrialActor(tune.Trainable):
     A training that fails ends its trial, not the process: the result says so. Where memory runs out, the
     trial goes on from its checkpoint with half as many images at a time through the network, and is
     infeasible once a single one is too much. After an error that may have spoiled the process (anything but a
-    bad configuration or a diverged loss) the actor declines its next trial, Ray starts a fresh process, and
-    the study decides whether the trial goes on there.
+    bad configuration or a diverged loss) the result says that the trial waits: `RayScheduler` has the process
+    ended, and the study decides whether the trial goes on in a fresh one.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -63,7 +63,6 @@ class TrialActor(tune.Trainable):
         _stay_in_share(self._assignment)
         self._outbox = Outbox(self._assignment.tracking_uri).start()
         self._dataset: Dataset | None = None
-        self._is_spoiled = False
         self._training: Training | None = None
         self._epoch_to_repeat: Epoch | None = None
         """The first report of a trial that goes on: the last epoch before it was cut off, which may never
@@ -75,11 +74,9 @@ class TrialActor(tune.Trainable):
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes the next trial; False if this process should not."""
+        """Takes the next trial, of the same study; never False, by which Ray Tune would lose the trial."""
         self._run.leave()  # a trial that was stopped learns it here
         self._save()
-        if self._is_spoiled or StudyContext.from_config(new_config) != self._assignment:
-            return False
         self._begin(new_config)
         return True
 
@@ -101,7 +98,6 @@ class TrialActor(tune.Trainable):
             except TrainableError as error:
                 return self._failure(error, "failed")
             except Exception as error:  # noqa: BLE001  a failed trial says why, whatever it is
-                self._is_spoiled = True
                 return self._failure(error, "waiting")
 
     def answers(self) -> bool:

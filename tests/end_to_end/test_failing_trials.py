@@ -1,6 +1,7 @@
 """Trials that fail are counted and explained; a study of nothing else registers nothing."""
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from study_process import wait_for_processes, wait_until_running
 from study.connections.mlflow_client import connect
 from study.home import Home
 from study.results.study_result import StudyResult, find_study
+from study.search.record.kept_weights import weights_file
 
 SPEC = {
     "study": "failing",
@@ -79,3 +81,27 @@ def test_a_trial_whose_process_dies_is_retried_as_often_as_the_study_says(
         assert [trial.state for trial in result.trials] == ["failed", "complete"]
         assert "trial-0000 failed: its process died" in done.stdout
         assert run_statuses(home, result) == ["FAILED", "FINISHED"]
+
+
+def break_the_first_trial(home: Home) -> None:
+    """Leaves no place for the weights of its first epoch, which no configuration accounts for."""
+    folder = home.studies / "failing"
+    while not folder.exists():
+        time.sleep(0.05)
+    weights_file(folder, 0).mkdir(parents=True)
+
+
+def test_a_trial_that_breaks_its_process_goes_on_in_a_fresh_one(
+    local_ray: None, study: Study, home_with_digits: Home, tmp_path: Path
+) -> None:
+    home = home_with_digits
+    file = write(tmp_path, {**SPEC, "resources": {"max_concurrent": 1, "retries": 1}})
+    with ThreadPoolExecutor(1) as beside:
+        breaking = beside.submit(break_the_first_trial, home)
+        done = study(home, "run", file)
+        breaking.result()
+    assert done.returncode == 0, done.stderr
+    first, second = find_study(home, "failing").trials
+    assert (first.state, len(first.retries)) == ("failed", 2)
+    assert "IsADirectoryError" in first.retries[0]
+    assert second.state == "complete"

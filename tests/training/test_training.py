@@ -258,13 +258,22 @@ def test_larger_networks_train_and_continue(make_dataset, tmp_path, architecture
 
 
 def test_from_an_epoch_to_a_gradient_are_five_calls(make_dataset):
-    """Somebody who looks for where a gradient comes from finds it: each call deeper is one more page to read."""
+    """Somebody who looks for where a gradient comes from finds it: each call deeper is one more page to
+    read.
+    """
     training = Training(RECIPE, make_dataset(), device=CPU)
     stacks: list[list[str]] = []
 
     def note_stack(gradient: torch.Tensor) -> None:
-        stacks.append([frame.name for frame in traceback.extract_stack() if "/trainables/training/" in frame.filename])
+        stacks.append(
+            [frame.name for frame in traceback.extract_stack() if "/trainables/training/" in frame.filename]
+        )
 
     training._network.head[0].register_hook(note_stack)
     next(iter(training))
-    assert stacks[0] == ["__iter__", "_train_epoch", "take", "_add_gradients"]  # the fifth is torch's backward
+    assert stacks[0] == [
+        "__iter__",
+        "_train_epoch",
+        "take",
+        "_add_gradients",
+    ]  # the fifth is torch's backward

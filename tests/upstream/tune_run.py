@@ -2,7 +2,7 @@
 
 python tests/upstream/tune_run.py FOLDER
 
-Six trials take the only slot in turn. Each reports one epoch and is stopped, unless its name says otherwise.
+Five trials take the only slot in turn. Each reports one epoch and is stopped, unless its name says otherwise.
 """
 
 import json
@@ -16,8 +16,10 @@ from typing import Any
 
 from cluster.connection import connected
 
-TRIALS = ("first", "reuses", "refuses", "kept_free", "after_kept_free", "dies")
-"""`refuses` declines the process it is offered, `kept_free` gives its own back, `dies` loses it."""
+TRIALS = ("first", "reuses", "gives_back", "after_that", "dies")
+"""`gives_back` has its process ended, `dies` loses it."""
+
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ def _tuned(folder: Path) -> dict[str, Any]:
             return True
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
-            return bool(new_config["name"] != "refuses")
+            return True
 
         def step(self) -> dict[str, Any]:
             if self.config["name"] == "dies":
@@ -106,8 +108,10 @@ def _tuned(folder: Path) -> dict[str, Any]:
                 "result": {key: result[key] for key in result if key.startswith(("metrics", "measures"))}
             }
             noted[name] |= {key: result[key] for key in ("process", "folder", "outcome")}
-            noted[name]["answers"] = ray.get(trial.temporary_state.ray_actor.answers.remote())
-            tune_controller._tune_controller._reuse_actors = name != "kept_free"
+            noted[name]["answers"] = ray.get(
+                trial.temporary_state.ray_actor.answers.remote(), timeout=PATIENCE_SECONDS
+            )
+            tune_controller._tune_controller._reuse_actors = name != "gives_back"
             return str(self.STOP)
 
         def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -118,10 +122,11 @@ def _tuned(folder: Path) -> dict[str, Any]:
                 "pickled_error": file is not None and Path(file).is_file(),
                 "stored_error": type(trial.get_pickled_error()).__name__,
             }
-            try:
-                ray.get(actor.answers.remote())
-            except RayError as error:
-                noted[name]["answer_raises"] = type(error).__name__
+            if name == "dies":
+                try:
+                    ray.get(actor.answers.remote(), timeout=PATIENCE_SECONDS)
+                except RayError as error:
+                    noted[name]["answer_raises"] = type(error).__name__
 
         def __getstate__(self) -> dict[str, Any]:
             return {}

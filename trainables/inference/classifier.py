@@ -94,9 +94,7 @@ class ClassifierConfig:
             "classes": tuple(tree["classes"]),
             "preprocessing": preprocessing,
         }
-        earlier = tuple(
-            (last_epoch, Recipe.from_dict(recipe)) for last_epoch, recipe in tree["earlier"]
-        )
+        earlier = tuple((last_epoch, Recipe.from_dict(recipe)) for last_epoch, recipe in tree["earlier"])
         return cls(**{**tree, **known, "earlier": earlier})
 
 
