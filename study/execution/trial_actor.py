@@ -57,11 +57,11 @@ class TrialActor(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Readies the process, then the first trial."""
-        self._assignment = StudyContext.from_config(config)
-        self._devices = trial_devices(self._assignment.gpus)
-        use_threads(self._assignment.cpus // len(self._devices))
-        _stay_in_share(self._assignment)
-        self._outbox = Outbox(self._assignment.tracking_uri).start()
+        self._context = StudyContext.from_config(config)
+        self._devices = trial_devices(self._context.gpus)
+        use_threads(self._context.cpus // len(self._devices))
+        _stay_in_share(self._context)
+        self._outbox = Outbox(self._context.tracking_uri).start()
         self._dataset: Dataset | None = None
         self._training: Training | None = None
         self._epoch_to_repeat: Epoch | None = None
@@ -114,14 +114,14 @@ class TrialActor(tune.Trainable):
         self._trial = TrialConfig.from_config(config)
         self._is_open = False
         self._is_unmeasured = True
-        is_first = self._trial.attempt == 0 and not self._assignment.is_resumed
-        self._run = TrialRun.begin(self._outbox, self._assignment, self._trial.number, is_first=is_first)
+        is_first = self._trial.attempt == 0 and not self._context.is_resumed
+        self._run = TrialRun.begin(self._outbox, self._context, self._trial.number, is_first=is_first)
         self._training = None  # frees its memory before the next one takes its own
         self._epoch_to_repeat = None
         self._notes = read_notes(self._folder, self._trial.number)
 
     def _start(self) -> Training:
-        context = self._assignment
+        context = self._context
         if self._dataset is None:
             self._dataset = Dataset.open(_stored(context))
         manifest = self._dataset.manifest
@@ -191,19 +191,19 @@ class TrialActor(tune.Trainable):
 
     @property
     def _folder(self) -> Path:
-        return Path(self._assignment.study_folder)
+        return Path(self._context.study_folder)
 
     def _epoch_report(self, training: Training, epoch: Epoch) -> TrialReport:
-        value = float(getattr(epoch.metrics, self._assignment.metric))
+        value = float(getattr(epoch.metrics, self._context.metric))
         best = self._notes.best
-        if best is None or (value > best if self._assignment.maximise else value < best):
+        if best is None or (value > best if self._context.maximise else value < best):
             best = value
             save_weights(self._folder, self._trial.number, training)
             self._run.inspect(training.inspection())
         self._notes = replace(self._notes, best=best, last_epoch=epoch.to_dict())
         self._run.log_epoch(epoch, best, self._machine.since_last())
         is_last = training.has_ended
-        if time.monotonic() - self._saved_at >= self._assignment.seconds_between_checkpoints:
+        if time.monotonic() - self._saved_at >= self._context.seconds_between_checkpoints:
             self._save()
         if is_last:
             self._run.complete()
@@ -224,7 +224,7 @@ class TrialActor(tune.Trainable):
         """What does not change over a trial: reported once."""
         self._is_unmeasured = False
         measures = {"parameters_million": training.num_parameters / 1e6}
-        if self._assignment.measures_latency:
+        if self._context.measures_latency:
             measures["latency_ms"] = training.latency_seconds() * 1e3
         return measures
 
@@ -240,7 +240,7 @@ class TrialActor(tune.Trainable):
 
 
 def _stay_in_share(context: StudyContext) -> None:
-    """Fences off the process's part of a GPU that it shares: another's trial must not run out of memory by
+    """Limits the process to its part of a GPU that it shares: another's trial must not run out of memory by
     this one's doing.
     """
     device = trial_device()
