@@ -63,7 +63,7 @@ def rule_text(rule: EarlyStopping) -> str:
     if rule.rule == "hyperband" and rule.brackets is not None:
         settings.append(f"{rule.brackets} brackets")
     if rule.rule != "none" and rule.protect_top:
-        settings.append(f"top {rule.protect_top} guarded")
+        settings.append(f"top {rule.protect_top} protected")
     if rule.plateau is not None:
         settings.append(f"plateau of {rule.plateau} epochs")
     return rule.rule + (f" ({', '.join(settings)})" if settings else "")
