@@ -22,6 +22,7 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import sqlalchemy
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "study"))
+from run_records import context as study_context
 from run_records import epoch
 
 from study.connections.mlflow_client import connect
@@ -57,7 +58,7 @@ def log_at_once(uri: str, folder: Path, num_processes: int, num_epochs: int) -> 
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
     context.Process(target=_create, args=(sending, uri, folder)).start()
-    told = context(folder, uri, receiving.recv())
+    told = study_context(folder, uri, receiving.recv())
     start = context.Event()
     children = [
         context.Process(target=_log, args=(start, told, number, num_epochs))

@@ -22,7 +22,7 @@ import ray, torch
 ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)
 from study.errors import SpecError
 from study.planning.study_context import StudyContext
-from study.execution.gpu_sharing import place
+from study.execution.gpu_sharing import decide_gpu_share
 from study.execution.trial_actor import TrialActor
 from study.home import Home
 from study.planning.plan import plan_study
@@ -41,7 +41,7 @@ plan = plan_study(StudySpec.parse(tree), home)
 record = StudyRecord.create(home.folder, "placed", objectives=[Objective()])
 for time in ("first", "second"):
     said = []
-    told[time] = {"gpus": place(plan, record, said.append).gpus_per_trial, "said": said}
+    told[time] = {"gpus": decide_gpu_share(plan, record, said.append).gpus_per_trial, "said": said}
 
 os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
 try:

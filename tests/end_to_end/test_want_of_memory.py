@@ -72,7 +72,7 @@ def run(home: Home, image_size: int, megabytes: int) -> dict[str, object]:
 
 
 def test_a_batch_that_does_not_fit_goes_through_in_parts(local_ray: None, home_with_digits: Home) -> None:
-    told = run(home_with_digits, 128, 450)
+    told = run(home_with_digits, 256, 1800)
     assert len(told["results"]) == 2, told  # type: ignore[arg-type]
     first, last = told["results"]  # type: ignore[misc]
     assert [first["state"], last["state"]] == ["running", "complete"]

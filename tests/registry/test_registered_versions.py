@@ -262,4 +262,4 @@ def test_a_long_card_is_cut_where_nothing_breaks() -> None:
     kept = description(card)
     assert len(kept) <= MAX_DESCRIPTION
     assert kept.count("```") == 2
-    assert kept.endswith("the whole card is the artifact `model_card.md`")
+    assert kept.endswith("the whole model card is the artifact `model_card.md`")

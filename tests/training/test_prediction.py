@@ -159,22 +159,6 @@ def test_the_weights_a_training_started_from_are_not_needed(make_dataset, tmp_pa
     ).shape == (30, 3)
 
 
-def test_a_card_from_before_temperature_and_crops_is_read(make_dataset, tmp_path):
-    training = trained(make_dataset())
-    card = ClassifierConfig.of(training.recipe, training.manifest)
-    card.write(tmp_path / "recipe.json")
-    tree = json.loads((tmp_path / "recipe.json").read_text())
-    del (
-        tree["temperature"],
-        tree["earlier"],
-        tree["preprocessing"]["crop_margin"],
-        tree["preprocessing"]["is_per_image"],
-    )
-    (tmp_path / "recipe.json").write_text(json.dumps(tree))
-    assert ClassifierConfig.read(tmp_path / "recipe.json") == card
-    assert card.temperature == 1.0
-
-
 def test_a_temperature_divides_the_logits_and_is_saved(make_dataset, tmp_path):
     training = trained(make_dataset())
     images_NHWC = make_dataset().validation.images

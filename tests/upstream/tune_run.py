@@ -122,7 +122,7 @@ def _tuned(folder: Path) -> dict[str, Any]:
                 "pickled_error": file is not None and Path(file).is_file(),
                 "stored_error": type(trial.get_pickled_error()).__name__,
             }
-            if name == "dies":
+            if name == "dies" and actor is not None:
                 try:
                     ray.get(actor.answers.remote(), timeout=PATIENCE_SECONDS)
                 except RayError as error:
