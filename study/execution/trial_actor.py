@@ -115,7 +115,7 @@ class TrialActor(tune.Trainable):
         self._is_open = False
         self._is_unmeasured = True
         is_first = self._trial.attempt == 0 and not self._context.is_resumed
-        self._run = TrialRun.begin(self._outbox, self._context, self._trial.number, is_first=is_first)
+        self._run = TrialRun(self._outbox, self._context, self._trial.number, is_first=is_first)
         self._training = None  # frees its memory before the next one takes its own
         self._epoch_to_repeat = None
         self._notes = read_notes(self._folder, self._trial.number)

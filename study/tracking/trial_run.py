@@ -36,34 +36,28 @@ class TrialRun:
     waits for MLflow or raises because of it.
     """
 
-    def __init__(
-        self, outbox: Outbox, delivery: Delivery, context: StudyContext, number: int, *, is_first: bool
-    ) -> None:
+    def __init__(self, outbox: Outbox, context: StudyContext, number: int, *, is_first: bool) -> None:
+        """The run of a trial that this process may come to train; nothing is written before it is opened.
+
+        `is_first` says that no earlier process can have opened a run for this trial.
+        """
         self._outbox = outbox
-        self._delivery = delivery
+        self._run_log = RunLog(Path(context.log_folder), context.run_name(number))
+        self._delivery: Delivery | None = None
         self._context = context
         self._number = number
         self._is_first = is_first
         self._has_new_epochs = False
         self._classes: tuple[str, ...] = ()
 
-    @classmethod
-    def begin(cls, outbox: Outbox, context: StudyContext, number: int, *, is_first: bool) -> "TrialRun":
-        """The run of a trial that this process is about to train; the outbox sends its log from now on.
-
-        `is_first` says that no earlier process can have opened a run for this trial.
-        """
-        delivery = outbox.hold(RunLog(Path(context.log_folder), context.run_name(number)))
-        return cls(outbox, delivery, context, number, is_first=is_first)
-
     @property
     def run_id(self) -> str | None:
         """Known once MLflow has answered."""
-        return self._delivery.run_id
+        return self._delivery.run_id if self._delivery is not None else None
 
     def open(self) -> None:
         """Opens the run, or the one that an earlier process opened for this trial."""
-        context, log = self._context, self._delivery.log
+        context = self._context
         known = {names.PARENT: context.parent_run_id, **context.run_tags(self._number)}
         self._log(
             Opened(
@@ -72,7 +66,7 @@ class TrialRun:
                 tags={**context.tags, names.STUDY: context.study, **known},
                 key=tuple(known),
                 milliseconds=_now(),
-                may_exist=not self._is_first and not log.records,
+                may_exist=not self._is_first and not self._run_log.records,
             )
         )
 
@@ -111,7 +105,7 @@ class TrialRun:
     def inspect(self, inspection: Inspection) -> None:
         """Keeps what the pictures of the best epoch are drawn from."""
         try:
-            inspection.save(self._delivery.log.inspection_file)
+            inspection.save(self._run_log.inspection_file)
         except OSError as error:
             _warn(error)
 
@@ -142,14 +136,18 @@ class TrialRun:
     def leave(self) -> None:
         """Adds the pictures and lets go of the log: this process trains the trial no more."""
         self.log_pictures()
-        self._outbox.leave(self._delivery)
+        if self._delivery is not None:
+            self._outbox.leave(self._delivery)
 
     def _end(self, status: str, tags: Mapping[str, str]) -> None:
         self._log(Ended(status=status, tags=tags, milliseconds=_now()))
 
     def _log(self, *records: LogRecord) -> None:
         try:
-            self._delivery.log.append(*records)
+            # Only now: Ray Tune also starts processes for trials that another process then trains, and a log
+            # that such a process made after the study's end would stay there.
+            self._delivery = self._delivery or self._outbox.hold(self._run_log)
+            self._run_log.append(*records)
         except OSError as error:
             _warn(error)
         self._outbox.wake()

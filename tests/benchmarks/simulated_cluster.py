@@ -198,7 +198,7 @@ def count_requests(tracking_uri: str, num_trials: int = 5) -> dict[str, object]:
         outbox = Outbox(told.tracking_uri).start()
         for number in range(num_trials):
             point = {"architecture": "cnn2-32x64", "learning_rate": 0.001 * (number + 1)}
-            run = TrialRun.begin(outbox, told, number, is_first=True)
+            run = TrialRun(outbox, told, number, is_first=True)
             run.open()
             run.describe(
                 point, build_recipe(point, dataset=manifest, epochs=EPOCHS, seed=number), manifest, "cpu"

@@ -84,7 +84,7 @@ def _create(sending: Connection, uri: str, folder: Path) -> None:
 def _log(start: object, told: StudyContext, number: int, num_epochs: int) -> None:
     start.wait()  # type: ignore[attr-defined]
     outbox = Outbox(told.tracking_uri).start()
-    run = TrialRun.begin(outbox, told, number, is_first=True)
+    run = TrialRun(outbox, told, number, is_first=True)
     manifest = Manifest.read(Path(told.dataset_folder))
     point = {"architecture": "cnn2-32x64", "learning_rate": 0.001 * (number + 1)}
     run.open()

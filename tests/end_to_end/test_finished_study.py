@@ -157,8 +157,9 @@ def test_the_parent_tells_of_the_machine_and_of_what_it_cost(finished: Finished)
 
 def test_the_log_of_what_mlflow_has_is_deleted(finished: Finished) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (finished.result.folder / "outbox").exists():  # a trial's process may still be sending
-        assert time.monotonic() < deadline
+    outbox = finished.result.folder / "outbox"
+    while outbox.exists():  # a trial's process may still be sending
+        assert time.monotonic() < deadline, sorted(outbox.iterdir())
         time.sleep(0.1)
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from fresh_homes import FreshHomes
 from mlflow.exceptions import MlflowException, RestException
-from run_records import ended, measured, opened, whole_run
+from run_records import context, ended, measured, opened, whole_run
 
 from study.connections.mlflow_client import connect
 from study.tracking import outbox as outbox_module
 from study.tracking.delivery import Delivery
 from study.tracking.log_records import DatasetUsed, Described, Measured, Pictures, Text, from_line, to_line
 from study.tracking.outbox import Outbox, is_worth_retrying
-from study.tracking.run_log import RunLog, Sent
+from study.tracking.run_log import RunLog, Sent, logs_in
+from study.tracking.trial_run import TrialRun
 
 
 @pytest.fixture
@@ -288,3 +289,14 @@ def test_a_bucket_that_is_away_is_worth_another_try() -> None:
 
     assert is_worth_retrying(EndpointConnectionError(endpoint_url="http://s3"))
     assert is_worth_retrying(ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject"))
+
+
+def test_a_process_that_never_trains_its_trial_leaves_no_log(
+    tmp_path: Path, uri: str, experiment_id: str
+) -> None:
+    outbox = Outbox(uri).start()
+    run = TrialRun(outbox, context(tmp_path, uri, experiment_id), 0, is_first=True)
+    run.leave()
+    assert outbox.drain(60)
+    assert run.run_id is None
+    assert logs_in(tmp_path / "outbox") == []
