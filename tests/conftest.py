@@ -83,6 +83,12 @@ def digits_home(fresh_homes: FreshHomes) -> Home:
 
 
 @pytest.fixture
+def home_with_digits(fresh_homes: FreshHomes, tmp_path: Path) -> Home:
+    """A home of the test's own that holds the digits."""
+    return fresh_homes.make(tmp_path / "home", with_digits=True)
+
+
+@pytest.fixture
 def study(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Study:
     """The command line, in this process: an exception that would be a traceback fails the test."""
 

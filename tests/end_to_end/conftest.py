@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from finished_study import Finished
@@ -12,7 +11,6 @@ from fresh_homes import FreshHomes
 from cluster.connection import connected
 from study.connections.mlflow_client import connect
 from study.driver.running import run_study
-from study.home import Home
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 
@@ -55,9 +53,3 @@ def finished(local_ray: None, fresh_homes: FreshHomes, tmp_path_factory: pytest.
     add_dataset(home.datasets, "digits", None, AddOptions(licence="CC BY 4.0"))
     result = run_study(SPEC, home=home)
     return Finished(home, result, connect(home.tracking_uri))
-
-
-@pytest.fixture
-def home_with_digits(fresh_homes: FreshHomes, tmp_path: Path) -> Home:
-    """A home of the test's own that holds the digits."""
-    return fresh_homes.make(tmp_path / "home", with_digits=True)

@@ -1,7 +1,7 @@
 """Processes that log trials to one MLflow all at once, each through its own outbox, as the processes of
 trials do.
 
-    python tests/end_to_end/many_loggers.py --uri sqlite:///many.db --processes 16 --epochs 30
+    python tests/driver_processes/many_loggers.py --uri sqlite:///many.db --processes 16 --epochs 30
 
 Afterwards the database itself is asked: every metric of every epoch must be there, none twice. Prints one
 JSON line.

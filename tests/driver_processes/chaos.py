@@ -1,6 +1,6 @@
 """A seeded study whose processes are killed again and again, against the same study left alone.
 
-    python tests/end_to_end/chaos.py --kills 20
+    python tests/driver_processes/chaos.py --kills 20
 
 Driver, trial and raylet get SIGKILL in turn, at random instants of a study of digits, one trial at a time; it
 is resumed each time. At the end both studies must have the same trials with the same epochs and ends, and
@@ -11,6 +11,7 @@ import argparse
 import json
 import random
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 from study_process import processes, start
 
 from study.connections.mlflow_client import connect
