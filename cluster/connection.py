@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from cluster.auth_token import has_token, protect_token_file
 from cluster.errors import ClusterError
+from cluster.termination import terminations_as_interrupts
 
 # Ray reads some of these when it is imported, so they are set before. The environment's own values stay.
 RAY_SETTINGS = {
@@ -19,11 +20,18 @@ RAY_SETTINGS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else each worker starts through uv, on a copy of the folder
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as a later Ray will do; without it each task warns
+    "RAY_agent_register_timeout_ms": "120000",  # its agent imports for half a minute on a busy machine
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a program says itself what failed, and why
 }
 
 DEFAULT_PORT = 6379
 TIMEOUT_SECONDS = 3.0
+NUM_LOCAL_STARTS = 3
+"""Ray gives its own processes 30 s to start, which a busy machine may exceed, and which nobody can set."""
+_OF_A_CLUSTER = "start it with `ray start --head`, correct RAY_ADDRESS, or unset it to run on this machine"
+_OF_A_MACHINE = (
+    "free some of its cores or memory and try again; a study that has begun goes on with `study resume NAME`"
+)
 
 
 def check_reachable() -> None:
@@ -59,7 +67,8 @@ def connected(address: str | None = None) -> Iterator[None]:
     _initialize(address)
     protect_token_file()
     try:
-        yield
+        with terminations_as_interrupts():  # for Ray has put handlers of its own in place
+            yield
     finally:
         ray.shutdown()
 
@@ -103,21 +112,34 @@ def _set_environment(address: str | None) -> None:
 
 
 def _initialize(address: str | None) -> None:
+    num_tries = 1 if address else NUM_LOCAL_STARTS
+    for number in range(1, num_tries + 1):
+        try:
+            _start_or_join(address)
+        except Exception as error:  # which is what Ray raises where a node takes too long to start
+            if number < num_tries:
+                continue
+            where = address or f"this machine ({num_tries} tries)"
+            raise ClusterError(
+                f"Ray at {where} does not start or answer: {_first_line(error)}; "
+                + (_OF_A_CLUSTER if address else _OF_A_MACHINE)
+            ) from error
+        else:
+            return
+
+
+def _start_or_join(address: str | None) -> None:
     import ray
 
-    try:
-        if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        else:
-            ray.init(
-                num_cpus=num_cores(),
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-    except Exception as error:  # which is what Ray raises where a node takes too long to start
-        where = address or "this machine"
-        raise ClusterError(f"Ray at {where} does not start or answer: {_first_line(error)}") from error
+    if address:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    else:
+        ray.init(
+            num_cpus=num_cores(),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from importlib.metadata import distributions
 from typing import Any
@@ -24,6 +25,14 @@ PRIVATE = (
 )
 """Files whose changes the diff leaves out."""
 
+_ASSIGNED = re.compile(
+    r"""((?:passw(?:or)?d|passphrase|secret|credential|token|api[_-]?key|access[_-]?key|private[_-]?key)"""
+    r"""[\w-]*["']?\s*(?::[^=\n]{0,40}=|=>|:=|[=:])\s*)(?![{\[(])[^\s,;)}\]]+.*""",
+    re.IGNORECASE,
+)
+"""A name that suggests a secret, what assigns to it, and the rest of the line."""
+_IN_ADDRESS = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
+
 
 def environment() -> dict[str, Any]:
     """Python, system, machine and the versions of all installed packages, as plain values. No environment
@@ -44,7 +53,8 @@ def environment() -> dict[str, Any]:
 def local_changes() -> str | None:
     """The diff of the files that git tracks against the commit, at most 1 MB of it; None where there is none.
 
-    Untracked files are not in it, nor files whose names suggest keys and passwords.
+    Untracked files are not in it, nor files whose names suggest keys and passwords; in the others, values of
+    names that suggest them are masked.
     """
     changes = git(
         "diff",
@@ -57,6 +67,7 @@ def local_changes() -> str | None:
     )
     if not changes:
         return None
+    changes = masked_secrets(changes)
     content = changes.encode()
     if len(content) <= MAX_DIFF_BYTES:
         return changes + "\n"
@@ -64,6 +75,13 @@ def local_changes() -> str | None:
         content[:MAX_DIFF_BYTES].decode(errors="ignore")
         + f"\n… cut here: the diff has {len(content):,} bytes\n"
     )
+
+
+def masked_secrets(text: str) -> str:
+    """The text with stars for what is assigned to a name such as password or API key, and for the password of
+    an address.
+    """
+    return _IN_ADDRESS.sub(r"\1***@", _ASSIGNED.sub(r"\1***", text))
 
 
 def _processor() -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cluster.termination import terminations_as_interrupts
 from study.cli.commands.clusters import cluster_commands
 from study.cli.commands.datasets import dataset_commands
 from study.cli.commands.models import model_commands
@@ -27,7 +28,8 @@ for commands in (edit_commands, model_commands, cluster_commands):
 def main() -> None:
     """Runs a command; a person's mistake is one message on stderr and exit code 2, no traceback."""
     try:
-        app()
+        with terminations_as_interrupts():
+            app()
     except (KeyboardInterrupt, StopRequestedError):
         sys.exit(130)
     except Exception as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from study.connections.database_url import install_driver, masked
+from study.connections.mlflow_database import make_if_missing, sqlite_file
 from study.errors import TrackingError
 from study.home import Home
 from study.names import EXPERIMENT_KIND, experiment_name
@@ -37,8 +38,8 @@ def check_reachable(tracking_uri: str) -> None:
     scheme = parts.scheme.split("+")[0]
     if scheme in ("http", "https"):
         _check_http(tracking_uri)
-    elif scheme == "sqlite":
-        _check_sqlite(Path(parts.path.removeprefix("/")))
+    elif (file := sqlite_file(tracking_uri)) is not None:
+        _check_sqlite(file)
     elif scheme in _DATABASE_PORTS:
         _check_driver(tracking_uri)
         _check_port(parts.hostname or "localhost", parts.port or _DATABASE_PORTS[scheme])
@@ -52,7 +53,10 @@ def check_reachable(tracking_uri: str) -> None:
 
 
 def connect(tracking_uri: str) -> "MlflowClient":
-    """An MlflowClient for runs and registered models at `tracking_uri`."""
+    """An MlflowClient for runs and registered models at `tracking_uri`.
+
+    A SQLite database is made where there is none, or only the beginning of one. Raises TrackingError.
+    """
     from mlflow import MlflowClient
 
     # MLflow logs its tables and pages to the terminal, where a person watches trials, and a locked database
@@ -60,6 +64,9 @@ def connect(tracking_uri: str) -> "MlflowClient":
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    file = sqlite_file(tracking_uri)
+    if file is not None:
+        make_if_missing(file)
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from study.connections.database_url import masked
 from study.connections.mlflow_client import check_reachable, connect
+from study.connections.mlflow_database import sqlite_file
 from study.errors import TrackingError, UnknownModelError
 from study.home import Home
 
@@ -37,5 +36,5 @@ def registry_of(home: Home) -> Iterator["MlflowClient"]:
 
 def has_database(home: Home) -> bool:
     """Whether MLflow's database exists; a server is taken to have one."""
-    uri = home.tracking_uri
-    return not uri.startswith("sqlite:") or Path(urlsplit(uri).path.removeprefix("/")).exists()
+    file = sqlite_file(home.tracking_uri)
+    return file is None or file.exists()

@@ -11,6 +11,7 @@ from study.evaluation.confirmation import Confirmation, configurations_to_confir
 from study.planning.plan import Plan
 from study.planning.study_context import StudyContext
 from study.search.record.checkpoints import delete_checkpoints
+from study.search.record.driver_lock import Phase
 from study.search.record.kept_weights import delete_weights
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
@@ -21,7 +22,13 @@ from study.tracking.study_run import StudyRun
 
 
 def train_further_seeds(
-    plan: Plan, wanted: Confirm, record: StudyRecord, run: StudyRun, context: StudyContext, progress: Progress
+    plan: Plan,
+    wanted: Confirm,
+    record: StudyRecord,
+    run: StudyRun,
+    context: StudyContext,
+    on_phase: Callable[[Phase], None],
+    progress: Progress,
 ) -> tuple[Trial, ...]:
     """Trains what the confirmation still lacks, and returns the configurations that it is about, the best by
     the search first.
@@ -37,13 +44,18 @@ def train_further_seeds(
         progress.say(
             f"confirming the best {len(trials)} with {wanted.seeds} further seeds each: {len(left)} trainings"
         )
-        _train(plan, confirmation, run, context, progress)
+        _train(plan, confirmation, run, context, on_phase, progress)
     _delete_weights_of_others(confirmation, trials)
     return trials
 
 
 def _train(
-    plan: Plan, confirmation: Confirmation, run: StudyRun, context: StudyContext, progress: Progress
+    plan: Plan,
+    confirmation: Confirmation,
+    run: StudyRun,
+    context: StudyContext,
+    on_phase: Callable[[Phase], None],
+    progress: Progress,
 ) -> None:
     from study.execution.tuning import tune_study
 
@@ -60,7 +72,7 @@ def _train(
     with progress.watching(spec, record, confirmation.name) as on_change:
         changed = partial(_changed, confirmation, run, on_change)
         try:
-            tune_study(spec, plan.space, record, context, partial(_stops, plan), changed)
+            tune_study(spec, plan.space, record, context, partial(_stops, plan), changed, on_phase)
         finally:
             run.close_trials(record, confirmation.run_tags)
 

@@ -21,11 +21,12 @@ from study.execution.capacity import connected_where_named
 from study.execution.preparation import prepare_trials
 from study.home import Home
 from study.planning.earlier_starts import earlier_sentences
-from study.planning.plan import Plan, check_name_is_free, plan_study, with_own_space
+from study.planning.plan import Plan, check_name_is_free, name_is_taken, plan_study, with_own_space
 from study.planning.study_context import StudyContext
 from study.provenance import provenance_tags
 from study.results.study_result import StudyResult, find_study, trial_row
 from study.search.record.checkpoints import delete_checkpoints
+from study.search.record.driver_lock import DriverLock, driving
 from study.search.record.kept_weights import NUM_KEPT, delete_weights
 from study.search.record.storage import SPEC_FILE
 from study.search.record.study_record import StudyRecord
@@ -64,9 +65,11 @@ def run_study(
         progress.say(escape(sentence))
     with connected_where_named(plan.spec.resources):
         record = _start(plan, priority)
-        if on_begin is not None:
-            on_begin()
-        return _execute(plan, record, weights, progress, is_resumed=False)
+        with driving(plan.folder) as driver:
+            if on_begin is not None:
+                on_begin()
+            _execute(plan, record, weights, progress, driver, is_resumed=False)
+    return StudyResult.read(plan.folder)
 
 
 def resume_study(
@@ -79,14 +82,23 @@ def resume_study(
     """Goes on with a study that was interrupted: ended trials stay, those cut off go on, the rest of the
     budget follows.
 
-    A study that has come to its end is returned as it is. Raises UnknownStudyError, or SpecError if its
-    dataset was replaced.
+    A study that has come to its end is returned as it is. Raises UnknownStudyError, StudyError while another
+    process drives it, or SpecError if its dataset was replaced.
     """
-    home = home or Home.current()
-    found = find_study(home, name)
+    home, progress = home or Home.current(), progress or Progress()
+    folder = find_study(home, name).folder
+    with driving(folder) as driver:
+        _go_on(home, name, progress, on_begin, driver)
+    return StudyResult.read(folder)
+
+
+def _go_on(
+    home: Home, name: str, progress: Progress, on_begin: Callable[[], None] | None, driver: DriverLock
+) -> None:
+    found = find_study(home, name)  # as the driver before left it
     if found.has_ended:
-        send_leftovers(home, found.folder, (progress or Progress()).say)
-        return found
+        send_leftovers(home, found.folder, progress.say)
+        return
     if is_stopped(read_edits(found.folder)):
         append_edit(found.folder, Edit(kind="resume"))
     plan = plan_study(found.spec, home)
@@ -96,7 +108,7 @@ def resume_study(
     check_reachable()
     if on_begin is not None:
         on_begin()
-    return _execute(plan, record, locate_weights(plan), progress or Progress(), is_resumed=True)
+    _execute(plan, record, locate_weights(plan), progress, driver, is_resumed=True)
 
 
 def _spec(spec: StudySpec | Mapping[str, Any] | str | Path) -> StudySpec:
@@ -109,7 +121,10 @@ def _start(plan: Plan, priority: int) -> StudyRecord:
     """The study's folder with its record, in which the start points wait; the spec comes last, as the sign
     that it is whole.
     """
-    plan.folder.mkdir(parents=True)
+    try:
+        plan.folder.mkdir(parents=True)
+    except FileExistsError:
+        raise SpecError(name_is_taken(plan.spec.study)) from None  # somebody began it in the meantime
     record = StudyRecord.create(
         plan.folder,
         plan.spec.study,
@@ -138,8 +153,14 @@ def _check_dataset_is_the_same(plan: Plan, record: StudyRecord) -> None:
 
 
 def _execute(
-    plan: Plan, record: StudyRecord, weights: Mapping[str, str], progress: Progress, *, is_resumed: bool
-) -> StudyResult:
+    plan: Plan,
+    record: StudyRecord,
+    weights: Mapping[str, str],
+    progress: Progress,
+    driver: DriverLock,
+    *,
+    is_resumed: bool,
+) -> None:
     progress.say("starting Ray and MLflow")
     with ThreadPoolExecutor(1) as beside:
         opening = beside.submit(
@@ -151,17 +172,15 @@ def _execute(
                 context = prepare_trials(plan, record, run, weights, progress.say, is_resumed=is_resumed)
                 progress.say("starting the first trials; their processes load their libraries once")
                 with progress.watching(_with_extended_budget(plan), record) as on_change:
-                    _search(plan, record, run, context, on_change)
+                    _search(plan, record, run, context, driver, on_change)
                 winner = _winner(record)
                 if plan.spec.reproduces is not None:
                     progress.say("measuring every seed on the sealed test split")
                     _conclude_reproduction(plan, record, run)
                 else:
-                    _conclude(
-                        plan, record, run, winner, _confirmed(plan, record, run, context, progress), progress
-                    )
+                    confirmed = _confirmed(plan, record, run, context, driver, progress)
+                    _conclude(plan, record, run, winner, confirmed, progress)
                 record.note(num_edits_at_end=record.facts.get("num_edits_taken", 0))
-    return StudyResult.read(plan.folder)
 
 
 def _with_extended_budget(plan: Plan) -> StudySpec:
@@ -178,7 +197,12 @@ def _open_run(plan: Plan, record: StudyRecord, progress: Progress) -> StudyRun:
 
 
 def _search(
-    plan: Plan, record: StudyRecord, run: StudyRun, context: StudyContext, on_change: Callable[[int], None]
+    plan: Plan,
+    record: StudyRecord,
+    run: StudyRun,
+    context: StudyContext,
+    driver: DriverLock,
+    on_change: Callable[[int], None],
 ) -> None:
     from study.execution.tuning import tune_study
 
@@ -192,7 +216,9 @@ def _search(
         on_change(number)
 
     try:
-        tune_study(plan.spec, plan.space, record, context, partial(read_edits, plan.folder), changed)
+        tune_study(
+            plan.spec, plan.space, record, context, partial(read_edits, plan.folder), changed, driver.note
+        )
     finally:
         # A trial's process may have written its state after the trial's end was known.
         delete_checkpoints(plan.folder, [trial.number for trial in record.trials if trial.has_ended])
@@ -224,13 +250,20 @@ def _winner(record: StudyRecord) -> Trial:
 
 
 def _confirmed(
-    plan: Plan, record: StudyRecord, run: StudyRun, context: StudyContext, progress: Progress
+    plan: Plan,
+    record: StudyRecord,
+    run: StudyRun,
+    context: StudyContext,
+    driver: DriverLock,
+    progress: Progress,
 ) -> tuple[Trial, ...]:
     """The configurations that were trained again; none where the study file does not ask for it."""
     from study.driver.further_seeds import train_further_seeds
 
     wanted = plan.spec.confirm
-    return () if wanted is None else train_further_seeds(plan, wanted, record, run, context, progress)
+    if wanted is None:
+        return ()
+    return train_further_seeds(plan, wanted, record, run, context, driver.note, progress)
 
 
 def _conclude(
@@ -272,6 +305,7 @@ def _conclude_reproduction(plan: Plan, record: StudyRecord, run: StudyRun) -> No
 @contextmanager
 def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
     """Leaves no MLflow run open, whatever happens inside."""
+    record.note(failure=None)  # of an earlier driver
     try:
         yield
     except BaseException as error:
@@ -282,6 +316,8 @@ def _true_status(run: StudyRun, record: StudyRecord) -> Iterator[None]:
             else {names.STATE: "failed", names.REASON: str(error) or type(error).__name__}
         )
         status = "KILLED" if is_interrupted else "FAILED"
+        if not is_interrupted:
+            record.note(failure=str(error) or type(error).__name__)
         for close in (partial(run.close_trials, record), partial(run.end, status, [], tags, {})):
             try:
                 close()

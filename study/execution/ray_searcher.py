@@ -1,18 +1,23 @@
 """Ray Tune's searcher over the study's scheduler: which trial takes a free slot."""
 
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from study.execution.slots import Slots
+from study.search.record.driver_lock import Phase
 from study.search.trial_scheduler import TrialScheduler
 
 
 class RaySearcher(Searcher):
     """Asks for trials as slots become free, so that each draw knows all that was measured before it."""
 
-    def __init__(self, scheduler: TrialScheduler, slots: Slots) -> None:
+    def __init__(
+        self, scheduler: TrialScheduler, slots: Slots, on_phase: Callable[[Phase], None] = lambda _: None
+    ) -> None:
         super().__init__()
+        self._on_phase = on_phase
         self._scheduler = scheduler
         self._slots = slots
         self._numbers: dict[str, int] = {}
@@ -23,12 +28,15 @@ class RaySearcher(Searcher):
         more will start.
         """
         if len(self._numbers) >= self._num_slots():
+            if not self._numbers:
+                self._on_phase("queued")
             self._scheduler.take_edits()  # a study that waits for a slot may be stopped, too
             return self._none()
         config = self._scheduler.next_trial()
         self._wants_more = config is not None
         if config is None:
             return self._none()
+        self._on_phase("running")
         self._numbers[trial_id] = config.number
         return config.to_config()
 

@@ -16,6 +16,7 @@ from study.planning.study_context import StudyContext
 from study.search.limits import Limits
 from study.search.pbt.explorer import Explorer
 from study.search.pbt.generations import Generations
+from study.search.record.driver_lock import Phase
 from study.search.record.study_record import StudyRecord
 from study.search.trial_scheduler import TrialScheduler
 from study.stopping.early_stopping import build_rules
@@ -38,18 +39,20 @@ def tune_study(
     context: StudyContext,
     edits: Callable[[], tuple[Edit, ...]],
     on_change: Callable[[int], None],
+    on_phase: Callable[[Phase], None],
 ) -> None:
     """Runs trials until the budget is spent. Their reports go into `record`.
 
     `edits` reads the edits that count here. `on_change` is called with the number of each trial that
-    reported, or began or ended without a report. Raises StopRequestedError where somebody stopped the study,
+    reported, or began or ended without a report, `on_phase` where the study waits for its first slot or has
+    got it. Raises StopRequestedError where somebody stopped the study,
     KeyboardInterrupt after Ctrl-C.
     """
     record.note(gpus_per_trial=context.gpus)
     scheduler = _scheduler(spec, space, record, context, edits, on_change)
     if not scheduler.is_over:  # Ray Tune takes seconds to say that there is nothing to do
         with slots(spec.resources, context, record) as free_slots:
-            _tuner(scheduler, free_slots, context, on_change).fit()
+            _tuner(scheduler, free_slots, context, on_change, on_phase).fit()
     shutil.rmtree(
         Path(context.study_folder) / RAY_FOLDER, ignore_errors=True
     )  # all that counts is in the record
@@ -102,7 +105,11 @@ def _generations(
 
 
 def _tuner(
-    scheduler: TrialScheduler, free_slots: Slots, context: StudyContext, on_change: Callable[[int], None]
+    scheduler: TrialScheduler,
+    free_slots: Slots,
+    context: StudyContext,
+    on_change: Callable[[int], None],
+    on_phase: Callable[[Phase], None],
 ) -> "tune.Tuner":
     from ray import tune
 
@@ -111,7 +118,8 @@ def _tuner(
     from study.execution.trial_actor import TrialActor
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    searcher = RaySearcher(scheduler, free_slots)
+    _keep_secrets()
+    searcher = RaySearcher(scheduler, free_slots, on_phase)
     return tune.Tuner(
         tune.with_resources(TrialActor, {"cpu": context.cpus, "gpu": context.gpus}),
         param_space=context.to_config(),
@@ -129,6 +137,19 @@ def _tuner(
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
+    )
+
+
+def _keep_secrets() -> None:
+    """Keeps Ray Tune from copying the environment's AWS keys into each trial's runtime environment.
+
+    Ray writes that into a log that everybody on the machine may read. The processes of trials have the keys
+    from the environment in which Ray was started.
+    """
+    from ray.tune.execution import class_cache
+
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(
+        {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
     )
 
 

@@ -12,6 +12,7 @@ from search_spaces.errors import did_you_mean
 from search_spaces.space import Point
 from study import names
 from study.connections.mlflow_client import all_pages, connect, tracking_errors
+from study.connections.mlflow_database import sqlite_file
 from study.errors import SpecError
 from study.names import trial_name
 from study.planning.dataset_similarity import DatasetTraits
@@ -80,6 +81,11 @@ def earlier_trials(
     All studies of the MLflow server count, whoever ran them. Raises SpecError for a name that no study or
     dataset there has, TrackingError.
     """
+    file = sqlite_file(tracking_uri)
+    if file is not None and not file.exists():  # looking for studies makes no database
+        _check_known("study", wanted.studies, [])
+        _check_known("dataset", wanted.of, [])
+        return
     client = connect(tracking_uri)
     with tracking_errors(tracking_uri):
         studies = _studies(client, wanted, traits)

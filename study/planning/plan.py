@@ -242,12 +242,16 @@ def _extremes(dimension: Dimension) -> tuple[Value, ...]:
 def check_name_is_free(plan: Plan) -> None:
     """Raises SpecError if a study of that name exists, StudyError if one does in `search_storage`."""
     if plan.folder.exists():
-        name = plan.spec.study
-        raise SpecError(
-            f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; "
-            "or choose another name"
-        )
+        raise SpecError(name_is_taken(plan.spec.study))
     if plan.spec.search_storage is not None:
         from study.search.record.storage import check_name_is_free_in
 
         check_name_is_free_in(plan.spec.search_storage, plan.spec.study)
+
+
+def name_is_taken(name: str) -> str:
+    """What a person reads who begins a study of a name that exists."""
+    return (
+        f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; "
+        "or choose another name"
+    )

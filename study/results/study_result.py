@@ -3,21 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from study.errors import UnknownStudyError
+from study.errors import StudyError, UnknownStudyError
 from study.evaluation.confirmation import Confirmation
 from study.evaluation.final_result import FinalResult
 from study.home import Home
 from study.results.cost import Cost
 from study.results.reproduction import Reproduction
+from study.search.record.driver_lock import Driver, driver_of
 from study.search.record.lineage import lineage_rows, replaced
 from study.search.record.pareto import pareto_front
 from study.search.record.storage import SPEC_FILE
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
-from study.study_file.edits import extended_budget, read_edits
+from study.study_file.edits import extended_budget, is_stopped, read_edits
 from study.study_file.study_spec import StudySpec
+
+State = Literal["queued", "starting", "running", "interrupted", "stopped", "finished", "failed"]
 
 _OF_MANY = ("point", "metrics", "measures", "objectives", "lineage")
 
@@ -47,6 +50,10 @@ class StudyResult:
     seconds: float
     """Wall-clock time of the search."""
     cost: Cost
+    driver: Driver | None
+    """The process that drives it; None where nobody does."""
+    failure: str | None
+    """Why its last driver ended with an error that is the study's own."""
     is_extended: bool
     """Whether an edit extended it after its end, or after that of its search."""
 
@@ -69,14 +76,29 @@ class StudyResult:
             run_id=facts.get("run_id"),
             seconds=facts.get("seconds", 0.0),
             cost=Cost.of(record, spec.budget.epochs, folder),
+            driver=driver_of(folder),
+            failure=facts.get("failure"),
             is_extended=_is_extended(facts, folder),
         )
 
     @property
-    def state(self) -> str:
-        """`finished`, or how many of the budget's trials have ended."""
+    def state(self) -> State:
+        """What a person can rely on: `queued`, `starting` and `running` have a driver that is alive.
+
+        Of those without one, `interrupted`, `stopped` (somebody asked for it) and `failed` go on with `study
+        resume`.
+        """
+        if self.driver is not None:
+            return self.driver.phase
         if self.has_ended:
             return "finished"
+        if is_stopped(read_edits(self.folder)):
+            return "stopped"
+        return "interrupted" if self.failure is None else "failed"
+
+    @property
+    def progress(self) -> str:
+        """How many of the budget's trials have ended, or of the trainings that confirm the best."""
         if self.confirmation and self.final is None:
             ended = sum(training.has_ended for training in self.confirmation.values())
             return f"{ended} of {len(self.confirmation)} trainings that confirm the best ended"
@@ -98,6 +120,9 @@ class StudyResult:
             "study": self.spec.study,
             "dataset": self.spec.dataset,
             "state": self.state,
+            "progress": self.progress,
+            "driver": None if self.driver is None else asdict(self.driver),
+            "failure": self.failure,
             "objective": self.spec.objective.metric,
             "objectives": [objective.metric for objective in self.spec.objectives],
             "constraints": list(map(str, self.spec.constraints)),
@@ -192,14 +217,43 @@ def _training_row(name: str, training: Trial) -> dict[str, Any]:
     }
 
 
-def list_studies(home: Home) -> tuple[StudyResult, ...]:
-    """All studies of a home, by name."""
-    return tuple(StudyResult.read(file.parent) for file in sorted(home.studies.glob(f"*/{SPEC_FILE}")))
+@dataclass(frozen=True, kw_only=True)
+class UnreadableStudy:
+    """A study whose files cannot be read."""
+
+    study: str
+    folder: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"study {self.study!r} in {self.folder} cannot be read ({self.reason})"
+
+
+def list_studies(home: Home) -> tuple[StudyResult | UnreadableStudy, ...]:
+    """All studies of a home, by name; those that cannot be read hide none of the others."""
+    return tuple(_read_or_reason(name, home.studies / name) for name in _known(home))
 
 
 def find_study(home: Home, name: str) -> StudyResult:
-    """The study of that name. Raises UnknownStudyError."""
-    known = sorted(file.parent.name for file in home.studies.glob(f"*/{SPEC_FILE}"))
+    """The study of that name. Raises UnknownStudyError, StudyError where it cannot be read."""
+    known = _known(home)
     if name not in known:
         raise UnknownStudyError(f"unknown study {name!r}; known: {', '.join(known) or 'none'}")
-    return StudyResult.read(home.studies / name)
+    found = _read_or_reason(name, home.studies / name)
+    if isinstance(found, UnreadableStudy):
+        raise StudyError(
+            f"{found}; no other study is affected; put its folder back from a copy, or move it away"
+        )
+    return found
+
+
+def _known(home: Home) -> list[str]:
+    return sorted(file.parent.name for file in home.studies.glob(f"*/{SPEC_FILE}"))
+
+
+def _read_or_reason(name: str, folder: Path) -> StudyResult | UnreadableStudy:
+    try:
+        return StudyResult.read(folder)
+    except Exception as error:  # noqa: BLE001  whatever a damaged file does to its reader
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        return UnreadableStudy(study=name, folder=folder, reason=reason)

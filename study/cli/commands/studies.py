@@ -19,6 +19,7 @@ SpecFile = Annotated[
 ]
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+ShowAll = Annotated[bool, typer.Option("--all", help="Show all columns and rows, however wide.")]
 
 
 @study_commands.command()
@@ -85,7 +86,7 @@ def resume(
 
 @study_commands.command("list")
 @with_remote_option
-def list_(as_json: AsJson = False) -> None:
+def list_(as_json: AsJson = False, show_all: ShowAll = False) -> None:
     """List the studies in STUDY_HOME.
 
     Example: study list
@@ -94,12 +95,12 @@ def list_(as_json: AsJson = False) -> None:
     from study.home import Home
     from study.results.study_result import list_studies
 
-    print_studies(list_studies(Home.current()), as_json=as_json)
+    print_studies(list_studies(Home.current()), as_json=as_json, show_all=show_all)
 
 
 @study_commands.command()
 @with_remote_option
-def show(name: StudyName, as_json: AsJson = False) -> None:
+def show(name: StudyName, as_json: AsJson = False, show_all: ShowAll = False) -> None:
     """Show a study's leaderboard, its test result and its registered model.
 
     Example: study show quickstart
@@ -108,7 +109,7 @@ def show(name: StudyName, as_json: AsJson = False) -> None:
     from study.home import Home
     from study.results.study_result import find_study
 
-    print_result(find_study(Home.current(), name), as_json=as_json)
+    print_result(find_study(Home.current(), name), as_json=as_json, show_all=show_all)
 
 
 @study_commands.command()

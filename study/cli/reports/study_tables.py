@@ -1,8 +1,10 @@
 """What the commands on studies print: tables for a person on stdout, or JSON."""
 
 import json
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +15,7 @@ from search_spaces.dimensions import Choice, Value
 from study.cli.reports.final_tables import accuracy_text, print_final
 from study.cli.reports.pareto_picture import front_picture
 from study.cli.reports.reproduction_tables import print_reproductions
-from study.cli.reports.terminal import console
+from study.cli.reports.terminal import Column, console, print_table
 from study.evaluation.final_result import FinalResult
 from study.names import trial_name
 from study.number_text import number_text
@@ -21,12 +23,11 @@ from study.planning.earlier_starts import earlier_sentences
 from study.planning.plan import Plan
 from study.results.cost import Cost
 from study.results.reproduction import Reproductions
-from study.results.study_result import StudyResult
+from study.results.study_result import StudyResult, UnreadableStudy
 from study.search.record.lineage import changed_values, lineage
 from study.search.record.trial import Trial
 
 MAX_ROWS = 15
-MAX_VARIED = 6
 
 
 def print_plan(plan: Plan, file: Path) -> None:
@@ -72,21 +73,24 @@ def print_plan(plan: Plan, file: Path) -> None:
     out.print(f"\n[green]The study can run.[/]  Next: study run {file}")
 
 
-def print_result(result: StudyResult, *, as_json: bool = False) -> None:
-    """The leaderboard, what failed, the winner on the test split, and what to type next."""
+def print_result(result: StudyResult, *, as_json: bool = False, show_all: bool = False) -> None:
+    """The leaderboard, what failed, the winner on the test split, and what to type next.
+
+    `show_all` prints all columns and rows of the leaderboard.
+    """
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
         return
     out = console()
-    out.print(f"\n[bold]{result.spec.study}[/] on {result.spec.dataset}: {result.state}")
+    out.print(f"\n[bold]{result.spec.study}[/] on {result.spec.dataset}: {_state_text(result)}")
     if result.leaderboard:
-        out.print(_leaderboard(result))
+        _print_leaderboard(out, result, show_all=show_all)
     for trial in result.trials:
         if trial.state in ("failed", "infeasible"):
-            out.print(f"[red]{trial_name(trial.number)} {trial.state}:[/] {trial.reason}")
+            out.print(f"[red]{trial_name(trial.number)} {trial.state}:[/] {escape(trial.reason or '')}")
     for name, training in result.confirmation.items():
         if training.state in ("failed", "infeasible"):
-            out.print(f"[red]{name} {training.state}:[/] {training.reason}")
+            out.print(f"[red]{name} {training.state}:[/] {escape(training.reason or '')}")
     if result.pareto:
         out.print(front_picture(result.trials, result.pareto, result.spec.objectives))
     if result.cost.seconds:
@@ -95,47 +99,69 @@ def print_result(result: StudyResult, *, as_json: bool = False) -> None:
         print_reproductions(Reproductions(done=(result.reproduction,)))
     elif result.final is not None:
         _print_final(out, result, result.final)
-    if not result.has_ended:
+    if result.driver is not None:
+        out.print(f"\nNext: study show {result.spec.study} again, or stop it: study stop {result.spec.study}")
+    elif not result.has_ended:
         out.print(f"\nNext: study resume {result.spec.study}")
 
 
-def print_studies(results: Sequence[StudyResult], *, as_json: bool = False) -> None:
-    """One line for each study."""
+def print_studies(
+    results: Sequence[StudyResult | UnreadableStudy], *, as_json: bool = False, show_all: bool = False
+) -> None:
+    """One line for each study; those that cannot be read come last, with the reason."""
     if as_json:
-        keys = ("study", "dataset", "state", "objective", "best", "final")
-        print(
-            json.dumps(
-                [{key: tree[key] for key in keys} for tree in (result.to_dict() for result in results)],
-                indent=2,
-            )
-        )
+        print(json.dumps([_listed(result) for result in results], indent=2))
         return
     if not results:
         console().print("no studies yet; the first one: study quickstart")
         return
-    table = Table(
-        "study",
-        "dataset",
-        "state",
-        "objective",
-        "best",
-        "test accuracy (95 % interval)",
-        "model",
-        box=None,
-        pad_edge=False,
-    )
+    out = console()
+    readable = [result for result in results if isinstance(result, StudyResult)]
+    if readable:
+        print_table(out, _study_columns(readable), show_all=show_all)
     for result in results:
-        final, best = result.final, result.best
-        table.add_row(
-            result.spec.study,
-            result.spec.dataset,
-            result.state,
-            result.spec.objective.metric,
-            "" if best is None or best.value is None else f"{best.value:.4f}",
-            "" if final is None else accuracy_text(final),
-            "" if final is None else f"{final.model} version {final.version}",
-        )
-    console().print(table)
+        if isinstance(result, UnreadableStudy):
+            out.print(f"[red]{escape(str(result))}[/]")
+
+
+def _listed(result: StudyResult | UnreadableStudy) -> dict[str, Any]:
+    if isinstance(result, UnreadableStudy):
+        return {"study": result.study, "state": "unreadable", "reason": result.reason}
+    tree = result.to_dict()
+    keys = ("study", "dataset", "state", "progress", "driver", "failure", "objective", "best", "final")
+    return {key: tree[key] for key in keys}
+
+
+def _study_columns(results: Sequence[StudyResult]) -> list[Column]:
+    finals = [result.final for result in results]
+    return [
+        Column("study", [result.spec.study for result in results]),
+        Column("dataset", [result.spec.dataset for result in results], rank=4),
+        Column("state", [result.state for result in results]),
+        Column("progress", [result.progress for result in results], rank=2),
+        Column("objective", [result.spec.objective.metric for result in results], rank=5),
+        Column("best", [_number(result.best.value if result.best else None) for result in results]),
+        Column(
+            "test accuracy (95 % interval)",
+            [accuracy_text(final) if final is not None else "" for final in finals],
+            rank=1,
+        ),
+        Column(
+            "model",
+            [f"{final.model} version {final.version}" if final is not None else "" for final in finals],
+            rank=3,
+        ),
+    ]
+
+
+def _state_text(result: StudyResult) -> str:
+    """The state, who drives the study or why nobody does, and how far it has come."""
+    if result.driver is not None:
+        ago = max(round(time.time() - result.driver.last_sign), 0)
+        return f"{result.state} {result.driver}, last sign of life {ago} s ago; {result.progress}"
+    if result.state == "failed":
+        return f"failed ({escape(result.failure or '')}); {result.progress}"
+    return result.state if result.has_ended else f"{result.state}; {result.progress}"
 
 
 def _cost_text(cost: Cost) -> str:
@@ -154,28 +180,47 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _leaderboard(result: StudyResult) -> Table:
-    shown = dict.fromkeys((*(objective.metric for objective in result.spec.objectives), "accuracy"))
+def _print_leaderboard(out: Console, result: StudyResult, *, show_all: bool) -> None:
     front = {trial.number for trial in result.pareto}
-    varied = _varied([trial.point for trial in result.leaderboard])[:MAX_VARIED]
-    begun = ("continues",) if any(trial.continues for trial in result.leaderboard) else ()
-    names = (name.replace("_", " ") for name in varied)
-    table = Table("", "trial", "state", *shown, "epochs", "time", *begun, *names, box=None, pad_edge=False)
     ranked = list(enumerate(result.leaderboard, start=1))
-    rows = [(rank, trial) for rank, trial in ranked if rank <= MAX_ROWS or trial.number in front]
-    for rank, trial in rows:
-        cells = [f"{rank} ●" if trial.number in front else str(rank), trial_name(trial.number), _state(trial)]
-        table.add_row(
-            *cells,
-            *(_number(trial.objectives.get(name, trial.metrics.get(name))) for name in shown),
-            f"{trial.best_epoch}/{trial.last_epoch}",
-            f"{trial.seconds:.0f} s",
-            *(str(trial.continues or "") for _ in begun),
-            *(number_text(trial.point.get(name)) for name in varied),
-        )
+    rows = [row for row in ranked if show_all or row[0] <= MAX_ROWS or row[1].number in front]
+    print_table(out, _trial_columns(result, rows, front), show_all=show_all)
     if len(ranked) > len(rows):
-        table.caption = f"… and {len(ranked) - len(rows)} more (--json shows all)"
-    return table
+        out.print(f"[dim]… and {len(ranked) - len(rows)} more trials (--all shows them)[/]")
+
+
+def _trial_columns(
+    result: StudyResult, rows: Sequence[tuple[int, Trial]], front: Collection[int]
+) -> list[Column]:
+    trials = [trial for _, trial in rows]
+    objectives = [objective.metric for objective in result.spec.objectives]
+    columns = [
+        Column("", [f"{rank} ●" if trial.number in front else str(rank) for rank, trial in rows]),
+        Column("trial", [trial_name(trial.number) for trial in trials]),
+        Column("state", [_state(trial) for trial in trials]),
+    ]
+    columns += [
+        Column(
+            name,
+            [_number(trial.objectives.get(name, trial.metrics.get(name))) for trial in trials],
+            rank=0 if name in objectives else 3,
+        )
+        for name in dict.fromkeys((*objectives, "accuracy"))
+    ]
+    columns += [
+        Column("best epoch", [str(trial.best_epoch or "") for trial in trials], rank=4),
+        Column("epochs", [f"{trial.last_epoch}/{result.spec.budget.epochs}" for trial in trials], rank=1),
+        Column("time", [f"{trial.seconds:.0f} s" for trial in trials], rank=2),
+    ]
+    if any(trial.continues for trial in result.leaderboard):
+        columns.append(Column("continues", [str(trial.continues or "") for trial in trials], rank=5))
+    varied = _varied([trial.point for trial in result.leaderboard])
+    return columns + [
+        Column(
+            name.replace("_", " "), [number_text(trial.point.get(name)) for trial in trials], rank=6 + place
+        )
+        for place, name in enumerate(varied)
+    ]
 
 
 def _state(trial: Trial) -> str:
