@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from cluster.auth_token import has_token, protect_token_file
 from cluster.errors import ClusterError
+from cluster.lifeline import lifeline
 from cluster.termination import terminations_as_interrupts
 
 # Ray reads some of these when it is imported, so they are set before. The environment's own values stay.
@@ -67,7 +68,8 @@ def connected(address: str | None = None) -> Iterator[None]:
     _initialize(address)
     protect_token_file()
     try:
-        with terminations_as_interrupts():  # for Ray has put handlers of its own in place
+        # Ray has put handlers of its own in place.
+        with terminations_as_interrupts(), lifeline(ray.get_runtime_context().gcs_address):
             yield
     finally:
         ray.shutdown()

@@ -53,14 +53,14 @@ def wait_for_processes(driver: int, kind: str) -> list[psutil.Process]:
 
 
 def processes(driver: int, kind: str) -> list[psutil.Process]:
-    """The processes of one kind, `driver`, `trial` or `raylet`, that belong to the driver's study at this
-    moment.
+    """The processes of one kind, `driver`, `trial`, `raylet` or `head` (Ray's), that belong to the driver's
+    study at this moment.
     """
     try:
         ours = psutil.Process(driver)
         if kind == "driver":
             return [ours]
-        name = {"trial": "Trainable", "raylet": "raylet/raylet"}[kind]
+        name = {"trial": "Trainable", "raylet": "raylet/raylet", "head": "gcs_server"}[kind]
         return [child for child in ours.children(recursive=True) if _is_named(child, name)]
     except psutil.NoSuchProcess:
         return []

@@ -70,6 +70,7 @@ leaves of `study` itself."""
 CLUSTER = (
     "cluster.errors",
     "cluster.auth_token",
+    "cluster.lifeline",
     "cluster.termination",
     "cluster.nodes",
     "cluster.packing",

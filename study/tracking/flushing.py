@@ -44,7 +44,7 @@ def catch_up(
                 f"{study_folder / OUTBOX_FOLDER}, and once "
                 f"MLflow works again, study resume {study_folder.name} sends them"
             )
-        if now - said >= SECONDS_BETWEEN_MESSAGES:
+        if now - said >= SECONDS_BETWEEN_MESSAGES and _num_waiting(study_folder):
             said = now
             say(
                 f"waiting for MLflow to take {_waiting(study_folder)}"
@@ -85,5 +85,9 @@ def delete(delivery: Delivery) -> bool:
 
 
 def _waiting(study_folder: Path) -> str:
-    num = sum(log.num_waiting for log in logs_in(study_folder / OUTBOX_FOLDER))
+    num = _num_waiting(study_folder)
     return f"{num:,} record{'' if num == 1 else 's'}"
+
+
+def _num_waiting(study_folder: Path) -> int:
+    return sum(log.num_waiting for log in logs_in(study_folder / OUTBOX_FOLDER))
