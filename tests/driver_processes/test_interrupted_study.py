@@ -63,12 +63,7 @@ def test_a_study_that_is_ended_in_each_way_loses_nothing(home_with_digits: Home,
     assert before.final is None
     assert "RUNNING" not in statuses(home).values()
 
-    add_dataset(home.datasets, "digits", None, AddOptions(split_seed=1, replace=True))
-    refused = start(home, "resume", "cut")
-    assert "dataset 'digits' was replaced since the study began" in end(refused)[1]
-    assert refused.returncode == 2
-    add_dataset(home.datasets, "digits", None, AddOptions(replace=True))
-
+    check_that_another_dataset_is_refused(home)
     leaving = start(home, "resume", "cut")
     wait_until_running(home, "cut", leaving, num_ended=2)
     leaving.send_signal(signal.SIGINT)
@@ -110,6 +105,14 @@ def test_a_study_that_is_ended_in_each_way_loses_nothing(home_with_digits: Home,
     uninterrupted = StudyRecord.create(tmp_path, "whole", objectives=after.spec.objectives)
     drawn = [uninterrupted.ask(find_space("digits"), seed=3) for _ in range(5)]
     assert [trial.point for trial in after.trials] == [point for _, point in filter(None, drawn)]
+
+
+def check_that_another_dataset_is_refused(home: Home) -> None:
+    add_dataset(home.datasets, "digits", None, AddOptions(split_seed=1, replace=True))
+    refused = start(home, "resume", "cut")
+    assert "dataset 'digits' was replaced since the study began" in end(refused)[1]
+    assert refused.returncode == 2
+    add_dataset(home.datasets, "digits", None, AddOptions(replace=True))
 
 
 @pytest.mark.slow
