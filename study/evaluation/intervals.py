@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator
+from functools import cache
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +11,16 @@ from scipy.sparse import csr_array
 
 from study.evaluation.test_result import Interval
 from study.evaluation.wilson import CONFIDENCE, share_interval
-from trainables.metrics.classification import METRICS, scores
+from trainables.metrics.classification import METRICS, RANGES, Metrics, scores
 from trainables.metrics.from_logits import metrics_of
 
 # N images, K classes, J pairs of a true and a predicted class that occur, B resamples
 
 NUM_RESAMPLES = 2000
-_RANGES = {"log_loss": (0.0, math.inf), "kappa": (-1.0, 1.0)}
-"""Of metrics that do not lie in [0, 1]."""
+_LARGEST_LOSS = -math.log(float(np.finfo(np.float32).tiny))
+"""Of one image, as `metrics_of` bounds it: 87.3."""
+_NO_WIDTH = 1e-9
+"""An end of an interval that is nearer to the value than this does not lie beside it."""
 _IMAGES_AT_ONCE = 2**21
 """Drawn in one go: some 16 MB for each array."""
 
@@ -30,16 +34,30 @@ def metric_intervals(
     The interval is that of the percentiles, moved by what the resamples' mean lies beside the value. That is
     next to nothing for an accuracy, but an F1 or a minimum is lower in resamples: with 1,000 classes of 10
     images the percentiles of a macro-F1 of 0.402 are 0.381 and 0.400. Images are drawn as they came, not
-    class by class, as another test split would have other numbers of each, too. Where every label is right,
-    or none, resamples do not differ, and the accuracy has Wilson's interval. All follows from the arguments.
+    class by class, as another test split would have other numbers of each, too. A class without images is
+    left out of the means, of the value and of each resample.
+
+    The interval holds its value and stays within the metric's range. Where the resamples reach to one side
+    of the value only, or do not differ (every image right, or wrong, or a single one), they say nothing of
+    the other side; its end is then that of Wilson's intervals, as `_wilson_ends` has it. All follows from the
+    arguments.
     """
     metrics = metrics_of(probabilities_NK, labels_N)
     resampled = _resampled(probabilities_NK, labels_N, np.random.default_rng(seed))
-    intervals = {name: _interval(name, getattr(metrics, name), resampled[name]) for name in METRICS}
-    if metrics.accuracy in (0.0, 1.0):
-        intervals["accuracy"] = share_interval(
-            round(metrics.accuracy * metrics.num_images), metrics.num_images
-        )
+
+    @cache
+    def wilson_ends() -> dict[str, tuple[float, float]]:
+        return _wilson_ends(metrics)
+
+    intervals = {}
+    for name in METRICS:
+        value = getattr(metrics, name)
+        low, high = _percentiles(value, resampled[name])
+        if low > value - _NO_WIDTH:
+            low = wilson_ends()[name][0]
+        if high < value + _NO_WIDTH:
+            high = wilson_ends()[name][1]
+        intervals[name] = _within_range(name, value, low, high)
     return intervals
 
 
@@ -54,10 +72,51 @@ def resampled_metrics(
     return _resampled(probabilities_NK, labels_N, np.random.default_rng(seed))
 
 
-def _interval(name: str, value: float, resampled_B: NDArray[np.float64]) -> Interval:
-    tail, (lowest, highest) = (1 - CONFIDENCE) / 2, _RANGES.get(name, (0.0, 1.0))
+def _percentiles(value: float, resampled_B: NDArray[np.float64]) -> tuple[float, float]:
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled_B, (tail, 1 - tail)) + (value - resampled_B.mean())
-    return Interval(value=value, low=max(float(low), lowest), high=min(float(high), highest))
+    return float(low), float(high)
+
+
+def _within_range(name: str, value: float, low: float, high: float) -> Interval:
+    lowest, highest = RANGES[name]
+    return Interval(value=value, low=min(max(low, lowest), value), high=max(min(high, highest), value))
+
+
+def _wilson_ends(metrics: Metrics) -> dict[str, tuple[float, float]]:
+    """Ends for each metric that need no resamples: they follow from Wilson's intervals of shares of images.
+
+    The accuracy has its own interval. The means over classes, balanced accuracy and macro-F1, have the means
+    of the ends of the classes' recalls, and the worst class's recall has their minima: some class is as bad
+    as the least of the lower ends at worst, and no worst class is better than the least of the upper ends.
+    Kappa follows from the ends of the accuracy, the chance agreement being as it is. Of the log-loss all that
+    is known is that images of another loss than those seen are at most as many as Wilson's interval of none
+    among so many allows, and that each has a loss from 0 to 87.3.
+    """
+    confusion_KK = np.array(metrics.confusion)
+    num_images, num_right_K, num_true_K = (
+        metrics.num_images,
+        confusion_KK.diagonal().tolist(),
+        confusion_KK.sum(1).tolist(),
+    )
+    accuracy = share_interval(sum(num_right_K), num_images)
+    recalls = [
+        share_interval(right, true) for right, true in zip(num_right_K, num_true_K, strict=True) if true
+    ]
+    mean = (fmean(one.low for one in recalls), fmean(one.high for one in recalls))
+    by_chance = float((confusion_KK.sum(0) * confusion_KK.sum(1)).sum()) / num_images**2
+    unseen = share_interval(0, num_images).high
+    seen_loss = (1 - unseen) * metrics.log_loss
+    return {
+        "accuracy": (accuracy.low, accuracy.high),
+        "balanced_accuracy": mean,
+        "macro_f1": mean,
+        "kappa": RANGES["kappa"]
+        if by_chance >= 1
+        else ((accuracy.low - by_chance) / (1 - by_chance), (accuracy.high - by_chance) / (1 - by_chance)),
+        "log_loss": (seen_loss, seen_loss + unseen * _LARGEST_LOSS),
+        "worst_class_recall": (min(one.low for one in recalls), min(one.high for one in recalls)),
+    }
 
 
 def _resampled(

@@ -14,6 +14,7 @@ from search_spaces.named_recipe import NamedRecipe
 from study.evaluation.wilson import CONFIDENCE, share_interval
 from study.study_file.study_spec import StudySpec
 from trainables.atomic import atomic_file
+from trainables.metrics.classification import RANGES
 
 REPRODUCTION_FILE = "reproduction.json"
 
@@ -48,7 +49,9 @@ class Reproduction:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Ends of the 95 % interval: of the mean over seeds (Student's t), or of one accuracy (Wilson)."""
+        """Ends of the 95 % interval: of the mean over seeds (Student's t, within the metric's range), or of
+        one accuracy (Wilson).
+        """
         if len(self.values) > 1:
             from scipy.stats import t
 
@@ -57,7 +60,8 @@ class Reproduction:
                 * stdev(self.values)
                 / math.sqrt(len(self.values))
             )
-            return self.mean - half, self.mean + half
+            lowest, highest = RANGES[self.metric]
+            return max(self.mean - half, lowest), min(self.mean + half, highest)
         if self.metric != "accuracy":
             return None
         share = share_interval(round(self.mean * self.num_images), self.num_images)

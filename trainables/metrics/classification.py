@@ -2,6 +2,7 @@
 defines it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,6 +24,10 @@ METRICS: Mapping[str, Literal["maximise", "minimise"]] = MappingProxyType(
     }
 )
 """The metrics that a study may optimise, and which way: fields of `Metrics`."""
+RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    dict.fromkeys(METRICS, (0.0, 1.0)) | {"log_loss": (0.0, math.inf), "kappa": (-1.0, 1.0)}
+)
+"""The lowest and the highest value that each metric can have."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from study.evaluation.final_result import Candidate, Confirmed, FinalResult
 from study.evaluation.test_result import Calibration, ClassResult, Interval
 from study.names import candidate_name, trial_name
 from study.number_text import number_text
+from trainables.metrics.classification import RANGES
 
 MAX_CLASSES = 12
 """Beyond so many, the classes with the lowest recall are shown."""
@@ -24,6 +25,12 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
             "[dim]The best values of a search tend to flatter their configurations; a mean over further "
             "seeds does not.[/]"
         )
+        if any(row.half_width is not None for row in final.confirmed):
+            out.print(
+                "[dim]In brackets: the 95 % interval of the mean by the scatter from seed to seed "
+                "(Student's t, one standard deviation for all configurations). Other images would scatter "
+                "further.[/]"
+            )
         out.print("[dim]Within noise: at most one standard error of the difference from the best mean.[/]")
     test = final.test
     times = f"{test.num_openings} time{'s' if test.num_openings > 1 else ''}"
@@ -66,7 +73,7 @@ def _confirmed(rows: tuple[Confirmed, ...], metric: str) -> Table:
             "►" if row.is_chosen else "",
             trial_name(row.trial),
             f"{row.search_value:.4f}",
-            _mean(row),
+            _mean(row, metric),
             "" if row.parameters_million is None else f"{number_text(row.parameters_million)} M",
             *(
                 (("" if row.latency_ms is None else f"{number_text(row.latency_ms)} ms"),)
@@ -79,10 +86,14 @@ def _confirmed(rows: tuple[Confirmed, ...], metric: str) -> Table:
     return table
 
 
-def _mean(row: Confirmed) -> str:
+def _mean(row: Confirmed, metric: str) -> str:
     if row.mean is None:
         return ""
-    return f"{row.mean:.4f}" if row.half_width is None else f"{row.mean:.4f} ± {row.half_width:.4f}"
+    if row.half_width is None:
+        return f"{row.mean:.4f}"
+    lowest, highest = RANGES[metric]
+    low, high = max(row.mean - row.half_width, lowest), min(row.mean + row.half_width, highest)
+    return f"{row.mean:.4f} ({low:.4f} to {high:.4f})"
 
 
 def _tested(candidates: tuple[Candidate, ...]) -> Table:

@@ -47,6 +47,14 @@ def test_both_candidates_and_what_was_confirmed_are_shown() -> None:
     assert "and its ensemble     pets version 8  (models:/pets/8), the mean of 2 seeds" in text
 
 
+def test_a_mean_over_seeds_has_an_interval_within_the_range_of_its_metric() -> None:
+    """0.9641 ± 0.3232 was shown of a metric that ends at 1."""
+    wide = replace(FINAL.confirmed[0], mean=0.9641, half_width=0.3232)
+    text = printed(replace(FINAL, confirmed=(wide,)))
+    assert "0.9641 (0.6409 to 1.0000)" in text
+    assert "by the scatter from seed to seed (Student's t" in text
+
+
 def test_a_study_that_confirmed_nothing_shows_one_candidate() -> None:
     single = Candidate(kind="single", trial=3, seeds=(), test=TEST, model="pets", version=7)
     text = printed(FinalResult(candidates=(single,), confirmed=()))

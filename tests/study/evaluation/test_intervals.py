@@ -5,13 +5,15 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import f1_score, log_loss
 
 from study.evaluation.intervals import metric_intervals
 from study.evaluation.wilson import share_interval
-from trainables.metrics.classification import METRICS
+from trainables.metrics.classification import METRICS, RANGES
 from trainables.metrics.from_logits import metrics_of
 
 
@@ -67,6 +69,55 @@ def test_values_are_the_metrics_and_lie_in_their_intervals() -> None:
     assert intervals["log_loss"].value == pytest.approx(
         log_loss(labels_N, probabilities_NK, labels=range(200)), rel=1e-5
     )
+
+
+@st.composite
+def measured(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Few images of few classes, some of which may be missing, with opinions that may be certain or tied."""
+    num_images, num_classes = draw(st.integers(1, 12)), draw(st.integers(2, 4))
+    labels = draw(st.lists(st.integers(0, num_classes - 1), min_size=num_images, max_size=num_images))
+    opinion = st.one_of(
+        st.sampled_from(np.eye(num_classes).tolist()),
+        st.lists(st.floats(0, 1), min_size=num_classes, max_size=num_classes).map(
+            lambda weights: ((np.array(weights) + 1e-3) / (np.array(weights) + 1e-3).sum()).tolist()
+        ),
+    )
+    rows = draw(st.lists(opinion, min_size=num_images, max_size=num_images))
+    if draw(st.booleans()):
+        rows = np.eye(num_classes)[labels].tolist()  # all right
+    return np.array(rows, np.float32), np.array(labels, np.int64)
+
+
+@given(measured())
+@settings(max_examples=150, deadline=None)
+def test_every_interval_holds_its_value_within_the_range_of_its_metric(
+    of_images: tuple[NDArray[np.float32], NDArray[np.int64]],
+) -> None:
+    probabilities_NK, labels_N = of_images
+    for name, interval in metric_intervals(probabilities_NK, labels_N).items():
+        lowest, highest = RANGES[name]
+        assert lowest <= interval.low <= interval.value <= interval.high <= highest, (name, interval)
+        if name != "log_loss":  # images may all have the same loss
+            assert interval.high - interval.low > 0.01, f"{name}: few images are no certainty, {interval}"
+        assert math.isfinite(interval.high), name
+
+
+def test_a_class_of_which_nothing_is_recognised_bounds_the_worst_recall() -> None:
+    """On faces of 12 people: 0 of 6 had the interval from 0 to -0.06 %."""
+    labels_N = np.repeat(np.arange(7), 6)
+    predicted_N = np.where(labels_N == 2, 3, labels_N)
+    worst = metric_intervals(np.eye(7, dtype=np.float32)[predicted_N], labels_N)["worst_class_recall"]
+    assert (worst.value, worst.low) == (0, 0)
+    assert worst.high == pytest.approx(binomtest(0, 6).proportion_ci(method="wilson").high)
+
+
+def test_a_single_image_says_little_of_others() -> None:
+    intervals = metric_intervals(np.array([[0.9, 0.1]], np.float32), np.array([0]))
+    alone = binomtest(1, 1).proportion_ci(method="wilson").low
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"):
+        assert (intervals[name].low, intervals[name].high) == (pytest.approx(alone), 1), name
+    assert (intervals["kappa"].low, intervals["kappa"].high) == RANGES["kappa"], "chance alone agrees"
+    assert intervals["log_loss"].high > 50
 
 
 def test_an_interval_follows_from_its_arguments() -> None:

@@ -79,6 +79,11 @@ def test_a_scaled_study_changes_what_it_says_and_nothing_else() -> None:
     assert scaled_down(reproduction_spec(recipe, Scale()), recipe) == ()
 
 
+def test_the_interval_of_a_mean_over_seeds_ends_where_the_metric_ends() -> None:
+    low, high = replace(DONE, metric="macro_f1", values=(0.99, 0.9)).interval or (0.0, 0.0)
+    assert (low, high) == (pytest.approx(0.945 - 12.706 * 0.045, abs=1e-3), 1.0)
+
+
 def test_patterns_name_several_recipes_each_once() -> None:
     names = [recipe.name for recipe in matching(["fer-r18-freeze-l1*", "fer-r18-freeze-l1"])]
     assert names == ["fer-r18-freeze-l1", "fer-r18-freeze-l12", "fer-r18-freeze-l123"]
