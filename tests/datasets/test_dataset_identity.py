@@ -97,9 +97,23 @@ def test_relabelling_merges_and_reorders(home, ten_per_class):
 
 
 @pytest.mark.parametrize(
+    ("relabel", "classes", "counts"),
+    [
+        ({"mammal": ("dog", "cat")}, ("mammal", "owl"), (16, 8)),
+        ({"dog": ("dog", "owl")}, ("cat", "dog"), (8, 16)),
+        ({"bird": ("owl",)}, ("cat", "dog", "bird"), (8, 8, 8)),
+    ],
+)
+def test_classes_that_relabelling_does_not_name_stay(home, ten_per_class, relabel, classes, counts):
+    manifest = add_dataset(home, "pets", ten_per_class, AddOptions(relabel=relabel))
+    assert manifest.classes == classes
+    assert manifest.splits["train"].num_by_class == counts
+
+
+@pytest.mark.parametrize(
     ("relabel", "message"),
     [
-        ({"bird": ("owl",), "mammal": ("dog",)}, "every class needs a new one, but cat has none"),
+        ({"cat": ("owl",)}, "there is a class 'cat' already; to merge it too: cat=cat,owl; or choose"),
         ({"bird": ("owl", "cat"), "mammal": ("dog", "cat")}, "'cat' is named 2 times"),
         (
             {"bird": ("owll",), "mammal": ("dog", "cat")},

@@ -5,9 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainables.datasets.adding import add_dataset
+from trainables.datasets.manifest import Manifest
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sources.formats import read_source
 from trainables.errors import DatasetError
+
+HEADER = "filename,label,group,split"
 
 
 class TestImageFolders:
@@ -131,10 +135,10 @@ class TestFerCsv:
             list(read_source(path, "x", AddOptions()).images)
 
     def test_a_missing_column_is_refused(self, tmp_path):
-        path = self.write(tmp_path / "x.csv", ["1,2"], "label,image")
+        path = self.write(tmp_path / "x.csv", ["1,2"], "label,scan")
         with pytest.raises(
             DatasetError,
-            match="no column is called pixels; columns: label, image; name one with --image-column",
+            match=r"a CSV has a column pixels .* or filename .* has label, scan; rename its column, or name",
         ):
             read_source(path, "x", AddOptions())
 
@@ -142,6 +146,108 @@ class TestFerCsv:
         (tmp_path / "x.csv").touch()
         with pytest.raises(DatasetError, match="is not a CSV with a header"):
             read_source(tmp_path / "x.csv", "x", AddOptions())
+
+
+class TestListingCsv:
+    """A CSV that lists image files was taken for FER2013's: `no column is called pixels`."""
+
+    @staticmethod
+    def write(folder: Path, rows: list[str], header: str = "filename,label") -> Path:
+        path = folder / "list.csv"
+        path.write_text("\n".join([header, *rows]) + "\n")
+        return path
+
+    def test_files_lie_beside_it_and_labels_are_names(self, tmp_path, write_image, make_images):
+        images = make_images(2)
+        write_image(tmp_path / "faces" / "a.png", images[0])
+        outside = write_image(tmp_path.parent / f"{tmp_path.name}-elsewhere" / "b.png", images[1])
+        source = read_source(
+            self.write(tmp_path, ["faces/a.png,sad,anna,training", f"{outside},happy,,TEST"], HEADER),
+            "x",
+            AddOptions(),
+        )
+        found = list(source.images)
+        assert source.classes == ("happy", "sad")
+        assert [(image.label, image.group, image.split) for image in found] == [
+            (1, "anna", "train"),
+            (0, None, "test"),
+        ]
+        assert [image.load() for image in found] == [
+            (tmp_path / "faces" / "a.png").read_bytes(),
+            outside.read_bytes(),
+        ]
+
+    def test_numbers_are_classes_as_in_other_sources(self, tmp_path):
+        path = self.write(tmp_path, ["a.png,2", "b.png,0"])
+        assert read_source(path, "x", AddOptions()).classes == ("0", "1", "2")
+        named = read_source(path, "x", AddOptions(classes=("cat", "dog", "owl")))
+        assert (named.classes, [image.label for image in named.images]) == (("cat", "dog", "owl"), [2, 0])
+
+    def test_a_pattern_reads_the_groups_from_the_names(self, tmp_path):
+        path = self.write(tmp_path, ["deep/S01_1.png,a", "S02_1.png,b", "odd.png,b"])
+        source = read_source(path, "x", AddOptions(group_pattern=r"^(S\d+)_"))
+        assert [image.group for image in source.images] == ["S01", "S02", None]
+
+    def test_what_is_missing_or_unknown_is_said(self, tmp_path):
+        with pytest.raises(DatasetError, match="no column is called label or class"):
+            read_source(self.write(tmp_path, ["a.png,1"], "filename,mood"), "x", AddOptions())
+        rows = list(read_source(self.write(tmp_path, ["gone.png,", ",1"]), "x", AddOptions()).images)
+        assert [(row.label, row.load is None) for row in rows] == [(None, False), (1, True)]
+        with pytest.raises(FileNotFoundError):
+            rows[0].load()
+        holdout = read_source(self.write(tmp_path, ["a.png,1,x,holdout"], HEADER), "x", AddOptions())
+        with pytest.raises(DatasetError, match="must be train, validation or test, got 'holdout' in line 2"):
+            list(holdout.images)
+
+
+class TestGroupPatterns:
+    @pytest.fixture
+    def faces(self, tmp_path, write_image, make_images):
+        """Twelve people with five images each, some happy and some sad, as people keep them."""
+        for number, image in enumerate(make_images(60)):
+            mood = ("happy", "sad")[number % 2]
+            write_image(tmp_path / "faces" / mood / f"S{number % 12:03}_{number // 12}.png", image)
+        return tmp_path / "faces"
+
+    def test_the_group_is_part_of_the_files_name(self, faces):
+        images = list(read_source(faces, "x", AddOptions(group_pattern=r"^(S\d+)_")).images)
+        assert all(image.group == Path(image.name).name[:4] for image in images)
+
+    def test_people_stay_in_one_split_and_are_counted(self, home, faces):
+        options = AddOptions(group_pattern=r"^(S\d+)_", test_fraction=0.25, validation_fraction=0.25)
+        manifest = add_dataset(home, "faces", faces, options)
+        assert sum(split.num_groups for split in manifest.splits.values()) == 12
+        assert set(manifest.findings.num_groups_across.values()) == {0}
+        assert manifest.grouped_by == r"^(S\d+)_"
+        assert Manifest.read(home / "faces") == manifest
+
+    def test_a_name_that_does_not_match_is_a_problem(self, home, faces, write_image, make_images):
+        write_image(faces / "sad" / "unnamed.png", make_images(1, seed=7)[0])
+        with pytest.raises(
+            DatasetError,
+            match=r"file name --group-pattern does not match: 1 \(sad/unnamed.png\)\nleave them out with",
+        ):
+            add_dataset(home, "faces", faces, AddOptions(group_pattern=r"^(S\d+)_"))
+        manifest = add_dataset(home, "faces", faces, AddOptions(group_pattern=r"^(S\d+)_", on_error="skip"))
+        assert manifest.findings.skipped == {"missing_group": 1}
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"group_pattern": "(S"}, r"must be a regular expression such as .*, got '\(S': missing \)"),
+            ({"group_pattern": r"S\d+"}, r"must have one group in brackets, .* with 0; brackets that find"),
+            ({"group_pattern": r"(S)(\d+)"}, "with 2; brackets that find nothing"),
+            ({"group_pattern": "(a)", "group_column": "a"}, "or from --group-pattern, not from both"),
+        ],
+    )
+    def test_a_pattern_that_cannot_be_is_refused(self, options, message):
+        with pytest.raises(DatasetError, match=message):
+            AddOptions(**options)
+
+    def test_sources_without_files_have_no_names(self, ten_per_class):
+        for path in (None, ten_per_class):
+            with pytest.raises(DatasetError, match="--group-pattern reads the names of image files"):
+                read_source(path, "digits", AddOptions(group_pattern="(a)"))
 
 
 class TestDigits:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.datasets.arrow_files import map_split, write_split
+from trainables.datasets.arrow_files import Groups, map_split, write_split
 from trainables.datasets.carving import carve_splits
 from trainables.datasets.classes import learnable, relabelled
 from trainables.datasets.contact_sheet import CONTACT_SHEET_FILE, write_contact_sheet
@@ -109,7 +109,7 @@ def _with_all_splits(kept: DecodedImages, classes: Sequence[str], options: AddOp
     if not lacking:
         return kept
     _require_enough_images(kept, classes, lacking)
-    connections = [kept.pixel_keys] if options.group_column is None else [kept.pixel_keys, kept.group_keys]
+    connections = [kept.pixel_keys, kept.group_keys] if kept.has_groups else [kept.pixel_keys]
     return replace(
         kept,
         splits=carve_splits(
@@ -140,19 +140,27 @@ def _write_splits(
     summaries = {}
     num_done = 0
     for split in SPLITS:
-        rows = carved.rows(carved.splits == split)
+        is_in_split = carved.splits == split
+        rows = carved.rows(is_in_split)
+        # Numbered over the whole dataset: a group has the same number in each split.
+        numbers = carved.group_keys[is_in_split] if carved.has_groups else None
         digest = write_split(
             folder / f"{split}.arrow",
             rows.chunks(),
             labels=rows.labels,
             names=rows.names.tolist(),
             digests=rows.digests,
+            groups=None if numbers is None else Groups(numbers=numbers, names=rows.groups.tolist()),
             clean=clean_test_images(carved) if split == "test" else None,
         )
         num_by_class = tuple(np.bincount(rows.labels, minlength=num_classes).tolist())
         origin = "given" if split in given else "carved"
         summaries[split] = SplitSummary(
-            num_images=len(rows), num_by_class=num_by_class, digest=digest, origin=origin
+            num_images=len(rows),
+            num_by_class=num_by_class,
+            digest=digest,
+            origin=origin,
+            num_groups=None if numbers is None else len(np.unique(numbers)),
         )
         num_done += len(rows)
         progress("writing", num_done, len(carved))

@@ -15,13 +15,16 @@ from trainables.suggestions import did_you_mean
 def relabelled(source: Source, relabel: Mapping[str, tuple[str, ...]] | None) -> Source:
     """The source with new classes, each made of old ones; unchanged for None.
 
-    Raises DatasetError unless every old class stands in exactly one new class.
+    Where every old class is named, the new ones are in the order of `relabel`. Where some are not, these stay
+    as they are, and a new class takes the place of the first that it is made of. Raises DatasetError for a
+    class that the source lacks, and for one that would stand in two new classes.
     """
     if len(set(source.classes)) != len(source.classes):
         raise DatasetError(f"class names must be distinct, got {', '.join(source.classes)}")
     if relabel is None:
         return source
     _check_relabelling(source.classes, relabel)
+    relabel = _with_kept_classes(source.classes, relabel)
     new_label_of_name = {old: label for label, olds in enumerate(relabel.values()) for old in olds}
     new_labels = [new_label_of_name[old] for old in source.classes]
     return replace(source, classes=tuple(relabel), images=_relabelled_images(source.images, new_labels))
@@ -64,11 +67,23 @@ def _check_relabelling(classes: tuple[str, ...], relabel: Mapping[str, tuple[str
         raise DatasetError(
             f"--relabel: every new class needs at least one old class, but {', '.join(hollow)} has none"
         )
-    if missing := [name for name in classes if name not in mentioned]:
+    if doubled := [name for name in classes if name in relabel and name not in mentioned]:
+        name = doubled[0]
         raise DatasetError(
-            f"--relabel: every class needs a new one, but {', '.join(missing)} has none; name it as it is to "
-            "keep it"
+            f"--relabel: there is a class {name!r} already; to merge it too: {name}={name},"
+            f"{','.join(relabel[name])}; or choose another name for the new class"
         )
+
+
+def _with_kept_classes(
+    classes: tuple[str, ...], relabel: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, tuple[str, ...]]:
+    """The relabelling with the classes that it does not name, each as it is."""
+    new_of_old = {old: new for new, olds in relabel.items() for old in olds}
+    if len(new_of_old) == len(classes):
+        return relabel
+    names = dict.fromkeys(new_of_old.get(name, name) for name in classes)
+    return {new: relabel.get(new, (new,)) for new in names}
 
 
 def _relabelled_images(images: Iterator[SourceImage], new_labels: list[int]) -> Iterator[SourceImage]:

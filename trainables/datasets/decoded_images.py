@@ -84,6 +84,11 @@ class DecodedImages:
         return frozenset(self.splits.tolist()) if self.has_splits else frozenset()
 
     @property
+    def has_groups(self) -> bool:
+        """Whether any image belongs to a group."""
+        return any(group is not None for group in self.groups.tolist())
+
+    @cached_property
     def group_keys(self) -> NDArray[np.int64]:
         """(N,) numbers that are equal for images of an equal group; an image of no group has a number of its
         own.

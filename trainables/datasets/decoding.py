@@ -97,6 +97,8 @@ def _is_usable(image: SourceImage, source: Source, problems: Problems) -> bool:
         problems.note(Problem.MISSING_LABEL, image.name)
     elif not 0 <= image.label < len(source.classes):
         problems.note(Problem.LABEL_OUTSIDE_CLASSES, f"{image.name}: label {image.label}")
+    elif source.needs_groups and not image.group:
+        problems.note(Problem.MISSING_GROUP, image.name)
     else:
         return True
     return False

@@ -13,13 +13,12 @@ from trainables.datasets.split import SPLITS
 
 def find_repeats(images: DecodedImages, skipped: Mapping[str, int]) -> Findings:
     """Counts of repeated images; two images are the same if their shape and all their pixels are."""
-    keys = {split: images.pixel_keys[images.splits == split] for split in SPLITS}
+    keys = _by_split(images, images.pixel_keys)
     return Findings(
         num_duplicates_within={split: len(keys[split]) - len(np.unique(keys[split])) for split in SPLITS},
-        num_duplicates_across={
-            f"{one}+{other}": len(np.intersect1d(keys[one], keys[other]))
-            for one, other in combinations(SPLITS, 2)
-        },
+        num_duplicates_across=_in_both(keys),
+        num_groups_across=_in_both(_by_split(images, images.group_keys)) if images.has_groups else {},
+        num_widened=int((images.shapes[:, 2] < images.num_channels).sum()),
         num_label_conflicts=_num_conflicts(images.pixel_keys, images.labels),
         skipped=skipped,
     )
@@ -31,6 +30,18 @@ def clean_test_images(images: DecodedImages) -> NDArray[np.bool_]:
     """
     is_test = images.splits == "test"
     return ~np.isin(images.pixel_keys[is_test], images.pixel_keys[~is_test])
+
+
+def _by_split(images: DecodedImages, keys: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
+    return {split: keys[images.splits == split] for split in SPLITS}
+
+
+def _in_both(keys: Mapping[str, NDArray[np.int64]]) -> Mapping[str, int]:
+    """Distinct keys that two splits share, by pair."""
+    return {
+        f"{one}+{other}": len(np.intersect1d(keys[one], keys[other]))
+        for one, other in combinations(SPLITS, 2)
+    }
 
 
 def _num_conflicts(keys: NDArray[np.int64], labels: NDArray[np.int64]) -> int:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ class SplitSummary:
     num_by_class: tuple[int, ...]
     """Images of each class, in the order of `Manifest.classes`."""
     digest: str
-    """SHA-256 over pixels and labels in stored order."""
+    """SHA-256 over pixels and labels, and groups where there are some, in stored order."""
     origin: str
     """`given` by the source, or `carved` from its training split."""
+    num_groups: int | None = None
+    """Groups (persons, films) that its images are of; None where the dataset has no groups."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,10 @@ class Findings:
     """By pair `train+validation`, `train+test`, `validation+test`: distinct images that stand in both."""
     num_label_conflicts: int
     """Distinct images that stand under more than one class, in any split."""
+    num_groups_across: Mapping[str, int] = field(default_factory=dict)
+    """By pair of splits: groups that have images in both; empty where the dataset has no groups."""
+    num_widened: int = 0
+    """Gray images that are stored as RGB, as others are RGB."""
     skipped: Mapping[str, int]
     """By kind of problem: images (for `empty_class`: classes) left out while reading with `--on-error
     skip`."""
@@ -39,8 +45,8 @@ class Findings:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a stored dataset is: its digest covers class names in order, sizes and the pixels and labels of
-    every split.
+    """What a stored dataset is: its digest covers class names in order, sizes, and the pixels, labels and
+    groups of every split.
     """
 
     name: str
@@ -67,6 +73,13 @@ class Manifest:
     def num_classes(self) -> int:
         """How many classes there are."""
         return len(self.classes)
+
+    @property
+    def grouped_by(self) -> str | None:
+        """What its images are grouped by: a column, or a pattern of file names; None where they are not."""
+        if self.splits["train"].num_groups is None:
+            return None
+        return str(self.options.get("group_column") or self.options.get("group_pattern") or "group")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` turns them back."""

@@ -1,6 +1,7 @@
 """How a dataset is to be added: what the command line's flags become."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
@@ -33,6 +34,9 @@ class AddOptions:
     """Seed of the carving, in [0, 2**32)."""
     group_column: str | None = None
     """Column whose equal values (a person, a patient) must not be torn apart by carving."""
+    group_pattern: str | None = None
+    """Regular expression with one group, which finds an image's group in the name of its file, such as
+    `^(S\\d+)_`."""
     image_column: str | None = None
     """Column of the images; None looks for the usual names."""
     label_column: str | None = None
@@ -41,7 +45,8 @@ class AddOptions:
     """Column of the splits; None takes them from the names of files and folders, or from `Usage` in a CSV of
     FER2013."""
     relabel: Mapping[str, tuple[str, ...]] | None = None
-    """New class to old classes, in the new order; each old class stands in exactly one new class."""
+    """New class to old classes; each old class stands in one new class at most. Where all are named, the new
+    order is that of the mapping; a class that is not named stays as it is, in its place."""
     permute_seed: int | None = None
     """Seed, in [0, 2**32), of one permutation of the pixel positions applied to every image; channels move
     together."""
@@ -61,6 +66,7 @@ class AddOptions:
         _require(
             self.channels in (None, 1, 3), f"--channels must be 1 (gray) or 3 (RGB), got {self.channels}"
         )
+        _check_group_pattern(self.group_pattern, self.group_column)
         _require(
             self.on_error in get_args(OnError),
             f"--on-error must be {' or '.join(get_args(OnError))}, got {self.on_error!r}",
@@ -97,6 +103,23 @@ class AddOptions:
         shaping = {key: value for key, value in asdict(self).items() if key not in ("licence", "replace")}
         tree: dict[str, Any] = json.loads(json.dumps(shaping))
         return tree
+
+
+def _check_group_pattern(pattern: str | None, column: str | None) -> None:
+    if pattern is None:
+        return
+    _require(column is None, "groups come from --group-column or from --group-pattern, not from both")
+    try:
+        num_groups = re.compile(pattern).groups
+    except re.error as error:
+        raise DatasetError(
+            f"--group-pattern must be a regular expression such as '^(S\\d+)_', got {pattern!r}: {error}"
+        ) from error
+    _require(
+        num_groups == 1,
+        f"--group-pattern must have one group in brackets, such as '^(S\\d+)_', got {pattern!r} with "
+        f"{num_groups}; brackets that find nothing are written (?:...)",
+    )
 
 
 def _require(condition: bool, rule: str) -> None:

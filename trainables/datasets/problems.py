@@ -19,6 +19,7 @@ class Problem(StrEnum):
     MISSING_IMAGE = "missing_image"
     MISSING_LABEL = "missing_label"
     LABEL_OUTSIDE_CLASSES = "label_outside_classes"
+    MISSING_GROUP = "missing_group"
     WRONG_SIZE = "wrong_size"
     EMPTY_CLASS = "empty_class"
     CLASS_OUTSIDE_TRAIN = "class_outside_train"
@@ -29,6 +30,7 @@ DESCRIPTIONS = {
     Problem.MISSING_IMAGE: "rows without an image",
     Problem.MISSING_LABEL: "images without a label",
     Problem.LABEL_OUTSIDE_CLASSES: "images whose label is outside the class list",
+    Problem.MISSING_GROUP: "images whose file name --group-pattern does not match",
     Problem.WRONG_SIZE: "images of another size than most",
     Problem.EMPTY_CLASS: "classes without images",
     Problem.CLASS_OUTSIDE_TRAIN: "images of classes that have none in train",

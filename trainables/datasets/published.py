@@ -2,7 +2,6 @@
 digests.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,8 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
+from trainables.datasets.arrow_files import split_digest
 from trainables.datasets.dataset import open_split
 from trainables.datasets.listing import find_dataset, read_manifest
 from trainables.datasets.manifest import MANIFEST_FILE, Manifest
@@ -23,7 +21,6 @@ from trainables.errors import DatasetError
 
 PUBLISHED_FILE = "published.json"
 """In a stored dataset's folder: where the same bytes are published."""
-_IMAGES_AT_ONCE = 4096
 
 
 def is_published(dataset: str) -> bool:
@@ -94,7 +91,7 @@ def fetch_splits(address: str, folder: Path, digest: str, splits: Iterable[str])
             with store.open_input_stream(f"{path}/{file}") as source, (folder / file).open("wb") as copy:
                 shutil.copyfileobj(source, copy, 2**22)
     for name in splits:
-        found = _split_digest(folder, manifest, name)
+        found = split_digest(open_split(folder, manifest, name))
         if found != manifest.splits[name].digest:
             raise DatasetError(
                 f"{address}/{name}.arrow is damaged: its digest is {found[:12]}, the manifest says "
@@ -116,15 +113,6 @@ def _note(folder: Path, address: str) -> None:
 
 def _files(splits: Iterable[str]) -> list[str]:
     return [f"{name}.arrow" for name in splits]
-
-
-def _split_digest(folder: Path, manifest: Manifest, name: str) -> str:
-    """As `write_split` computes it: over all pixels, then all labels."""
-    split, digest = open_split(folder, manifest, name), hashlib.sha256()
-    for start in range(0, len(split), _IMAGES_AT_ONCE):
-        digest.update(np.ascontiguousarray(split.images[start : start + _IMAGES_AT_ONCE]).data)
-    digest.update(split.labels.astype("<i8").tobytes())
-    return digest.hexdigest()
 
 
 def _published_manifest(address: str) -> Manifest:

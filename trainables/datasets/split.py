@@ -16,6 +16,9 @@ class Split:
     """(N, H, W, C)"""
     labels: NDArray[np.int64]
     """(N,), indices into the manifest's classes"""
+    groups: NDArray[np.int64] | None = None
+    """(N,) numbers, equal for images of one group (a person, a film) and distinct for images of none; None
+    where the dataset has no groups"""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -17,7 +17,8 @@ def add(
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Parquet file or folder, image folder, FER2013 CSV, or folder of IDX files."
+            "--from",
+            help="Parquet file or folder, image folder, CSV (of files, or FER2013), or folder of IDX files.",
         ),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Resize to a square of this side, in pixels.")] = None,
@@ -27,7 +28,7 @@ def add(
     ] = None,
     relabel: Annotated[
         list[str] | None,
-        typer.Option(help="NEW=OLD,OLD,...; repeat for every new class.", metavar="NEW=OLD,..."),
+        typer.Option(help="NEW=OLD,OLD,...; repeat for every new class; others stay.", metavar="NEW=OLD,..."),
     ] = None,
     permute_seed: Annotated[
         int | None, typer.Option(help="Permute the pixels of every image alike, by this seed.")
@@ -40,7 +41,13 @@ def add(
     ] = None,
     split_seed: Annotated[int, typer.Option(help="Seed of the carving.")] = 0,
     group_column: Annotated[
-        str | None, typer.Option(help="Column whose equal values stay in one split, such as a person.")
+        str | None, typer.Option(help="Column whose equal values are one group, such as a person.")
+    ] = None,
+    group_pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression whose one group finds it in a file's name, such as '^(S\\d+)_'."
+        ),
     ] = None,
     image_column: Annotated[
         str | None, typer.Option(help="Column of the images, where it has an unusual name.")
@@ -74,6 +81,7 @@ def add(
         test_fraction=test_fraction,
         split_seed=split_seed,
         group_column=group_column,
+        group_pattern=group_pattern,
         image_column=image_column,
         label_column=label_column,
         split_column=split_column,

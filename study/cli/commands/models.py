@@ -124,7 +124,7 @@ def evaluate(
     ] = None,
     relabel: Annotated[
         list[str] | None,
-        typer.Option(help="NEW=OLD,OLD,...; repeat for every new class.", metavar="NEW=OLD,..."),
+        typer.Option(help="NEW=OLD,OLD,...; repeat for every new class; others stay.", metavar="NEW=OLD,..."),
     ] = None,
     image_column: Annotated[
         str | None, typer.Option(help="Column of the images, where it has an unusual name.")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -47,6 +48,10 @@ def print_added(manifest: Manifest, folder: Path) -> None:
         for name, split in manifest.splits.items()
     )
     out.print(f"added [bold]{manifest.name}[/]: {manifest.num_classes} classes, {_size(manifest)}; {counts}")
+    if (groups := _groups(manifest)) is not None:
+        out.print(f"groups by {escape(manifest.grouped_by or '')}: {groups}", soft_wrap=True)
+    for warning in (*_group_warnings(manifest), *_channel_warnings(manifest)):
+        out.print(f"[yellow]{warning}[/]", soft_wrap=True)
     if manifest.findings.skipped:
         out.print(
             "left out: "
@@ -108,9 +113,11 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
     out.print(f"from {manifest.source}, digest {manifest.digest}\n")
     out.print(_classes(manifest))
     findings = manifest.findings
-    out.print(
-        "\nimages that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within)
-    )
+    out.print()
+    if (groups := _groups(manifest)) is not None:
+        out.print(f"groups, by {escape(manifest.grouped_by or ''):<39} {groups}", soft_wrap=True)
+        out.print("groups that are in two splits                      " + _counts(findings.num_groups_across))
+    out.print("images that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within))
     out.print("distinct images that are in two splits             " + _counts(findings.num_duplicates_across))
     out.print(f"distinct images under more than one class          {findings.num_label_conflicts:,}")
     if findings.skipped:
@@ -120,7 +127,38 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
         f"{_triple(manifest.pixel_std)}"
     )
     out.print(f"contact sheet                                      {sheet}", soft_wrap=True)
+    for warning in (*_group_warnings(manifest), *_channel_warnings(manifest)):
+        out.print(f"[yellow]{warning}[/]", soft_wrap=True)
     _print_openings(out, openings(folder), manifest)
+
+
+def _groups(manifest: Manifest) -> str | None:
+    """How many groups each split has; None where the dataset has none."""
+    if manifest.grouped_by is None:
+        return None
+    return ", ".join(f"{name} {split.num_groups:,}" for name, split in manifest.splits.items())
+
+
+def _group_warnings(manifest: Manifest) -> Iterator[str]:
+    """Groups in two splits make each number that is measured on the second one flatter."""
+    across = manifest.findings.num_groups_across
+    if shared := [pair.replace("+", " and ") for pair, count in across.items() if count]:
+        yield (
+            f"There are groups with images in both {', in both '.join(shared)}, as the source has these "
+            "splits: results on the later one flatter the model. Give all images as one split, and the "
+            "others are carved by group."
+        )
+
+
+def _channel_warnings(manifest: Manifest) -> Iterator[str]:
+    """A few files that were saved as RGB make all images RGB."""
+    num_gray = manifest.findings.num_widened
+    if num_gray:
+        num_images = sum(split.num_images for split in manifest.splits.values())
+        yield (
+            f"{num_images - num_gray:,} of {num_images:,} images are RGB and the others gray, so all are "
+            "stored as RGB. Where colour means nothing, --channels 1 stores all of them as gray."
+        )
 
 
 def _print_openings(out: Console, opened: Sequence[Opening], manifest: Manifest) -> None:

@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from functools import partial
 from math import isqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
 from numpy.typing import NDArray
 
 from trainables.datasets.options import AddOptions
 from trainables.datasets.sources.columns import find_column, optional_column
+from trainables.datasets.sources.csv_rows import read_columns, rows_of
 from trainables.datasets.sources.source import Format, Source, SourceImage, refuse_class_names
 from trainables.datasets.sources.split_words import split_of_word
 from trainables.errors import DatasetError
@@ -21,8 +19,6 @@ from trainables.errors import DatasetError
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SPLIT_OF_USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 PIXELS = re.compile(r" *[0-9][0-9 ]*")
-BLOCK_BYTES = 2**24
-"""The reader refuses rows longer than this."""
 
 
 def read_fer_csv(path: Path, options: AddOptions) -> Source:
@@ -31,12 +27,17 @@ def read_fer_csv(path: Path, options: AddOptions) -> Source:
     Raises DatasetError if a column is missing or a row is not CSV.
     """
     refuse_class_names(options, CLASSES)
-    columns = _read_columns(path)
+    columns = read_columns(path)
+    if options.image_column is None and "pixels" not in columns:
+        raise DatasetError(
+            f"a CSV has a column pixels (FER2013) or filename (it lists image files): {path} has "
+            f"{', '.join(columns)}; rename its column, or name the one of the pixels with --image-column"
+        )
     image_column = find_column(columns, options.image_column, ("pixels",), "--image-column")
     label_column = find_column(columns, options.label_column, ("emotion",), "--label-column")
     split_column = optional_column(columns, options.split_column, ("Usage",), "--split-column")
     group_column = optional_column(columns, options.group_column, (), "--group-column")
-    rows = _rows(path, (image_column, label_column, split_column, group_column))
+    rows = rows_of(path, (image_column, label_column, split_column, group_column))
     return Source(
         description=str(path.resolve()),
         classes=CLASSES,
@@ -50,37 +51,6 @@ FORMAT = Format(
     is_at=lambda path: path.is_file() and path.suffix.lower() == ".csv",
     read=read_fer_csv,
 )
-
-
-def _read_columns(path: Path) -> list[str]:
-    with _open(path, pa.csv.ConvertOptions()) as reader:
-        return list(reader.schema.names)
-
-
-def _rows(path: Path, columns: tuple[str | None, ...]) -> Iterator[tuple[str | None, ...]]:
-    wanted = [column for column in columns if column is not None]
-    types = dict.fromkeys(wanted, pa.string())
-    text = pa.csv.ConvertOptions(
-        include_columns=wanted, column_types=types, strings_can_be_null=True, null_values=[""]
-    )
-    with _open(path, text) as reader:
-        try:
-            for batch in reader:
-                values = [
-                    batch.column(column).to_pylist() if column else [None] * len(batch) for column in columns
-                ]
-                yield from zip(*values, strict=True)
-        except pa.ArrowInvalid as error:
-            raise DatasetError(f"{path} is not a whole CSV: {error}") from error
-
-
-def _open(path: Path, convert_options: Any) -> Any:
-    try:
-        return pa.csv.open_csv(
-            path, read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES), convert_options=convert_options
-        )
-    except pa.ArrowInvalid as error:
-        raise DatasetError(f"{path} is not a CSV with a header: {error}") from error
 
 
 def _images(path: Path, rows: Iterator[tuple[str | None, ...]], *, has_splits: bool) -> Iterator[SourceImage]:

@@ -3,12 +3,18 @@
 from pathlib import Path
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources import fer_csv, idx, image_folder, parquet
+from trainables.datasets.sources import fer_csv, idx, image_folder, listing_csv, parquet
 from trainables.datasets.sources.digits import read_digits
 from trainables.datasets.sources.source import Format, Source
 from trainables.errors import DatasetError
 
-FORMATS: tuple[Format, ...] = (parquet.FORMAT, fer_csv.FORMAT, idx.FORMAT, image_folder.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    parquet.FORMAT,
+    listing_csv.FORMAT,
+    fer_csv.FORMAT,
+    idx.FORMAT,
+    image_folder.FORMAT,
+)
 """The first that a path is of reads it."""
 
 
@@ -25,6 +31,8 @@ def read_source(path: Path | None, name: str, options: AddOptions) -> Source:
         if known.is_at(path):
             if not known.has_columns:
                 _refuse_columns(options)
+            if not known.has_file_names:
+                _refuse_pattern(options)
             return known.read(path, options)
     *others, last = (known.looks_like for known in FORMATS)
     raise DatasetError(f"{path} is none of the sources that are understood: {', '.join(others)}, or {last}")
@@ -36,6 +44,7 @@ def _read_built_in(name: str, options: AddOptions) -> Source:
             f"only the dataset 'digits' is built in, got {name!r}; say where its images are with --from PATH"
         )
     _refuse_columns(options)
+    _refuse_pattern(options)
     return read_digits(options)
 
 
@@ -46,3 +55,11 @@ def _refuse_columns(options: AddOptions) -> None:
                 f"--{flag.replace('_', '-')} needs a table (parquet or CSV), and this source has no columns; "
                 "leave it out"
             )
+
+
+def _refuse_pattern(options: AddOptions) -> None:
+    if options.group_pattern is not None:
+        raise DatasetError(
+            "--group-pattern reads the names of image files (of a folder, or listed by a CSV), and this "
+            "source has none; leave it out, or name a column of a table with --group-column"
+        )

@@ -5,7 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources.source import Format, Source, SourceImage, refuse_class_names
+from trainables.datasets.sources.source import (
+    Format,
+    Source,
+    SourceImage,
+    group_of_name,
+    refuse_class_names,
+)
 from trainables.datasets.sources.split_words import split_of_word
 from trainables.errors import DatasetError
 
@@ -24,14 +30,16 @@ def read_image_folder(root: Path, options: AddOptions) -> Source:
     return Source(
         description=str(root.resolve()),
         classes=classes,
-        images=_images(root, class_roots, classes),
-        num_images=sum(1 for _ in _images(root, class_roots, classes)),
+        images=_images(root, class_roots, classes, options.group_pattern),
+        num_images=sum(1 for _ in _images(root, class_roots, classes, None)),
+        needs_groups=options.group_pattern is not None,
     )
 
 
 FORMAT = Format(
     looks_like="a folder with class/image or split/class/image",
     has_columns=False,
+    has_file_names=True,
     is_at=lambda path: path.is_dir() and any(next(_image_files(folder), None) for folder in _folders(path)),
     read=read_image_folder,
 )
@@ -52,7 +60,7 @@ def _split_folders(root: Path) -> dict[Path, str]:
 
 
 def _images(
-    root: Path, class_roots: Mapping[Path, str | None], classes: tuple[str, ...]
+    root: Path, class_roots: Mapping[Path, str | None], classes: tuple[str, ...], group_pattern: str | None
 ) -> Iterator[SourceImage]:
     label_of_class = {name: label for label, name in enumerate(classes)}
     for parent in dict.fromkeys([root, *class_roots]):
@@ -63,7 +71,11 @@ def _images(
             for path in _image_files(folder):
                 label = label_of_class[folder.name]
                 yield SourceImage(
-                    name=str(path.relative_to(root)), load=path.read_bytes, label=label, split=split
+                    name=str(path.relative_to(root)),
+                    load=path.read_bytes,
+                    label=label,
+                    split=split,
+                    group=None if group_pattern is None else group_of_name(path.name, group_pattern),
                 )
 
 

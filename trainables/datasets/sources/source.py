@@ -1,8 +1,9 @@
 """What a format of sources is, and the shape that all are read into."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ class Source:
     """Can be read once; large sources are streamed."""
     num_images: int | None = None
     """None if only reading to the end would tell."""
+    needs_groups: bool = False
+    """Whether an image without a group is a problem."""
     carved_fraction: float = 0.1
     """Share of the training images that a carved split gets, unless the options say otherwise."""
 
@@ -53,6 +56,8 @@ class Format:
     """What a message says a person may give: `a .parquet file or a folder with some`."""
     has_columns: bool
     """Whether its images, labels, splits and groups stand in columns that options may name."""
+    has_file_names: bool = False
+    """Whether its images are files, whose names a pattern of groups may read."""
     is_at: Callable[[Path], bool]
     """Whether a file or folder that exists is of the format. May raise DatasetError for one that is
     nearly."""
@@ -72,6 +77,14 @@ def numbered_classes(labels: NDArray[np.int64], options: AddOptions) -> tuple[st
             "the label column?"
         )
     return tuple(str(number) for number in range(num_classes))
+
+
+def group_of_name(name: str, pattern: str) -> str | None:
+    """What the only group of a regular expression finds in a file's name, without its folders; None where
+    it finds nothing.
+    """
+    found = re.search(pattern, PurePath(name).name)
+    return found[1] if found else None
 
 
 def refuse_class_names(options: AddOptions, classes: tuple[str, ...]) -> None:
