@@ -1,4 +1,4 @@
-"""Confidence intervals of metrics, over resamples of the images of a split."""
+"""Confidence intervals of metrics, over resamples of the images of a split, or of their groups."""
 
 import math
 from collections.abc import Iterator
@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from study.evaluation.few_groups import expanded_tail
 from study.evaluation.test_result import Interval
-from study.evaluation.wilson import CONFIDENCE, share_interval
+from study.evaluation.wilson import CONFIDENCE, share_of
 from trainables.metrics.classification import METRICS, RANGES, Metrics, scores
 from trainables.metrics.from_logits import metrics_of
 
-# N images, K classes, J pairs of a true and a predicted class that occur, B resamples
+# N images, G groups, K classes, J pairs of a true and a predicted class that occur, B resamples
 
 NUM_RESAMPLES = 2000
 _LARGEST_LOSS = -math.log(float(np.finfo(np.float32).tiny))
@@ -26,7 +27,11 @@ _IMAGES_AT_ONCE = 2**21
 
 
 def metric_intervals(
-    probabilities_NK: NDArray[np.float32], labels_N: NDArray[np.int64], *, seed: int = 0
+    probabilities_NK: NDArray[np.float32],
+    labels_N: NDArray[np.int64],
+    groups_N: NDArray[np.int64] | None = None,
+    *,
+    seed: int = 0,
 ) -> dict[str, Interval]:
     """Every metric with its 95 % interval by 2,000 bootstrap resamples (Efron & Tibshirani 1993, chapter 13),
     by name.
@@ -37,22 +42,28 @@ def metric_intervals(
     class by class, as another test split would have other numbers of each, too. A class without images is
     left out of the means, of the value and of each resample.
 
+    Images of a group (a person, a film) are alike. Where there are groups, whole groups are drawn, each with
+    all its images (the cluster bootstrap: Davison & Hinkley 1997, section 3.8; Field & Welsh 2007, Journal of
+    the Royal Statistical Society B 69, 369), and the percentiles are those of `expanded_tail`, as groups are
+    few. Of images that are each a group of their own that is the bootstrap of images, but for this.
+
     The interval holds its value and stays within the metric's range. Where the resamples reach to one side
-    of the value only, or do not differ (every image right, or wrong, or a single one), they say nothing of
-    the other side; its end is then that of Wilson's intervals, as `_wilson_ends` has it. All follows from the
-    arguments.
+    of the value only, or do not differ (every image right, or wrong; a single one, or a single group), they
+    say nothing of the other side; its end is then that of Wilson's intervals, as `_wilson_ends` has it. All
+    follows from the arguments.
     """
     metrics = metrics_of(probabilities_NK, labels_N)
-    resampled = _resampled(probabilities_NK, labels_N, np.random.default_rng(seed))
+    resampled = _resampled(probabilities_NK, labels_N, groups_N, np.random.default_rng(seed))
+    tail = expanded_tail((1 - CONFIDENCE) / 2, None if groups_N is None else len(np.unique(groups_N)))
 
     @cache
     def wilson_ends() -> dict[str, tuple[float, float]]:
-        return _wilson_ends(metrics)
+        return _wilson_ends(metrics, probabilities_NK.argmax(1), labels_N, groups_N)
 
     intervals = {}
     for name in METRICS:
         value = getattr(metrics, name)
-        low, high = _percentiles(value, resampled[name])
+        low, high = _percentiles(value, resampled[name], tail)
         if low > value - _NO_WIDTH:
             low = wilson_ends()[name][0]
         if high < value + _NO_WIDTH:
@@ -62,18 +73,21 @@ def metric_intervals(
 
 
 def resampled_metrics(
-    probabilities_NK: NDArray[np.float32], labels_N: NDArray[np.int64], *, seed: int = 0
+    probabilities_NK: NDArray[np.float32],
+    labels_N: NDArray[np.int64],
+    groups_N: NDArray[np.int64] | None = None,
+    *,
+    seed: int = 0,
 ) -> dict[str, NDArray[np.float64]]:
-    """Every metric of each of 2,000 resamples, (B,), by name.
+    """Every metric of each of 2,000 resamples of the images, or of their groups, (B,), by name.
 
-    The same seed draws the same ones of as many images, so that two models on the same images are compared in
-    pairs.
+    The same seed draws the same ones of as many images and groups, so that two models on the same images are
+    compared in pairs.
     """
-    return _resampled(probabilities_NK, labels_N, np.random.default_rng(seed))
+    return _resampled(probabilities_NK, labels_N, groups_N, np.random.default_rng(seed))
 
 
-def _percentiles(value: float, resampled_B: NDArray[np.float64]) -> tuple[float, float]:
-    tail = (1 - CONFIDENCE) / 2
+def _percentiles(value: float, resampled_B: NDArray[np.float64], tail: float) -> tuple[float, float]:
     low, high = np.quantile(resampled_B, (tail, 1 - tail)) + (value - resampled_B.mean())
     return float(low), float(high)
 
@@ -83,8 +97,14 @@ def _within_range(name: str, value: float, low: float, high: float) -> Interval:
     return Interval(value=value, low=min(max(low, lowest), value), high=max(min(high, highest), value))
 
 
-def _wilson_ends(metrics: Metrics) -> dict[str, tuple[float, float]]:
-    """Ends for each metric that need no resamples: they follow from Wilson's intervals of shares of images.
+def _wilson_ends(
+    metrics: Metrics,
+    predicted_N: NDArray[np.int64],
+    labels_N: NDArray[np.int64],
+    groups_N: NDArray[np.int64] | None,
+) -> dict[str, tuple[float, float]]:
+    """Ends for each metric that need no resamples: they follow from Wilson's intervals of shares of images,
+    as `share_of` has them for groups.
 
     The accuracy has its own interval. The means over classes, balanced accuracy and macro-F1, have the means
     of the ends of the classes' recalls, and the worst class's recall has their minima: some class is as bad
@@ -93,19 +113,15 @@ def _wilson_ends(metrics: Metrics) -> dict[str, tuple[float, float]]:
     is known is that images of another loss than those seen are at most as many as Wilson's interval of none
     among so many allows, and that each has a loss from 0 to 87.3.
     """
-    confusion_KK = np.array(metrics.confusion)
-    num_images, num_right_K, num_true_K = (
-        metrics.num_images,
-        confusion_KK.diagonal().tolist(),
-        confusion_KK.sum(1).tolist(),
-    )
-    accuracy = share_interval(sum(num_right_K), num_images)
+    is_right_N, confusion_KK = predicted_N == labels_N, np.array(metrics.confusion)
+    accuracy = share_of(is_right_N, groups_N)
     recalls = [
-        share_interval(right, true) for right, true in zip(num_right_K, num_true_K, strict=True) if true
+        share_of(is_right_N[is_true_N], None if groups_N is None else groups_N[is_true_N])
+        for is_true_N in (labels_N == label for label in np.unique(labels_N))
     ]
     mean = (fmean(one.low for one in recalls), fmean(one.high for one in recalls))
-    by_chance = float((confusion_KK.sum(0) * confusion_KK.sum(1)).sum()) / num_images**2
-    unseen = share_interval(0, num_images).high
+    by_chance = float((confusion_KK.sum(0) * confusion_KK.sum(1)).sum()) / metrics.num_images**2
+    unseen = share_of(np.zeros(len(labels_N), bool), groups_N).high
     seen_loss = (1 - unseen) * metrics.log_loss
     return {
         "accuracy": (accuracy.low, accuracy.high),
@@ -120,7 +136,10 @@ def _wilson_ends(metrics: Metrics) -> dict[str, tuple[float, float]]:
 
 
 def _resampled(
-    probabilities_NK: NDArray[np.float32], labels_N: NDArray[np.int64], source: np.random.Generator
+    probabilities_NK: NDArray[np.float32],
+    labels_N: NDArray[np.int64],
+    groups_N: NDArray[np.int64] | None,
+    source: np.random.Generator,
 ) -> dict[str, NDArray[np.float64]]:
     """Every metric of each resample, (B,)."""
     num_classes = probabilities_NK.shape[1]
@@ -129,9 +148,21 @@ def _resampled(
     true_J, predicted_J = pair_J // num_classes, pair_J % num_classes
     likelihood_N = probabilities_NK[np.arange(len(labels_N)), labels_N].astype(np.float64)
     loss_N = -np.log(np.maximum(likelihood_N, np.finfo(np.float32).tiny))  # as `metrics_of` bounds it
-    parts = [
-        _counted(indices_BN, pair_N, len(pair_J), loss_N) for indices_BN in _draws(len(labels_N), source)
-    ]
+    if groups_N is None:
+        parts = [
+            _counted(indices_BN, pair_N, len(pair_J), loss_N)
+            for indices_BN in _draws(len(labels_N), len(labels_N), source)
+        ]
+    else:
+        _, group_N = np.unique(groups_N, return_inverse=True)
+        counts_GJ = csr_array(
+            (np.ones(len(group_N)), (group_N, pair_N)), shape=(group_N.max() + 1, len(pair_J))
+        )
+        loss_G = np.bincount(group_N, weights=loss_N).astype(np.float64)
+        parts = [
+            _counted_groups(indices_BG, counts_GJ, loss_G)
+            for indices_BG in _draws(len(loss_G), len(labels_N), source)
+        ]
     counts_BJ, loss_sum_B = (np.concatenate(part) for part in zip(*parts, strict=True))
     return scores(
         num_right=counts_BJ @ _membership(true_J, true_J == predicted_J, num_classes),
@@ -141,11 +172,11 @@ def _resampled(
     )
 
 
-def _draws(num_images: int, source: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """All resamples, some at a time, each row one of them."""
+def _draws(num_units: int, num_images: int, source: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """All resamples of units, images or groups, some at a time, each row one of them."""
     num_at_once = max(_IMAGES_AT_ONCE // num_images, 1)
     for start in range(0, NUM_RESAMPLES, num_at_once):
-        yield source.integers(num_images, size=(min(num_at_once, NUM_RESAMPLES - start), num_images))
+        yield source.integers(num_units, size=(min(num_at_once, NUM_RESAMPLES - start), num_units))
 
 
 def _counted(
@@ -158,6 +189,19 @@ def _counted(
         num_resamples, num_pairs
     )
     return counts_BJ, loss_N[indices_BN].sum(1)
+
+
+def _counted_groups(
+    indices_BG: NDArray[np.int64], counts_GJ: csr_array, loss_G: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The same of resamples of groups."""
+    num_resamples, num_groups = indices_BG.shape
+    cells_BG = indices_BG + np.arange(num_resamples)[:, None] * num_groups
+    times_BG = np.bincount(cells_BG.ravel(), minlength=num_resamples * num_groups).reshape(
+        num_resamples, num_groups
+    )
+    counts_BJ = (csr_array(times_BG.astype(np.float64)) @ counts_GJ).toarray()
+    return np.rint(counts_BJ).astype(np.int64), times_BG @ loss_G
 
 
 def _membership(

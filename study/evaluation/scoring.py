@@ -5,11 +5,15 @@ import torch
 from numpy.typing import NDArray
 
 from study.evaluation.intervals import metric_intervals
-from study.evaluation.test_result import Calibration, CalibrationScores, ClassResult, TestResult
-from study.evaluation.wilson import share_interval
+from study.evaluation.test_result import (
+    Calibration,
+    CalibrationScores,
+    ClassResult,
+    Interval,
+    TestResult,
+)
+from study.evaluation.wilson import share_of
 from trainables.metrics.calibration import brier_score, expected_calibration_error
-from trainables.metrics.classification import Metrics
-from trainables.metrics.from_logits import metrics_of
 from trainables.metrics.temperature import fitted_temperature
 
 # N images, K classes
@@ -20,22 +24,28 @@ def test_result(
     labels_N: NDArray[np.int64],
     is_clean_N: NDArray[np.bool_],
     classes: tuple[str, ...],
+    groups_N: NDArray[np.int64] | None,
     *,
     calibration: Calibration,
     num_openings: int,
 ) -> TestResult:
-    """Metrics with intervals on all and on clean images, and every class."""
+    """Metrics with intervals on all and on clean images, and every class; intervals are over groups where
+    there are some.
+    """
     num_clean = int(is_clean_N.sum())
     has_both = 0 < num_clean < len(labels_N)
     return TestResult(
-        metrics=metric_intervals(probabilities_NK, labels_N),
+        metrics=metric_intervals(probabilities_NK, labels_N, groups_N),
         num_images=len(labels_N),
-        clean_metrics=metric_intervals(probabilities_NK[is_clean_N], labels_N[is_clean_N])
+        num_groups=num_distinct(groups_N),
+        clean_metrics=metric_intervals(
+            probabilities_NK[is_clean_N], labels_N[is_clean_N], _selected(groups_N, is_clean_N)
+        )
         if has_both
         else None,
         num_clean=num_clean,
         num_openings=num_openings,
-        classes=class_results(metrics_of(probabilities_NK, labels_N), classes),
+        classes=class_results(probabilities_NK.argmax(1), labels_N, classes, groups_N),
         calibration=calibration,
     )
 
@@ -80,23 +90,42 @@ def _scores(logits_NK: torch.Tensor, labels_N: NDArray[np.int64]) -> Calibration
     )
 
 
-def class_results(metrics: Metrics, classes: tuple[str, ...]) -> tuple[ClassResult, ...]:
+def class_results(
+    predicted_N: NDArray[np.int64],
+    labels_N: NDArray[np.int64],
+    classes: tuple[str, ...],
+    groups_N: NDArray[np.int64] | None = None,
+) -> tuple[ClassResult, ...]:
     """Every class, in the order of `classes`, with intervals of its recall and precision."""
-    confusion_KK = np.array(metrics.confusion)
-    counts = zip(
-        classes,
-        confusion_KK.diagonal().tolist(),
-        confusion_KK.sum(1).tolist(),
-        confusion_KK.sum(0).tolist(),
-        strict=True,
-    )
+    is_right_N = predicted_N == labels_N
     return tuple(
         ClassResult(
             name=name,
-            recall=share_interval(num_right, num_true) if num_true else None,
-            precision=share_interval(num_right, num_predicted) if num_predicted else None,
-            num_images=num_true,
-            num_predicted=num_predicted,
+            recall=_share(is_right_N, labels_N == label, groups_N),
+            precision=_share(is_right_N, predicted_N == label, groups_N),
+            num_images=int((labels_N == label).sum()),
+            num_predicted=int((predicted_N == label).sum()),
+            num_groups=num_distinct(_selected(groups_N, labels_N == label)),
         )
-        for name, num_right, num_true, num_predicted in counts
+        for label, name in enumerate(classes)
     )
+
+
+def num_distinct(groups_N: NDArray[np.int64] | None) -> int | None:
+    """How many groups there are; None where images have none."""
+    return None if groups_N is None else len(np.unique(groups_N))
+
+
+def _share(
+    is_right_N: NDArray[np.bool_], is_counted_N: NDArray[np.bool_], groups_N: NDArray[np.int64] | None
+) -> Interval | None:
+    """Of the counted images the right ones; None where none is counted."""
+    if not is_counted_N.any():
+        return None
+    return share_of(is_right_N[is_counted_N], _selected(groups_N, is_counted_N))
+
+
+def _selected(
+    groups_N: NDArray[np.int64] | None, is_selected_N: NDArray[np.bool_]
+) -> NDArray[np.int64] | None:
+    return None if groups_N is None else groups_N[is_selected_N]

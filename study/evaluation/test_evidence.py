@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +40,18 @@ class TestEvidence(EvidenceFacts):
     is_clean_N: NDArray[np.bool_]
     """Whether no image of train or validation has the same pixels."""
     probabilities_NK: NDArray[np.float32]
+    groups_N: NDArray[np.int64] | None = None
+    """Numbers, equal for images of one group (a person, a film); None where images have none."""
 
     def write(self, folder: Path) -> None:
         """Puts the evidence into `folder`, which must exist."""
-        np.savez_compressed(
-            folder / ARRAYS_FILE,
-            labels_N=self.labels_N,
-            is_clean_N=self.is_clean_N,
-            probabilities_NK=self.probabilities_NK,
-        )
+        arrays: dict[str, Any] = {
+            "labels_N": self.labels_N,
+            "is_clean_N": self.is_clean_N,
+            "probabilities_NK": self.probabilities_NK,
+            **({} if self.groups_N is None else {"groups_N": self.groups_N}),
+        }
+        np.savez_compressed(folder / ARRAYS_FILE, **arrays)
         facts = {fact.name: getattr(self, fact.name) for fact in fields(EvidenceFacts)}
         (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 

@@ -25,6 +25,8 @@ class ClassResult:
     num_images: int
     num_predicted: int
     """Images taken for it."""
+    num_groups: int | None = None
+    """That its images are of; None where images have no groups."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,8 @@ class TestResult:
     metrics: Mapping[str, Interval]
     """By the names of `trainables.metrics.classification.METRICS`."""
     num_images: int
+    num_groups: int | None = None
+    """That the images are of (persons, films): intervals are over groups; None where images have none."""
     clean_metrics: Mapping[str, Interval] | None
     """On images with no equal in train or validation; None if all images are, or none is."""
     num_clean: int

@@ -78,6 +78,7 @@ def _measured(
         test.labels,
         is_clean_N,
         plan.manifest.classes,
+        test.groups,
         calibration=calibration,
         num_openings=num_openings,
     )
@@ -89,6 +90,7 @@ def _measured(
         is_clean_N=is_clean_N,
         probabilities_NK=probabilities_NK,
         latency_ms=latency_ms(model.classifier, test.images[:1]),
+        groups_N=None if test.groups is None else np.array(test.groups),
     )
     return Measurement(result=result, evidence=evidence)
 

@@ -83,6 +83,7 @@ def _measured(
                 :, [classifier.config.classes.index(name) for name in manifest.classes]
             ],
             latency_ms=latency_ms(classifier, np.zeros((1, *_stored_shape(classifier)), np.uint8)),
+            groups_N=None if split.groups is None else np.array(split.groups),
         )
         for classifier in loaded
     )

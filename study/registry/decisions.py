@@ -67,14 +67,18 @@ def champions(decisions: Sequence[Decision]) -> tuple[int, ...]:
 def sentences(comparison: Comparison) -> tuple[str, ...]:
     """The outcome of a comparison, in few words."""
     one, (before, after) = comparison, comparison.metrics[comparison.metric]
+    by_groups = "" if one.num_groups is None else f" over {one.num_groups:,} groups"
+    test = "McNemar's exact test" if one.num_groups is None else f"signs of {one.num_groups:,} groups"
+    of_groups = "" if one.num_groups is None else f" ({one.num_groups:,} groups)"
     return (
-        f"{one.metric} {before:.4f} → {after:.4f} on {one.num_images:,} images of dataset "
+        f"{one.metric} {before:.4f} → {after:.4f} on {one.num_images:,} images{of_groups} of dataset "
         f"{one.dataset_digest[:12]}",
         f"gain {one.gain:+.4f}, at least {one.gain_low:+.4f} with {100 * one.rules.confidence:g} % "
-        "confidence (paired bootstrap)",
+        f"confidence (paired bootstrap{by_groups})",
         f"{one.num_only_challenger:,} images right that were wrong, {one.num_only_champion:,} wrong that "
         "were right "
-        f"(McNemar's exact test: p = {one.p_value:.2g})",
+        f"({test}: p = {one.p_value:.2g})",
+        *one.remarks,
         *one.faults,
     )
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from search_spaces.errors import did_you_mean
 from study.errors import SpecError
 from study.evaluation.intervals import metric_intervals
-from study.evaluation.scoring import class_results
+from study.evaluation.scoring import class_results, num_distinct
 from study.evaluation.test_result import ClassResult, Interval
 from trainables.datasets.classes import relabelled
+from trainables.datasets.decoded_images import group_numbers
 from trainables.datasets.decoding import DecodedBatch, decoded_batches
 from trainables.datasets.options import AddOptions
 from trainables.datasets.problems import Problems
@@ -24,7 +25,6 @@ from trainables.datasets.split import SPLITS
 from trainables.errors import DatasetError
 from trainables.inference.classifier import Classifier, as_stored
 from trainables.inference.ensemble import Ensemble
-from trainables.metrics.from_logits import metrics_of
 
 # N images, H height, W width, C channels, K classes
 
@@ -38,6 +38,8 @@ class Evaluation:
 
     source: str
     num_images: int
+    num_groups: int | None
+    """That the images are of, and intervals are over; None where they have none."""
     num_by_split: dict[str, int]
     """Empty where the source has no splits."""
     metrics: dict[str, Interval]
@@ -83,12 +85,15 @@ def evaluate(
             f"there are no labelled images {f'of the split {split} ' if split else ''}at {path}"
         )
     probabilities_NK, labels_N = np.concatenate(measured.probabilities), np.array(measured.labels, np.int64)
+    has_groups = any(group is not None for group in measured.groups)
+    groups_N = group_numbers(measured.groups) if has_groups else None
     return Evaluation(
         source=source.description,
         num_images=len(labels_N),
         num_by_split=dict(measured.num_by_split),
-        metrics=metric_intervals(probabilities_NK, labels_N),
-        classes=class_results(metrics_of(probabilities_NK, labels_N), classifier.config.classes),
+        num_groups=num_distinct(groups_N),
+        metrics=metric_intervals(probabilities_NK, labels_N, groups_N),
+        classes=class_results(probabilities_NK.argmax(1), labels_N, classifier.config.classes, groups_N),
         skipped=dict(skipped),
     )
 
@@ -106,6 +111,7 @@ class _Predictions:
         self.num_by_split: Counter[str] = Counter()
         self.probabilities: list[NDArray[np.float32]] = []
         self.labels: list[int] = []
+        self.groups: list[str | None] = []
 
     def add(self, batch: DecodedBatch) -> None:
         """Classifies some images. Raises DatasetError for one of a class that the model does not know."""
@@ -113,6 +119,7 @@ class _Predictions:
         if not batch.images:
             return
         self.labels += [self._label(image) for image, _ in batch.images]
+        self.groups += [image.group for image, _ in batch.images]
         self.num_by_split.update(image.split for image, _ in batch.images if image.split is not None)
         pixels_NHWC = np.stack([pixels for _, pixels in batch.images])
         self.probabilities.append(self._classifier.probabilities_of_stored(pixels_NHWC))

@@ -16,6 +16,8 @@ MAX_DESCRIPTION = 5000
 _RECIPE = "## Recipe"
 SMALL_CLASS = 50
 """Images of a class in the test split below which its recall is known only roughly."""
+FEW_GROUPS = 30
+"""Groups in the test split below which all of it is known only roughly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,10 @@ def _what(manifest: Manifest, classifier: Classifier | Ensemble) -> str:
 def _data(manifest: Manifest) -> str:
     channels = "gray" if manifest.channels == 1 else "RGB"
     counts = ", ".join(
-        f"{split.num_images:,} for {name} ({split.origin})" for name, split in manifest.splits.items()
+        f"{split.num_images:,} for {name} ({split.origin}"
+        + ("" if split.num_groups is None else f", {split.num_groups:,} groups")
+        + ")"
+        for name, split in manifest.splits.items()
     )
     return (
         f"{manifest.name}, {manifest.width}x{manifest.height} {channels}: {counts}. Licence: "
@@ -112,9 +117,11 @@ def _tested(test: TestResult) -> str:
         else f", of which {test.num_clean:,} have no equal in training or validation (clean)"
     )
     times = "once" if test.num_openings == 1 else f"{test.num_openings} times"
+    groups = "" if test.num_groups is None else f" of {test.num_groups:,} groups"
+    over = "" if test.num_groups is None else ", over groups, as images of a group are alike"
     return (
-        f"{test.num_images:,} images{clean}. The split had been opened {times}, this time included. "
-        "Intervals are 95 %."
+        f"{test.num_images:,} images{groups}{clean}. The split had been opened {times}, this time included. "
+        f"Intervals are 95 %{over}."
     )
 
 
@@ -138,8 +145,18 @@ def _calibration(calibration: Calibration) -> str:
 
 
 def _classes_table(classes: Sequence[ClassResult]) -> str:
-    rows = [(row.name, f"{row.num_images:,}", _share(row.recall), _share(row.precision)) for row in classes]
-    return _table(("class", "images", "recall", "precision"), rows)
+    groups = ("groups",) if any(row.num_groups is not None for row in classes) else ()
+    rows = [
+        (
+            row.name,
+            f"{row.num_images:,}",
+            *(f"{row.num_groups or 0:,}" for _ in groups),
+            _share(row.recall),
+            _share(row.precision),
+        )
+        for row in classes
+    ]
+    return _table(("class", "images", *groups, "recall", "precision"), rows)
 
 
 def _limits(manifest: Manifest, test: TestResult) -> list[str]:
@@ -155,6 +172,11 @@ def _limits(manifest: Manifest, test: TestResult) -> list[str]:
         limits.append(
             f"Fewer than {SMALL_CLASS} test images of {_listed(small)}: what it does there is known only "
             "roughly."
+        )
+    if test.num_groups is not None and test.num_groups < FEW_GROUPS:
+        limits.append(
+            f"Its test images are of only {test.num_groups} groups ({manifest.grouped_by}): how it does on "
+            "others is known only roughly."
         )
     if manifest.findings.num_label_conflicts:
         limits.append(

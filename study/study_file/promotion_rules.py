@@ -14,11 +14,12 @@ class PromotionRules(Written):
     minimum_gain: float = 0.0
     """By how much the objective must be better than the champion's; below 0, by how much it may be worse."""
     confidence: float = Field(0.95, ge=0.5, lt=1.0)
-    """Share of paired bootstrap resamples of the images in which the gain must exceed `minimum_gain`; at 0.5
-    any gain is enough.
+    """Share of paired bootstrap resamples of the images, or of their groups, in which the gain must exceed
+    `minimum_gain`; at 0.5 any gain is enough.
     """
     max_recall_loss: float | None = Field(5.0, ge=0.0, le=100.0)
-    """Percentage points of recall that any class may lose; `null` for no limit."""
+    """Percentage points of recall that any class may lose, where the loss is beyond chance (an exact paired
+    test, with `confidence` for all classes together); `null` for no limit."""
     max_latency_ms: float | None = Field(None, gt=0.0, examples=[20])
     """Most milliseconds to classify one image, as measured when the version was registered; `null` for no
     limit."""

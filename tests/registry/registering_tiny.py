@@ -91,6 +91,7 @@ class Registry:
             split.labels,
             is_clean_N,
             classifier.config.classes,
+            split.groups,
             calibration=calibration,
             num_openings=len(openings(folder)),
         )
@@ -103,6 +104,7 @@ class Registry:
                 "is_clean_N": is_clean_N,
                 "probabilities_NK": probabilities_NK,
                 "latency_ms": 1.5,
+                "groups_N": None if split.groups is None else np.array(split.groups),
                 **facts,
             }
         )

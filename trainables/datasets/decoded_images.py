@@ -5,7 +5,7 @@ it.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -93,11 +93,7 @@ class DecodedImages:
         """(N,) numbers that are equal for images of an equal group; an image of no group has a number of its
         own.
         """
-        numbers = {group: number for number, group in enumerate(dict.fromkeys(self.groups.tolist()))}
-        keys = np.array([numbers[group] for group in self.groups.tolist()], np.int64)
-        is_alone = np.array([group is None for group in self.groups.tolist()], bool)
-        keys[is_alone] = len(numbers) + np.flatnonzero(is_alone)
-        return keys
+        return group_numbers(self.groups.tolist())
 
     @cached_property
     def pixel_keys(self) -> NDArray[np.int64]:
@@ -107,6 +103,15 @@ class DecodedImages:
     @cached_property
     def _mapped(self) -> NDArray[np.uint8]:
         return np.memmap(self.spool, np.uint8, "r")
+
+
+def group_numbers(groups: Sequence[str | None]) -> NDArray[np.int64]:
+    """(N,) numbers that are equal for equal groups; each None has a number of its own."""
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    keys = np.array([numbers[group] for group in groups], np.int64)
+    is_alone = np.array([group is None for group in groups], bool)
+    keys[is_alone] = len(numbers) + np.flatnonzero(is_alone)
+    return keys
 
 
 class DecodedImagesWriter:

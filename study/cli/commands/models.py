@@ -126,6 +126,15 @@ def evaluate(
         list[str] | None,
         typer.Option(help="NEW=OLD,OLD,...; repeat for every new class; others stay.", metavar="NEW=OLD,..."),
     ] = None,
+    group_column: Annotated[
+        str | None, typer.Option(help="Column whose equal values are one group, such as a person.")
+    ] = None,
+    group_pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression whose one group finds it in a file's name, such as '^(S\\d+)_'."
+        ),
+    ] = None,
     image_column: Annotated[
         str | None, typer.Option(help="Column of the images, where it has an unusual name.")
     ] = None,
@@ -155,6 +164,8 @@ def evaluate(
     options = AddOptions(
         classes=None if classes is None else tuple(part.strip() for part in classes.split(",")),
         relabel=new_classes(relabel),
+        group_column=group_column,
+        group_pattern=group_pattern,
         image_column=image_column,
         label_column=label_column,
         split_column=split_column,

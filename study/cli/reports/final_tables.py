@@ -35,7 +35,7 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
     test = final.test
     times = f"{test.num_openings} time{'s' if test.num_openings > 1 else ''}"
     out.print(
-        f"\n[bold]on the test split[/], {test.num_images:,} images, with 95 % intervals; it has been opened "
+        f"\n[bold]on the test split[/], {images_text(test.num_images, test.num_groups)}; it has been opened "
         f"{times}, this time included"
     )
     out.print(_tested(final.candidates))
@@ -47,6 +47,13 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
             f"{'registered model' if candidate.kind == 'single' else 'and its ensemble':<20} "
             f"{_version(candidate)}"
         )
+
+
+def images_text(num_images: int, num_groups: int | None) -> str:
+    """How many images there are, of how many groups, and what the intervals are over."""
+    if num_groups is None:
+        return f"{num_images:,} images, with 95 % intervals"
+    return f"{num_images:,} images of {num_groups:,} groups, with 95 % intervals over groups"
 
 
 def accuracy_text(final: FinalResult) -> str:
@@ -145,10 +152,11 @@ def classes_table(classes: tuple[ClassResult, ...]) -> Table:
         shown = tuple(
             sorted(classes, key=lambda row: 2.0 if row.recall is None else row.recall.value)[:MAX_CLASSES]
         )
-    table = Table("class", "images", "recall", "precision", box=None, pad_edge=False)
+    groups = ("groups",) if any(row.num_groups is not None for row in classes) else ()
+    table = Table("class", "images", *groups, "recall", "precision", box=None, pad_edge=False)
     for row in shown:
         shares = ("none" if share is None else _percent(share) for share in (row.recall, row.precision))
-        table.add_row(row.name, f"{row.num_images:,}", *shares)
+        table.add_row(row.name, f"{row.num_images:,}", *(f"{row.num_groups or 0:,}" for _ in groups), *shares)
     if len(classes) > MAX_CLASSES:
         table.caption = (
             f"the {MAX_CLASSES} of {len(classes):,} classes with the lowest recall (--json shows all)"

@@ -60,7 +60,13 @@ def print_evaluated(version: Version, evaluated: Evaluation, *, as_json: bool = 
     splits = ", ".join(f"{name} {count:,}" for name, count in evaluated.num_by_split.items())
     out.print(f"[dim]{_which(version)}[/]")
     out.print(
-        f"{evaluated.num_images:,} images of {evaluated.source}" + (f" ({splits})" if splits else ""),
+        f"{evaluated.num_images:,} images of {evaluated.source}"
+        + (f" ({splits})" if splits else "")
+        + (
+            ""
+            if evaluated.num_groups is None
+            else f", of {evaluated.num_groups:,} groups, which the intervals are over"
+        ),
         soft_wrap=True,
     )
     if "train" in evaluated.num_by_split and len(evaluated.num_by_split) > 1:

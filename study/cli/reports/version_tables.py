@@ -117,9 +117,10 @@ def _print_comparison(out: Console, model: str, decision: Decision, comparison: 
         f"{model}/{decision.champion_before}, champion",
         f"{model}/{decision.version}, challenger",
     )
+    of_groups = "" if comparison.num_groups is None else f" ({comparison.num_groups:,} groups)"
     out.print(
-        f"[bold]{challenger}[/] against [bold]{champion}[/], on {comparison.num_images:,} images of the test "
-        "split\n"
+        f"[bold]{challenger}[/] against [bold]{champion}[/], on {comparison.num_images:,} images{of_groups} "
+        "of the test split\n"
     )
     table = Table("", champion, challenger, "change", box=None, pad_edge=False)
     for name, (before, after) in comparison.metrics.items():
@@ -145,7 +146,7 @@ def _print_comparison(out: Console, model: str, decision: Decision, comparison: 
             "shows all)[/]"
         )
     out.print()
-    for sentence in decision.evidence[1:3]:
+    for sentence in (*decision.evidence[1:3], *comparison.remarks):
         out.print(sentence, soft_wrap=True)
     out.print(f"[dim]{decision.evidence[-1]}[/]", soft_wrap=True)
 

@@ -12,6 +12,7 @@ from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import f1_score, log_loss
 
 from study.evaluation.intervals import metric_intervals
+from study.evaluation.scoring import class_results
 from study.evaluation.wilson import share_interval
 from trainables.metrics.classification import METRICS, RANGES
 from trainables.metrics.from_logits import metrics_of
@@ -88,13 +89,20 @@ def measured(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return np.array(rows, np.float32), np.array(labels, np.int64)
 
 
-@given(measured())
+@given(measured(), st.data())
 @settings(max_examples=150, deadline=None)
 def test_every_interval_holds_its_value_within_the_range_of_its_metric(
-    of_images: tuple[NDArray[np.float32], NDArray[np.int64]],
+    of_images: tuple[NDArray[np.float32], NDArray[np.int64]], data: st.DataObject
 ) -> None:
     probabilities_NK, labels_N = of_images
-    for name, interval in metric_intervals(probabilities_NK, labels_N).items():
+    number = st.integers(0, 4)
+    groups_N = data.draw(
+        st.none() | st.lists(number, min_size=len(labels_N), max_size=len(labels_N)).map(np.array)
+    )
+    classes = class_results(probabilities_NK.argmax(1), labels_N, tuple("abcd"), groups_N)
+    for share in (share for row in classes for share in (row.recall, row.precision) if share is not None):
+        assert 0 <= share.low <= share.value <= share.high <= 1
+    for name, interval in metric_intervals(probabilities_NK, labels_N, groups_N).items():
         lowest, highest = RANGES[name]
         assert lowest <= interval.low <= interval.value <= interval.high <= highest, (name, interval)
         if name != "log_loss":  # images may all have the same loss
