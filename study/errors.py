@@ -19,6 +19,11 @@ class StudyError(Exception):
 class SpecError(StudyError, ValueError):
     """A study file that says something impossible."""
 
+    def __init__(self, text: str, *, key: str = "") -> None:
+        """`key` is the key of the study file that it is about, such as `budget.trials`."""
+        super().__init__(text)
+        self.path: tuple[str | int, ...] = tuple(key.split(".")) if key else ()
+
 
 class UnknownStudyError(StudyError, LookupError):
     """No study has that name."""

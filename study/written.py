@@ -1,10 +1,54 @@
-"""What a person writes: frozen, and no key that means nothing."""
+"""What a person writes: frozen, taken as it stands, and no key that means nothing."""
 
-from pydantic import BaseModel, ConfigDict
+import math
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, model_validator
+
+LARGEST = 1e15
+"""No number in a study file lies farther from 0."""
 
 
 class Written(BaseModel):
-    """A part of a study file."""
+    """A part of a study file.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    A number is a number: neither text, nor true or false, nor infinite is taken for one.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
     """The string below a field is its description: `study/REFERENCE.md` is made of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_tuples(cls, tree: Any) -> Any:
+        return with_tuples(tree)
+
+
+def with_tuples(tree: Any) -> Any:
+    """Plain values with a tuple for each list, as no list is frozen."""
+    if isinstance(tree, dict):
+        return {key: with_tuples(value) for key, value in tree.items()}
+    return tuple(map(with_tuples, tree)) if isinstance(tree, list | tuple) else tree
+
+
+def with_lists(tree: Any) -> Any:
+    """Plain values with a list for each tuple, as a person writes them."""
+    if isinstance(tree, dict):
+        return {key: with_lists(value) for key, value in tree.items()}
+    return list(map(with_lists, tree)) if isinstance(tree, list | tuple) else tree
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        return value
+    if not isinstance(value, int | float):
+        raise ValueError("must be text, a number, or true or false")
+    if not math.isfinite(value) or abs(value) > LARGEST:
+        raise ValueError(f"must be a number from {-LARGEST:g} to {LARGEST:g}")
+    return value
+
+
+Scalar = Annotated[bool | int | float | str, PlainValidator(_scalar)]
+"""The value of a dimension. One function reads it, so that a mistake in it is one mistake."""

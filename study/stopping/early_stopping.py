@@ -35,20 +35,20 @@ class EarlyStopping(Written):
     trials run at a time; `hyperband` has several brackets of `asha`, each with a later first rung; `median`
     stops a trial that falls below the median of the others; `pbt` is population-based training
     (arXiv:1711.09846): the budget's trials are the population; `none` stops no trial."""
-    first_rung: float = Field(0.2, gt=0, lt=1)
+    first_rung: float = Field(0.2, ge=0.001, lt=1)
     """The first rung: the share of its own epochs up to which a trial is not compared. In 300 studies of 40
     trials, drawn from 200 curves of 20 epochs: 0.1 saves 68 % of the epochs and loses the winner in 42 %, 0.2
     saves 56 % and loses 23 %, 0.3 saves 45 % and loses 14 %."""
     reduction: int = Field(3, ge=2, le=16)
     """One trial in this many goes on at a rung, and the next rung is this many times as far. `median` and
     `pbt` do not read it."""
-    brackets: int | None = Field(None, ge=1, examples=[2])
+    brackets: int | None = Field(None, ge=1, le=100, examples=[2])
     """`hyperband` only: the number of brackets; one for each rung and one that stops no trial, unless
     given."""
-    min_trials: int = Field(5, ge=1)
+    min_trials: int = Field(5, ge=1, le=1_000_000)
     """`median` only: how many other trials must have trained as many epochs before a trial is compared with
     them."""
-    interval: float = Field(0.2, gt=0, lt=1)
+    interval: float = Field(0.2, ge=0.001, lt=1)
     """`pbt` only: share of its own epochs after which a trial waits for all others, again and again."""
     quantile: float = Field(0.25, gt=0, le=0.5)
     """`pbt` only: share of the population, rounded down, that is replaced at each interval by copies of
@@ -56,9 +56,9 @@ class EarlyStopping(Written):
     resample: float = Field(0.25, ge=0, le=1)
     """`pbt` only: chance that a value of a copy is drawn anew from its range; otherwise it is multiplied by
     0.8 or 1.2."""
-    protect_top: int = Field(3, ge=0)
+    protect_top: int = Field(3, ge=0, le=1_000_000)
     """This many trials, those with the best values of the study so far, are never stopped."""
-    plateau: int | None = Field(None, ge=1, examples=[5])
+    plateau: int | None = Field(None, ge=1, le=100_000, examples=[5])
     """A trial ends after this many epochs without a better value; the count begins anew where a trial that
     trained its head alone begins to train more."""
 
@@ -74,7 +74,8 @@ class EarlyStopping(Written):
             raise SpecError(
                 f"early_stopping.brackets must be at most {most} with first_rung {self.first_rung:g} and "
                 f"reduction {self.reduction}, "
-                f"got {self.brackets}; lower it, or let the first rung begin earlier"
+                f"got {self.brackets}; lower it, or let the first rung begin earlier",
+                key="early_stopping.brackets",
             )
 
 

@@ -14,16 +14,16 @@ class Budget(Written):
     """Trials of the search; under `early_stopping: pbt`, the size of the population."""
     epochs: int = Field(10, ge=1, le=100_000)
     """Epochs of a trial that is not stopped early."""
-    hours: float | None = Field(None, gt=0, examples=[6])
+    hours: float | None = Field(None, ge=0.001, le=100_000, examples=[6])
     """Wall-clock limit of the search, in hours; trials that run when it is reached are stopped."""
-    gpu_hours: float | None = Field(None, gt=0, examples=[24])
+    gpu_hours: float | None = Field(None, ge=0.001, le=100_000_000, examples=[24])
     """Limit on the GPU-hours of all trials together: the hours that each trial trains and validates, times
     its GPUs."""
-    total_epochs: int | None = Field(None, ge=1, examples=[300])
+    total_epochs: int | None = Field(None, ge=1, le=10**11, examples=[300])
     """Limit on the epochs of all trials together."""
-    target: float | None = Field(None, examples=[0.7])
+    target: float | None = Field(None, ge=-1e6, le=1e6, examples=[0.7])
     """A value of the objective that is good enough: the study ends once a complete trial reaches it."""
-    no_improvement: int | None = Field(None, ge=1, examples=[15])
+    no_improvement: int | None = Field(None, ge=1, le=1_000_000, examples=[15])
     """The study ends after this many trials in a row without a better one."""
 
 
@@ -45,12 +45,14 @@ def check_confirmable(confirm: Confirm, budget: Budget, early_stopping: EarlySto
     if confirm.top > budget.trials:
         raise SpecError(
             f"confirm.top is {confirm.top} but budget.trials is {budget.trials}; lower it, or let the search "
-            "try more"
+            "try more",
+            key="confirm.top",
         )
     if early_stopping.rule == "pbt":
         raise SpecError(
             "confirm cannot follow early_stopping 'pbt': its trials go on from others' checkpoints with "
             "changed values, "
             "so no configuration alone trains them again; leave confirm away, or choose "
-            f"{rules_other_than('pbt')}"
+            f"{rules_other_than('pbt')}",
+            key="confirm",
         )

@@ -5,13 +5,16 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator
 
 from search_spaces.errors import did_you_mean
 from study.errors import SpecError
 from study.study_file.measures import MEASURES
-from trainables.metrics.classification import METRICS
+from trainables.metrics.classification import METRICS, RANGES
+from trainables.printable import quoted
 
+_READS = "a constraint reads NAME <= NUMBER or NAME >= NUMBER, such as 'parameters_million <= 5'"
+"""The beginning of a message."""
 _FORM = re.compile(r"\s*(?P<name>\w+)\s*(?P<relation><=|>=)\s*(?P<bound>\S+)\s*")
 
 
@@ -29,15 +32,19 @@ class Constraint:
         found = _FORM.fullmatch(text)
         bound = None if found is None else _number(found["bound"])
         if found is None or bound is None:
-            raise SpecError(
-                "a constraint reads NAME <= NUMBER or NAME >= NUMBER, such as 'parameters_million <= 5'; "
-                f"got {text!r}"
-            )
+            raise SpecError(f"{_READS}; got {quoted(text)}")
         known = (*MEASURES, *METRICS)
         if found["name"] not in known:
             hint = did_you_mean(found["name"], known)
             raise SpecError(
-                f"the constraint {text!r} names {found['name']!r}; known: {', '.join(known)}{hint}"
+                f"the constraint {quoted(text)} names {quoted(found['name'])}; "
+                f"known: {', '.join(known)}{hint}"
+            )
+        low, high = RANGES.get(found["name"], (0.0, math.inf))
+        if not low <= bound <= high:
+            raise SpecError(
+                f"the constraint {text!r} is kept by all or by none, as {found['name']} lies in "
+                f"[{low:g}, {high:g}]; give a number in between"
             )
         return cls(name=found["name"], relation="<=" if found["relation"] == "<=" else ">=", bound=bound)
 
@@ -49,15 +56,18 @@ class Constraint:
         return f"{self.name} {self.relation} {self.bound!r}"
 
 
-def _read(written: Any) -> Any:
-    return Constraint.parse(written) if isinstance(written, str) else written
+def _read(written: Any) -> Constraint:
+    if isinstance(written, Constraint):
+        return written
+    if not isinstance(written, str):
+        raise SpecError(f"{_READS}; got {quoted(written)}")
+    return Constraint.parse(written)
 
 
 WrittenConstraint = Annotated[
     Constraint,
-    BeforeValidator(_read),
+    PlainValidator(_read),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string"}),
 ]
 """A constraint in a study file: text, such as `parameters_million <= 5`."""
 

@@ -1,22 +1,39 @@
 """A dimension written in a study file."""
 
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 
 from search_spaces.dimensions import Choice, Condition, Dimension, Float, Int, Value, none_of, one_of
 from study.errors import SpecError
-from study.written import Written
+from study.written import LARGEST, Scalar, Written
 
-Scalar = bool | int | float | str
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+_SCALARS: TypeAdapter[tuple[Value, ...]] = TypeAdapter(tuple[Scalar, ...])
+
+
+def _read_condition(written: Any) -> Any:
+    """A value, several, or `{not: …}` of them, as they are."""
+    is_negated = isinstance(written, dict) and list(written) == ["not"]
+    values = written["not"] if is_negated else written
+    try:
+        _SCALARS.validate_python(values if isinstance(values, tuple) else (values,))
+    except ValidationError:
+        raise ValueError("must be a value, a list of values, or {not: VALUE}") from None
+    return written
+
+
+Wanted = Annotated[Any, PlainValidator(_read_condition)]
+"""The value or values that a dimension must have for another to exist."""
 
 
 class ExtraDimension(Written):
     """A dimension written in a study file: exactly one of `float`, `int`, `choice`."""
 
-    float_: tuple[float, float] | None = Field(None, alias="float", examples=[[0.0001, 0.05]])
+    float_: tuple[Number, Number] | None = Field(None, alias="float", examples=[[0.0001, 0.05]])
     """Lowest and highest value of a real number, both included."""
-    int_: tuple[int, int] | None = Field(None, alias="int", examples=[[1, 4]])
+    int_: tuple[Whole, Whole] | None = Field(None, alias="int", examples=[[1, 4]])
     """Lowest and highest value of a whole number, both included."""
     choice: tuple[Scalar, ...] | None = Field(None, examples=[[2, 5, 10]])
     """The values to choose from: texts, numbers, `true` and `false`."""
@@ -25,7 +42,7 @@ class ExtraDimension(Written):
     above 0."""
     unit: str | None = Field(None, examples=["px"])
     """The unit that tables show."""
-    when: dict[str, Scalar | tuple[Scalar, ...] | dict[Literal["not"], Scalar | tuple[Scalar, ...]]] = Field(
+    when: dict[str, Wanted] = Field(
         default_factory=dict, examples=[{"optimizer": "sgd", "weights": {"not": "none"}}]
     )
     """Conditions under which the dimension exists: other dimensions, each with the value, or the list of

@@ -6,7 +6,8 @@ from typing import Any
 from study.errors import SpecError
 from study.study_file.measures import MEASURES
 from study.written import Written
-from trainables.metrics.classification import METRICS
+from trainables.metrics.classification import METRICS, RANGES
+from trainables.printable import quoted
 
 
 class Objective(Written):
@@ -20,7 +21,8 @@ class Objective(Written):
         """Raises SpecError for a metric that does not exist."""
         if self.metric not in METRICS and self.metric not in MEASURES:
             raise SpecError(
-                f"objective.metric must be one of {', '.join((*METRICS, *MEASURES))}, got {self.metric!r}"
+                f"objective.metric must be one of {', '.join((*METRICS, *MEASURES))}, "
+                f"got {quoted(self.metric)}"
             )
 
     @property
@@ -46,3 +48,21 @@ def check_objectives(objectives: Sequence[Objective]) -> None:
         )
     if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
         raise SpecError(f"objective names {repeated[0]!r} twice; name each metric once")
+
+
+def check_reach(objective: Objective, target: float | None, minimum_gain: float) -> None:
+    """Raises SpecError for a target that every trial reaches or none can, and for a gain that no version can
+    have.
+    """
+    low, high = RANGES[objective.metric]
+    if target is not None and not low <= target <= high:
+        raise SpecError(
+            f"budget.target must lie in [{low:g}, {high:g}], as {objective.metric} does, got {target:g}",
+            key="budget.target",
+        )
+    if abs(minimum_gain) > high - low:
+        raise SpecError(
+            f"promotion.minimum_gain must lie in [{low - high:g}, {high - low:g}], as {objective.metric} "
+            f"lies in [{low:g}, {high:g}], got {minimum_gain:g}",
+            key="promotion.minimum_gain",
+        )

@@ -1,14 +1,39 @@
 """What one trial takes."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from study.errors import SpecError
 from study.written import Written
+from trainables.printable import quoted
 
 LEAST_SHARE = 0.01
 """Of a GPU."""
+MOST_GPUS = 1024
+"""Of one trial."""
+
+
+def _read_gpus(written: Any) -> Any:
+    if written == "auto":
+        return written
+    is_number = isinstance(written, int | float) and not isinstance(written, bool)
+    if not (
+        is_number
+        and (
+            written == 0
+            or LEAST_SHARE <= written <= 1
+            or (1 < written <= MOST_GPUS and float(written).is_integer())
+        )
+    ):
+        raise SpecError(
+            f"resources.gpus_per_trial must be auto, 0, a share of a GPU from {LEAST_SHARE} to 1, or "
+            f"whole GPUs, at most {MOST_GPUS:,}; got {quoted(written)}"
+        )
+    return float(written)
+
+
+Gpus = Annotated[float | Literal["auto"], PlainValidator(_read_gpus)]
 
 
 class Resources(Written):
@@ -16,27 +41,20 @@ class Resources(Written):
 
     cpus_per_trial: int = Field(1, ge=1, le=1024)
     """CPU cores of each trial, which are its threads, too."""
-    gpus_per_trial: float | Literal["auto"] = Field("auto", examples=[0.25])
+    gpus_per_trial: Gpus = Field("auto", examples=[0.25])
     """GPUs of each trial. `auto` measures how many trials fit on a GPU, lets that many share it, and takes no
     GPU where there is none; a number from 0.01 to 1 is a share of a GPU; a whole number above 1 is GPUs of
     one machine, which share every batch."""
-    max_concurrent: int | None = Field(None, ge=1, examples=[4])
+    max_concurrent: int | None = Field(None, ge=1, le=100_000, examples=[4])
     """The most trials that run at a time; as many as cores and GPUs allow, unless given."""
     retries: int = Field(2, ge=0, le=100)
     """How often a trial goes on from its last checkpoint after its process died or its training raised an
     error; a lost node does not count."""
 
     def model_post_init(self, _: Any) -> None:
-        """Raises SpecError for a share of a GPU that no trial can have."""
+        """Raises SpecError for GPUs without a core for each."""
         gpus = self.gpus_per_trial
-        if gpus == "auto":
-            return
-        if not (gpus == 0 or LEAST_SHARE <= gpus <= 1 or (gpus > 1 and gpus.is_integer())):
-            raise SpecError(
-                f"resources.gpus_per_trial must be auto, 0, a share of a GPU from {LEAST_SHARE} to 1, or "
-                f"whole GPUs, got {gpus:g}"
-            )
-        if gpus > 1 and self.cpus_per_trial < gpus:
+        if gpus != "auto" and gpus > 1 and self.cpus_per_trial < gpus:
             raise SpecError(
                 "resources.cpus_per_trial must be at least gpus_per_trial, as each GPU has a process of its "
                 "own, "

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 
+from search_spaces.dimensions import Value
 from study.errors import SpecError
-from study.study_file.extra_dimension import Scalar
-from study.written import Written
+from study.written import Scalar, Written, with_lists
+from trainables.printable import quoted
 
 KEY = "best"
 """The key by which such a mapping differs from a point: no dimension has this name."""
@@ -30,9 +31,14 @@ class EarlierBest(Written):
         return f"best {self.best}" + "".join(f" {word} {', '.join(names)}" for word, names in named if names)
 
 
+_POINT: TypeAdapter[dict[str, Value]] = TypeAdapter(dict[str, Scalar])
+
+
 def _read(item: Any) -> Any:
-    if not isinstance(item, Mapping) or KEY not in item:
+    if isinstance(item, str | EarlierBest):
         return item
+    if not isinstance(item, Mapping) or KEY not in item:
+        return _point(item)
     tree = {
         name: (value,) if name in ("of", "studies") and isinstance(value, str) else value
         for name, value in item.items()
@@ -43,9 +49,19 @@ def _read(item: Any) -> Any:
         raise SpecError(
             "start_from takes the best of earlier studies as {best: 3}, from 1 to 100, optionally with "
             "of: DATASET and "
-            f"studies: [NAME, ...], got {dict(item)}"
+            f"studies: [NAME, ...], got {quoted(with_lists(dict(item)))}"
         ) from None
 
 
-Start = Annotated[str | EarlierBest | dict[str, Scalar], BeforeValidator(_read)]
+def _point(item: Any) -> dict[str, Value]:
+    try:
+        return _POINT.validate_python(item)
+    except ValidationError:
+        raise SpecError(
+            "start_from takes names of recipes, points such as {learning_rate: 0.001} of texts and finite "
+            f"numbers, and {{best: 3}}; got {quoted(with_lists(item))}"
+        ) from None
+
+
+Start = Annotated[str | EarlierBest | dict[str, Scalar], PlainValidator(_read)]
 """A named recipe, the best of earlier studies, or a point."""

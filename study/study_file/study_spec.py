@@ -1,35 +1,46 @@
 """The study file: what a person writes, checked against nothing but itself."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_serializer
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError, field_serializer
 
-from search_spaces.errors import SpaceError, did_you_mean
+from search_spaces.errors import did_you_mean
 from study.connections.database_url import check_form, without_password
 from study.errors import SpecError
 from study.names import NAME_PATTERN
 from study.stopping.early_stopping import EarlyStopping
 from study.study_file.budget import Budget, Confirm, check_confirmable
 from study.study_file.constraint import WrittenConstraint
-from study.study_file.extra_dimension import ExtraDimension, Scalar
-from study.study_file.objective import Objective, check_objectives
+from study.study_file.extra_dimension import ExtraDimension
+from study.study_file.mistakes import Mistakes, Origin, dotted
+from study.study_file.objective import Objective, check_objectives, check_reach
 from study.study_file.pbt_settings import check_population
 from study.study_file.promotion_rules import PromotionRules
 from study.study_file.resources import Resources
 from study.study_file.sampler import Sampler
 from study.study_file.start_from import EarlierBest, Start
-from study.written import Written
-from study.yaml_file import read_yaml
+from study.written import Scalar, Written, with_lists
+from study.yaml_file import Key, read_document
+from trainables.printable import cut, printable, quoted
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Dataset = Annotated[str, Field(pattern=rf"^(s3://[^/\s]+/([^/\s]+/)*)?{NAME_PATTERN.removeprefix('^')}")]
 
-Objectives = Annotated[
-    tuple[Objective, ...],
-    BeforeValidator(lambda written: [written] if isinstance(written, dict) else written),
-]
+
+def _several(written: Any) -> Any:
+    if isinstance(written, dict):
+        return (written,)
+    if not isinstance(written, tuple):
+        raise SpecError(
+            f"objective is a mapping such as {{metric: macro_f1}}, or a list of them, got {quoted(written)}"
+        )
+    return written
+
+
+Objectives = Annotated[tuple[Objective, ...], BeforeValidator(_several)]
 
 
 class StudySpec(Written):
@@ -92,20 +103,16 @@ class StudySpec(Written):
     seed: int = Field(0, ge=0, lt=2**31)
     """The seed that every draw and every training of the study follows from."""
 
-    def model_post_init(self, _: Any) -> None:
-        """Raises SpecError where settings contradict each other."""
-        check_objectives(self.objectives)
-        most = self.sampler.abilities.max_objectives
-        if most is not None and len(self.objectives) > most:
-            raise SpecError(
-                f"sampler {self.sampler.rule} takes one objective, got {len(self.objectives)}; use tpe, "
-                "nsga2 or gp"
-            )
-        if self.search_storage is not None:
-            check_form(self.search_storage)
-        check_population(self.early_stopping, self.budget, self.sampler, len(self.objectives))
-        if self.confirm is not None:
-            check_confirmable(self.confirm, self.budget, self.early_stopping)
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @property
+    def origin(self) -> Origin:
+        """The file that it was read from, if any."""
+        return self._origin
+
+    def note_origin(self, origin: Origin) -> None:
+        """Keeps where it was read from, for the messages of later checks."""
+        self._origin = origin
 
     @property
     def objective(self) -> Objective:
@@ -127,28 +134,37 @@ class StudySpec(Written):
         return sampler.written()
 
     @classmethod
-    def parse(cls, tree: object) -> "StudySpec":
+    def parse(cls, tree: object, origin: Origin | None = None) -> "StudySpec":
         """The spec in `tree`, the content of a study file. Raises SpecError with every rule that it breaks,
         one a line.
         """
+        origin = origin or Origin()
+        mistakes = Mistakes(origin)
         if not isinstance(tree, dict):
             raise SpecError(
-                f"a study file is a mapping of keys to values, got {_kind(tree)}; it starts with a line such "
-                "as `study: my-study`"
+                f"{origin.place(())}a study file is a mapping of keys to values, got {_kind(tree)}; it starts "
+                "with a line such as `study: my-study`"
             )
         short = [key for key in ("early_stopping", "sampler") if isinstance(tree.get(key), str)]
         try:
-            return cls.model_validate({**tree, **{key: {"rule": tree[key]} for key in short}})
+            spec = cls.model_validate({**tree, **{key: {"rule": tree[key]} for key in short}})
         except ValidationError as error:
-            raise SpecError(_sentences(error, short)) from None
+            _collect(error, short, mistakes)
+            mistakes.refuse()
+            raise AssertionError("pydantic names what it refuses") from error
+        spec.note_origin(origin)
+        _check_together(spec, mistakes)
+        mistakes.refuse()
+        return spec
 
     @classmethod
     def read(cls, file: Path) -> "StudySpec":
-        """The spec in a YAML file. Raises SpecError."""
+        """The spec in a YAML file. Raises SpecError, each line of which names the file."""
         try:
-            return cls.parse(read_yaml(file))
-        except (SpecError, SpaceError) as error:
-            raise SpecError(f"{file}: {error}") from None
+            document = read_document(file)
+        except SpecError as error:
+            raise SpecError(f"{cut(str(file))}: {error}") from None
+        return cls.parse(document.tree, Origin(file=file, lines=document.lines))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, all defaults written out; `parse` turns them back."""
@@ -162,25 +178,98 @@ class StudySpec(Written):
         }
 
 
-def _sentences(error: ValidationError, short: Collection[str]) -> str:
-    return "\n".join(dict.fromkeys(_sentence(dict(problem), short) for problem in error.errors()))
+def _check_together(spec: StudySpec, mistakes: Mistakes) -> None:
+    """Takes in where settings contradict each other."""
+    with mistakes.of("objective"):
+        check_objectives(spec.objectives)
+        check_reach(spec.objective, spec.budget.target, spec.promotion.minimum_gain)
+    with mistakes.of("sampler"):
+        most = spec.sampler.abilities.max_objectives
+        if most is not None and len(spec.objectives) > most:
+            raise SpecError(
+                f"sampler {spec.sampler.rule} takes one objective, got {len(spec.objectives)}; use tpe, "
+                "nsga2 or gp"
+            )
+    with mistakes.of("search_storage"):
+        if spec.search_storage is not None:
+            check_form(spec.search_storage)
+    with mistakes.of("early_stopping"):
+        check_population(spec.early_stopping, spec.budget, spec.sampler, len(spec.objectives))
+    with mistakes.of("confirm"):
+        if spec.confirm is not None:
+            check_confirmable(spec.confirm, spec.budget, spec.early_stopping)
 
 
-def _sentence(problem: dict[str, Any], short: Collection[str]) -> str:
-    """One rule that is broken, under the key that the person wrote: `sampler: tpe` is `short` for `sampler:
-    {rule: tpe}`.
-    """
-    location = problem["loc"]
-    if location[:1] and location[0] in short:
-        location = location[:1]
-    path = ".".join(str(part) for part in location)
+def _collect(error: ValidationError, short: Collection[str], mistakes: Mistakes) -> None:
+    for problem in error.errors(include_url=False):
+        path = tuple(problem["loc"])
+        if path and path[0] in short:  # `sampler: tpe` stands for `sampler: {rule: tpe}`
+            path = path[:1]
+        mistakes.add(path, partial(_sentence, dict(problem), path))
+
+
+def _sentence(problem: Mapping[str, Any], path: tuple[Key, ...]) -> str:
+    """One rule that is broken, under the key that the person wrote."""
     if problem["type"] == "extra_forbidden":
         return _unknown_key(problem["loc"])
-    if isinstance(own := problem.get("ctx", {}).get("error"), SpecError):
+    own = problem.get("ctx", {}).get("error")
+    if isinstance(own, SpecError):
         return str(own)
+    name = printable(dotted(path))
     if problem["type"] == "missing":
-        return f"{path} is missing"
-    return f"{path}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
+        return f"{name} is missing"
+    rule = _RULES.get(problem["type"], problem["msg"][0].lower() + problem["msg"][1:])
+    rule = rule.format(**{key: _word(value) for key, value in problem.get("ctx", {}).items()})
+    return f"{name} {rule}, got {_got(problem['input'])}{_way_out(problem)}"
+
+
+def _word(value: object) -> object:
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+_RULES: Mapping[str, str] = {
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be one of {expected}",
+    "too_long": "must be a list of {max_length}",
+    "value_error": "{error}",
+    "string_pattern_mismatch": (
+        "must be a name of at most 64 letters, digits, '-', '_' and '.', which begins with a letter or digit"
+    ),
+}
+"""By pydantic's name for a fault: what the value must be."""
+
+
+def _got(value: object) -> str:
+    return "nothing" if value is None else quoted(with_lists(value))
+
+
+def _way_out(problem: Mapping[str, Any]) -> str:
+    """What to write instead, where that can be told."""
+    kind, value = problem["type"], problem["input"]
+    if kind == "string_type" and isinstance(value, int | float):
+        return f"; put it in quotes: '{value}'"
+    if kind in ("int_type", "float_type") and isinstance(value, str):
+        return "; write it without quotes, in decimal digits, such as 17"
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"; write {value:.0f}"
+    if kind == "literal_error" and isinstance(value, str):
+        return did_you_mean(cut(value, 80), [option.strip("'") for option in _options(problem)])
+    return ""
+
+
+def _options(problem: Mapping[str, Any]) -> list[str]:
+    return str(problem["ctx"]["expected"]).replace(" or ", ", ").split(", ")
 
 
 def _unknown_key(location: tuple[Any, ...]) -> str:
@@ -190,7 +279,8 @@ def _unknown_key(location: tuple[Any, ...]) -> str:
         fields = {field.alias or key: field for key, field in model.model_fields.items()} if model else {}
         model = _model_in(fields[name].annotation) if name in fields else None
     known = [field.alias or key for key, field in model.model_fields.items()] if model else []
-    return f"unknown key {'.'.join(names)!r}; known here: {', '.join(known)}{did_you_mean(names[-1], known)}"
+    hint = did_you_mean(cut(names[-1], 80), known) or f"; known here: {', '.join(known)}"
+    return f"unknown key {quoted('.'.join(names))}{hint}"
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -201,4 +291,5 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _kind(tree: object) -> str:
-    return "an empty file" if tree is None else f"a {type(tree).__name__}"
+    kinds = {str: "text", list: "a list", bool: "true or false"}
+    return "an empty file" if tree is None else kinds.get(type(tree), "a number")

@@ -29,6 +29,18 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 )
 """The lowest and the highest value that each metric can have."""
 
+RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "accuracy": (0.0, 1.0),
+        "balanced_accuracy": (0.0, 1.0),
+        "macro_f1": (0.0, 1.0),
+        "log_loss": (0.0, math.inf),
+        "kappa": (-1.0, 1.0),
+        "worst_class_recall": (0.0, 1.0),
+    }
+)
+"""The lowest and the highest value that each of them can have."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:

@@ -44,7 +44,7 @@ def in_a_process(home: Home, *arguments: str | Path) -> tuple[subprocess.Complet
         (GOOD + "fix: {architecture: resnet81}", "unknown architecture 'resnet81'"),
         (GOOD + "fix: {freeze_depth: 9}", "freeze_depth of cnn2-32x64 must lie in [0, 2]"),
         (GOOD + "narrow: {dropout: [0.5, 0.1]}", "narrow 'dropout' needs low <= high"),
-        (GOOD + "budget: {trials: -1}", "budget.trials: input should be greater than or equal to 1, got -1"),
+        (GOOD + "budget: {trials: -1}", "budget.trials must be at least 1, got -1"),
         ("- study", "a study file is a mapping of keys to values"),
         (BOMB, "anchors and aliases (& and *) are not read; write the value out"),
     ],
