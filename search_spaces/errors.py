@@ -17,12 +17,21 @@ class UnknownNameError(SpaceError, LookupError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        super().__init__(
-            f"unknown {what} {name!r}; known: {', '.join(names) or 'none'}{did_you_mean(name, names)}"
-        )
+        hint = did_you_mean(name, names)
+        super().__init__(f"unknown {what} {name!r}{hint or f'; known: {_listed(names)}'}")
+
+
+MAX_LISTED = 20
+MAX_COMPARED = 80
+"""Letters of a name: comparing takes a time that grows with their square."""
+
+
+def _listed(names: list[str]) -> str:
+    more = f", and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return f"{', '.join(names[:MAX_LISTED]) or 'none'}{more}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'dropout'?` for the known name closest to `name`; an empty text where none is close."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(name[:MAX_COMPARED], list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -22,7 +22,9 @@ class SpecError(StudyError, ValueError):
     def __init__(self, text: str, *, key: str = "") -> None:
         """`key` is the key of the study file that it is about, such as `budget.trials`."""
         super().__init__(text)
-        self.path: tuple[str | int, ...] = tuple(key.split(".")) if key else ()
+        self.path: tuple[str | int, ...] = tuple(
+            int(part) if part.isdecimal() else part for part in key.split(".") if part
+        )
 
 
 class UnknownStudyError(StudyError, LookupError):

@@ -7,6 +7,14 @@ from trainables.models.pretrained_files import ensure_weights
 from trainables.recipe.model import Model
 
 
+def check_registered_weights(plan: Plan) -> None:
+    """Raises SpecError where the study would start from a registered model that is not to be had."""
+    from study.registry.version_files import fetch_weights
+
+    for weights in sorted({weights for _, weights in plan.pretrained() if is_registered_model(weights)}):
+        fetch_weights(weights, plan.home)
+
+
 def locate_weights(plan: Plan) -> dict[str, str]:
     """Files by the names that the study gives them, for weights that are paths or registered models.
 

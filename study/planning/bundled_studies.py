@@ -4,6 +4,7 @@ from pathlib import Path
 
 import search_spaces.studies
 from study.errors import SpecError
+from trainables.printable import quoted
 
 _FOLDER = Path(search_spaces.studies.__path__[0])
 
@@ -18,9 +19,17 @@ def find_study_file(wanted: Path) -> Path:
     neither.
     """
     known = bundled_studies()
-    if not wanted.exists() and not wanted.suffix and str(wanted) not in known:
+    is_there = _exists(wanted)
+    if not is_there and not wanted.suffix and str(wanted) not in known:
         raise SpecError(
-            f"there is neither a file {str(wanted)!r} nor a bundled study of that name; bundled: "
+            f"there is neither a file {quoted(str(wanted))} nor a bundled study of that name; bundled: "
             f"{', '.join(known)}"
         )
-    return wanted if wanted.exists() else known.get(str(wanted), wanted)
+    return wanted if is_there else known.get(str(wanted), wanted)
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # a name that is too long for a file
+        return False

@@ -3,23 +3,28 @@
 import importlib.util
 import os
 import random
+import re
 import shutil
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from cluster.connection import num_cores, num_gpus
 from search_spaces.dimensions import Choice, Dimension, Value
-from search_spaces.named import find_space
+from search_spaces.named import find_recipe, find_space
 from search_spaces.space import Point, SearchSpace
-from study.connections.database_url import check_answers
+from study.connections.database_url import check_answers, is_same_database, masked
 from study.connections.mlflow_client import check_reachable
 from study.errors import SpecError
 from study.home import Home
 from study.planning.earlier_starts import EarlierStarts, find_earlier
-from study.recipes.point import build_recipe, check_names
+from study.planning.fitted_space import fitted
+from study.planning.reproduction_check import check_reproduces
+from study.recipes.point import build_recipe, check_names, check_value
 from study.search.pbt.explorer import population_remarks
 from study.search.sampling.sampler_remarks import sampler_remarks
 from study.search.sampling.start_points import StartPoint, start_points
+from study.study_file.mistakes import Mistakes
 from study.study_file.study_spec import StudySpec
 from trainables.datasets.listing import find_dataset
 from trainables.datasets.manifest import Manifest
@@ -27,6 +32,7 @@ from trainables.datasets.published import fetch_dataset, is_published
 from trainables.errors import RecipeError
 from trainables.models.catalogue import find_architecture
 from trainables.models.pretrained_files import ensure_weights
+from trainables.printable import quoted
 from trainables.recipe.model import Model
 
 NUM_CORNERS = 400
@@ -102,9 +108,14 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
     Raises SpecError, SpaceError, RecipeError, WeightsError, DatasetError or TrackingError; imports neither
     torch nor ray, and mlflow only where earlier studies are wanted.
     """
-    spec, folder = _with_dataset(spec, home)
-    space, manifest = study_space(spec), Manifest.read(folder)
-    starts = start_points(spec.start_from, space, spec.fix)
+    spec, folder, space = _checked_apart(spec, home)
+    manifest = Manifest.read(folder)
+    mistakes = Mistakes(spec.origin)
+    with mistakes.of("reproduces"):
+        check_reproduces(spec, space, manifest)
+    with mistakes.of("start_from"):
+        starts = start_points(spec.start_from, space, spec.fix)
+    mistakes.refuse()
     earlier = find_earlier(spec, space, manifest, starts, home)
     plan = Plan(
         spec=spec,
@@ -116,15 +127,41 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
         home=home,
         remarks=(),
     )
-    _check_recipes(plan)
-    _check_files_of_weights(plan)
-    _check_starts_fit_budget(plan)
-    _check_fits_this_machine(plan)
+    _check_recipes(plan, mistakes)
+    mistakes.refuse()
+    with mistakes.of("fix", "weights"):
+        _check_files_of_weights(plan)
+    with mistakes.of("start_from"):
+        _check_starts_fit_budget(plan)
+    mistakes.refuse()
     remarks = (*sampler_remarks(spec, space), *population_remarks(spec, space, manifest))
-    if spec.search_storage is not None:
-        check_answers(spec.search_storage)
     check_reachable(home.tracking_uri)
     return replace(plan, remarks=remarks)
+
+
+def _checked_apart(spec: StudySpec, home: Home) -> tuple[StudySpec, Path, SearchSpace]:
+    """What the keys of the study file name, each by itself, so that all mistakes are told at once."""
+    mistakes = Mistakes(spec.origin)
+    folder: Path | None = None
+    with mistakes.of("dataset"):
+        spec, folder = _with_dataset(spec, home)
+    space = _collected_space(spec, mistakes)
+    for index, item in enumerate(spec.start_from):
+        with mistakes.of("start_from", index):
+            if isinstance(item, str):
+                find_recipe(item)
+    with mistakes.of("reproduces"):
+        if spec.reproduces is not None:
+            find_recipe(spec.reproduces)
+    for check in (_check_cores, _check_gpus):
+        with mistakes.of("resources"):
+            check(spec)
+    with mistakes.of("search_storage"):
+        _check_storage(spec, home)
+    mistakes.refuse()
+    assert folder is not None
+    assert space is not None
+    return spec, folder, space
 
 
 def _with_dataset(spec: StudySpec, home: Home) -> tuple[StudySpec, Path]:
@@ -138,11 +175,43 @@ def _with_dataset(spec: StudySpec, home: Home) -> tuple[StudySpec, Path]:
 
 
 def study_space(spec: StudySpec) -> SearchSpace:
-    """The space of a study: the named one as the spec extends, fixes and narrows it, in this order."""
-    space = _load_space(spec.search_space)
-    space = space.extend(tuple(dimension.dimension(name) for name, dimension in spec.extend.items()))
-    space = space.fix(spec.fix).narrow(spec.narrow)
-    check_names(space.names)
+    """The space of a study: the named one, fitted to a network that the spec fixes, then as it extends, fixes
+    and narrows it, in this order.
+
+    Raises SpecError with all that is wrong with it.
+    """
+    mistakes = Mistakes(spec.origin)
+    space = _collected_space(spec, mistakes)
+    mistakes.refuse()
+    assert space is not None
+    return space
+
+
+def _collected_space(spec: StudySpec, mistakes: Mistakes) -> SearchSpace | None:
+    """The space, or None where it cannot be had; what is wrong stands in `mistakes`."""
+    space: SearchSpace | None = None
+    with mistakes.of("search_space"):
+        space = _load_space(spec.search_space)
+        check_names(space.names)
+        space = fitted(space, spec.fix)
+    extra: list[Dimension] = []
+    for name, dimension in spec.extend.items():
+        with mistakes.of("extend", name):
+            check_names([name])
+            extra.append(dimension.dimension(name))
+    for name, value in spec.fix.items():
+        with mistakes.of("fix", name):
+            check_names([name])
+            check_value(name, value)
+    if space is None or len(extra) < len(spec.extend):
+        return space
+    with mistakes.of("extend"):
+        space = space.extend(tuple(extra))
+    with mistakes.of("fix"):
+        space = space.fix(spec.fix)
+    for name, range_ in spec.narrow.items():
+        with mistakes.of("narrow", name):
+            space = space.narrow({name: range_})
     return space
 
 
@@ -157,13 +226,13 @@ def _load_space(wanted: str) -> SearchSpace:
         module = importlib.util.module_from_spec(description)
         description.loader.exec_module(module)
         space = getattr(module, name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # the file is a person's program, which may end as it likes
         raise SpecError(
-            f"search_space {wanted!r} cannot be loaded: {type(error).__name__}: {error}; write "
+            f"search_space {quoted(wanted)} cannot be loaded: {type(error).__name__}: {error}; write "
             "path/to/file.py:NAME"
         ) from error
     if not isinstance(space, SearchSpace):
-        raise SpecError(f"search_space {wanted!r} must be a SearchSpace, got {type(space).__name__}")
+        raise SpecError(f"search_space {quoted(wanted)} must be a SearchSpace, got {type(space).__name__}")
     return space
 
 
@@ -178,12 +247,28 @@ def with_own_space(spec: StudySpec, folder: Path) -> StudySpec:
     return spec.model_copy(update={"search_space": f"{kept}:{name}"})
 
 
-def _check_recipes(plan: Plan) -> None:
+def _check_recipes(plan: Plan, mistakes: Mistakes) -> None:
     """Every start point, and the extremes of the space, must give a recipe that can be trained."""
     for start in plan.starts:
-        _check_recipe(plan, start.point, f"start point {start.origin}")
+        with mistakes.of("start_from"):
+            _check_recipe(plan, start.point, f"start point {start.origin}")
+    met: set[tuple[str, ...]] = set()
     for point in _corners(plan.space):
-        _check_recipe(plan, point, "the search space allows a configuration that no training can follow")
+        try:
+            build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=0)
+        except RecipeError as error:
+            path = _key_of(plan.spec, str(error))
+            if path not in met:  # one value of a dimension is enough to tell
+                met.add(path)
+                text = f"the search space allows a configuration that no training can follow: {error}"
+                mistakes.add(path, partial(str, text))
+
+
+def _key_of(spec: StudySpec, refusal: str) -> tuple[str, ...]:
+    """The key of the study file that a refusal is about: the first of its dimensions that the text names."""
+    places = {name: key for key in ("extend", "narrow", "fix") for name in getattr(spec, key)}
+    named = next((word for word in re.findall(r"[\w.]+", refusal) if word in places), None)
+    return ("search_space",) if named is None else (places[named], named)
 
 
 def _check_recipe(plan: Plan, point: Point, what: str) -> None:
@@ -212,19 +297,36 @@ def _check_starts_fit_budget(plan: Plan) -> None:
         )
 
 
-def _check_fits_this_machine(plan: Plan) -> None:
-    wanted = plan.spec.resources.cpus_per_trial
+def _check_cores(spec: StudySpec) -> None:
+    wanted = spec.resources.cpus_per_trial
     if "RAY_ADDRESS" not in os.environ and wanted > num_cores():
         raise SpecError(
             f"resources.cpus_per_trial is {wanted}, and this machine has {num_cores()} cores; lower it, or "
-            "set RAY_ADDRESS to a cluster"
+            "set RAY_ADDRESS to a cluster",
+            key="resources.cpus_per_trial",
         )
-    gpus = plan.spec.resources.gpus_per_trial
+
+
+def _check_gpus(spec: StudySpec) -> None:
+    gpus = spec.resources.gpus_per_trial
     if "RAY_ADDRESS" not in os.environ and gpus != "auto" and gpus > num_gpus():
         raise SpecError(
             f"resources.gpus_per_trial is {gpus:g}, and this machine has {num_gpus()} GPUs; take auto, or "
-            "set RAY_ADDRESS to a cluster"
+            "set RAY_ADDRESS to a cluster",
+            key="resources.gpus_per_trial",
         )
+
+
+def _check_storage(spec: StudySpec, home: Home) -> None:
+    url = spec.search_storage
+    if url is None:
+        return
+    if is_same_database(url, home.tracking_uri):
+        raise SpecError(
+            f"search_storage {masked(url)!r} is MLflow's own database, whose tables it cannot share; name "
+            "another one"
+        )
+    check_answers(url)
 
 
 def _corners(space: SearchSpace) -> list[Point]:

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from search_spaces.dimensions import Value
-from trainables.errors import RecipeError
+from trainables.errors import FieldError, RecipeError
+from trainables.recipe.fields import AboveZero, Rule, Within
 from trainables.recipe.phase import Phase
 
 Values = Mapping[str, Value]
@@ -51,6 +52,30 @@ PHASE_NAMES: tuple[str, ...] = tuple(dict.fromkeys((*PHASE_DEFAULTS, *_IN_EVERY_
 """Every dimension of phases; those without a default are absent where a point does not name them."""
 
 
+_SHARE, _MULTIPLE = Within(0.0, 1.0), AboveZero(1000.0)
+_RULES: Mapping[str, Rule] = {
+    **{
+        name: _MULTIPLE if name.endswith("multiplier") or name.startswith("stage_ratio") else _SHARE
+        for name in PHASE_DEFAULTS
+        if name.startswith(("probe_", "stage_", "polish_"))
+    },
+    "unfreezing_stages": Within(1, 4),
+}
+"""Of the dimensions that are no field of a phase: what their values have in common."""
+
+
+def check_phase_value(name: str, value: Value) -> None:
+    """Raises FieldError for a value that a dimension of phases can never have."""
+    rule = _RULES.get(name)
+    if rule is None:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name == "unfreezing_stages" and not isinstance(value, int):
+        raise FieldError(name, f"must be a whole number, got {value!r}")
+    if not is_number or not rule.holds(value):
+        raise FieldError(name, f"{rule}, got {value!r}")
+
+
 def build_phases(point: Values, epochs: int, num_stages: int) -> list[PhaseTree]:
     """The phases of a point, `epochs` in all; one that would get less than an epoch is left out.
 
@@ -66,6 +91,8 @@ def build_phases(point: Values, epochs: int, num_stages: int) -> list[PhaseTree]
     if way not in WAYS:
         raise RecipeError(f"fine_tuning must be one of {', '.join(WAYS)}, got {way!r}")
     _check_own(point, way)
+    for name, value in point.items():
+        check_phase_value(name, value)
     values = {**PHASE_DEFAULTS, **point}
     phase: PhaseTree = {name: values[name] for name in _IN_EVERY_PHASE if name in values}
     shares, phases = WAYS[way].build(values, phase, num_stages)

@@ -7,10 +7,13 @@ from typing import Any, get_type_hints
 
 from search_spaces.dimensions import Value
 from search_spaces.errors import UnknownNameError
-from study.recipes.phases import PHASE_DEFAULTS, PHASE_NAMES, build_phases
+from study.recipes.phases import PHASE_DEFAULTS, PHASE_NAMES, build_phases, check_phase_value
 from trainables.datasets.manifest import Manifest
 from trainables.errors import FieldError, RecipeError
 from trainables.models.catalogue import check_branches, check_recipe, find_architecture
+from trainables.recipe.fields import rules_of
+from trainables.recipe.phase import Phase
+from trainables.recipe.serialization import built
 from trainables.recipe.tree import Recipe
 
 CLASS_WEIGHT = "class_weight."
@@ -87,6 +90,32 @@ def check_names(names: Iterable[str]) -> None:
     for name in names:
         if name not in NAMES and not name.startswith(CLASS_WEIGHT):
             raise UnknownNameError("dimension", name, (*NAMES, f"{CLASS_WEIGHT}NAME"))
+
+
+def check_value(name: str, value: Value) -> None:
+    """Raises RecipeError for a value that the dimension can have in no recipe, whatever else is in it."""
+    check_phase_value(name, value)
+    owner = _owner(name)
+    if owner is None or name == "branches":  # written as one text, and a list in the recipe
+        return
+    part, field = owner
+    found = built(get_type_hints(part)[field], value, name)
+    for rule in rules_of(part)[field]:
+        if not rule.holds(found):
+            raise FieldError(name, f"{rule}, got {value!r}")
+
+
+def _owner(name: str) -> tuple[type, str] | None:
+    """The part of a recipe with the field that a dimension sets, and the field's name."""
+    if name in {field.name for field in dataclasses.fields(Phase)}:
+        return Phase, name
+    if name not in _FIELDS:
+        return None
+    *places, field = _FIELDS[name][0].split(".")
+    part: type = Recipe
+    for place in places:
+        part = get_type_hints(part)[place]
+    return part, field
 
 
 def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, seed: int) -> Recipe:

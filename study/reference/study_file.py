@@ -76,9 +76,7 @@ def _kind(annotation: Any, key: str) -> str:
     """What a person writes there."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _kind(
-            next((note.return_type for note in parts[1:] if isinstance(note, PlainSerializer)), parts[0]), key
-        )
+        return _kind(next((note.return_type for note in parts[1:] if _says_its_type(note)), parts[0]), key)
     if origin in (Union, UnionType):
         return _alternatives(parts, key)
     if origin is Literal:
@@ -90,6 +88,10 @@ def _kind(annotation: Any, key: str) -> str:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[mapping](#{key})"
     return _PLAIN[annotation]
+
+
+def _says_its_type(note: object) -> bool:
+    return isinstance(note, PlainSerializer) and isinstance(note.return_type, type)
 
 
 def _alternatives(parts: tuple[Any, ...], key: str) -> str:

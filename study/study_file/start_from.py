@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
+from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 
 from search_spaces.dimensions import Value
 from study.errors import SpecError
@@ -63,5 +63,9 @@ def _point(item: Any) -> dict[str, Value]:
         ) from None
 
 
-Start = Annotated[str | EarlierBest | dict[str, Scalar], PlainValidator(_read)]
+Start = Annotated[
+    str | EarlierBest | dict[str, Scalar],
+    PlainValidator(_read),
+    PlainSerializer(lambda item: item.model_dump() if isinstance(item, EarlierBest) else item),
+]
 """A named recipe, the best of earlier studies, or a point."""

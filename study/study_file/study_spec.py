@@ -142,8 +142,8 @@ class StudySpec(Written):
         mistakes = Mistakes(origin)
         if not isinstance(tree, dict):
             raise SpecError(
-                f"{origin.place(())}a study file is a mapping of keys to values, got {_kind(tree)}; it starts "
-                "with a line such as `study: my-study`"
+                f"{origin.place(())}a study file is a mapping of keys to values, got {_kind(tree)}; "
+                "it starts with a line such as `study: my-study`"
             )
         short = [key for key in ("early_stopping", "sampler") if isinstance(tree.get(key), str)]
         try:

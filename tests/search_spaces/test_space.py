@@ -151,11 +151,13 @@ def test_each_dimension_has_a_key_of_its_own(space: SearchSpace) -> None:
 
 def test_unknown_names_come_with_the_known_ones() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown search space 'fine-tuning'; known: .*did you mean 'fine_tuning'"
+        UnknownNameError, match=r"^unknown search space 'fine-tuning'; did you mean 'fine_tuning'\?$"
     ):
         find_space("fine-tuning")
     with pytest.raises(UnknownNameError, match="unknown recipe"):
         find_recipe("fer-r18-freeze-l9")
+    with pytest.raises(UnknownNameError, match="unknown search space 'qqq'; known: digits, everything"):
+        find_space("qqq")
 
 
 def test_named_recipes_state_and_choose_different_things() -> None:

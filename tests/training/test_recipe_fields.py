@@ -114,11 +114,11 @@ def test_in_a_study_it_is_told_under_the_name_of_the_dimension(make_dataset, pat
     [
         ({"head_units": 0}, "head_units must lie in [1, 65536], got 0"),
         ({"augmentation_strength": 2.0}, "augmentation_strength must lie in [0, 1], got 2.0"),
-        ({"mixing_alpha": 0.0}, "mixing_alpha must be above 0 and finite, got 0.0"),
+        ({"mixing_alpha": 0.0}, "mixing_alpha must be above 0 and at most 1000, got 0.0"),
         ({"ldam_margin": 3.0}, "ldam_margin must be above 0 and at most 2, got 3.0"),
         ({"batch_size": "many"}, "batch_size must be a whole number, got 'many'"),
         ({"step_factor": "half"}, "step_factor must be a number, got 'half'"),
-        ({"class_weight.left": -1.0}, "class_weight.left must be above 0 and finite, got -1.0"),
+        ({"class_weight.left": -1.0}, "class_weight.left must be above 0 and at most 1e+06, got -1.0"),
     ],
 )
 def test_other_rules_name_the_dimension_too(make_dataset, point, message):

@@ -39,6 +39,7 @@ def find_architecture(name: str) -> Architecture:
             num_stages=NUM_TIMM_STAGES,
             smallest_image_size=None,
             takes_drop_path=None,
+            has_batch_norm=None,
             shape=None,
         )
     raise RecipeError(_unknown(name))
@@ -52,6 +53,7 @@ def check_recipe(recipe: Recipe) -> None:
     check_image_size(architecture, recipe.data.image_size)
     check_weights(architecture, recipe.model)
     _check_parts(architecture, recipe.model)
+    _check_batch(architecture, recipe)
     for number, phase in enumerate(recipe.phases, start=1):
         _check_stages(architecture, phase, number)
 
@@ -119,6 +121,14 @@ def _check_parts(architecture: Architecture, model: Model) -> None:
             f"drop_path of {name} must be 0, as it has no residual blocks that can be skipped; got "
             f"{model.drop_path:g}: "
             "set drop_path to 0, or take an architecture that has them, such as resnet18"
+        )
+
+
+def _check_batch(architecture: Architecture, recipe: Recipe) -> None:
+    if recipe.batch_size == 1 and architecture.has_batch_norm and recipe.model.batch_norm != "eval_all":
+        raise RecipeError(
+            f"batch_size of {architecture.name} must be at least 2, as it has BatchNorm, which cannot train "
+            "on a single image; got 1: raise batch_size, or set batch_norm to eval_all"
         )
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from trainables.errors import RecipeError, WeightsError
 from trainables.models.catalogue import TIMM_PREFIX, check_weights, find_architecture, timm_name
+from trainables.printable import quoted
 from trainables.recipe.model import Model
 
 PATIENCE_SECONDS = 5.0
+_TORCH_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""What a file of `torch.save` begins with: an archive, or, before torch 1.6, a pickle."""
 
 TORCHVISION_URL = "https://download.pytorch.org/models/"
 
@@ -36,7 +39,7 @@ def find_checkpoint(model: Model) -> Path | None:
     if model.weights == "none":
         return None
     if model.weights != "imagenet":
-        return _given_file(Path(model.weights).expanduser())
+        return _given_file(model.weights)
     if architecture.name.startswith(TIMM_PREFIX):
         return _timm_file(timm_name(architecture.name))
     name = architecture.imagenet_file
@@ -65,12 +68,31 @@ class _Published:
     """None where the publisher does not tell."""
 
 
-def _given_file(path: Path) -> Path:
-    if not path.is_file():
+def _given_file(written: str) -> Path:
+    try:
+        path = Path(written).expanduser()
+        is_file = path.is_file()
+        start = _start(path) if is_file else b""
+    except (OSError, RuntimeError) as error:  # a name that is too long; the home of nobody
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"weights {quoted(written)} cannot be read: {reason}") from None
+    if not is_file:
         raise WeightsError(
-            f"weights must be 'none', 'imagenet' or the path of a file, got {str(path)!r}, which is no file"
+            "weights must be 'none', 'imagenet' or the path of a file, got "
+            f"{quoted(written)}, which is no file"
+        )
+    is_safetensors = path.suffix == ".safetensors"
+    if not (start[8:9] == b"{" if is_safetensors else start.startswith(_TORCH_STARTS)):
+        raise WeightsError(
+            f"weights {quoted(written)} must be a file of torch.save, or of safetensors with that suffix, "
+            "and it is neither; save model.state_dict()"
         )
     return path
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)
 
 
 def _cached_or_downloaded(published: _Published) -> Path:

@@ -13,7 +13,7 @@ class Mixing:
     kind: Literal["none", "mixup", "cutmix"] = "none"
     """How pairs of images are mixed: `mixup` blends them (arXiv:1710.09412), `cutmix` puts a rectangle of one
     into the other (1905.04899), `none`."""
-    alpha: Annotated[float, AboveZero()] = 1.0
+    alpha: Annotated[float, AboveZero(1000.0)] = 1.0
     """The share of each image of a pair is drawn from Beta(alpha, alpha); above 0."""
     probability: Annotated[float, Within(0.0, 1.0)] = 1.0
     """Chance that a batch is mixed, 0 to 1."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from trainables.errors import RecipeError
+from trainables.errors import FieldError, RecipeError
 from trainables.recipe.fields import AboveZero, Continuation, Within, check_fields
 
 
@@ -17,14 +17,14 @@ class Data:
     least that the network takes."""
     crop_margin: Annotated[int, Within(0, 512)] = 0
     """Images are first resized to a side that is this many pixels larger than `image_size`, 0 to 512;
-    training sees a random crop, evaluation the middle one."""
+    training sees a random crop, evaluation the middle one. At most `image_size`."""
     normalisation: Literal["dataset", "architecture", "zero_one", "per_image", "given"] = "dataset"
     """The mean that is subtracted from pixels in [0, 1] and the deviation that they are divided by:
     `dataset`, those of the training split; `architecture`, those of the pretrained weights; `per_image`,
     those of each image; `given`, `pixel_mean` and `pixel_std`; `zero_one` leaves pixels alone."""
-    pixel_mean: Annotated[float | None, Continuation.LASTS] = None
+    pixel_mean: Annotated[float | None, Within(-1000.0, 1000.0), Continuation.LASTS] = None
     """With `normalisation: given` only: the mean that is subtracted from pixels in [0, 1]."""
-    pixel_std: Annotated[float | None, AboveZero(), Continuation.LASTS] = None
+    pixel_std: Annotated[float | None, AboveZero(1000.0), Continuation.LASTS] = None
     """With `normalisation: given` only: the deviation that pixels are divided by after that, above 0."""
     train_images: Annotated[int | None, Within(2, 10**9)] = None
     """Train on this many images only, at least 2: a fixed draw that keeps the shares of the classes. All
@@ -35,6 +35,11 @@ class Data:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.crop_margin > self.image_size:
+            raise FieldError(
+                "crop_margin",
+                f"must be at most image_size, which is {self.image_size}, got {self.crop_margin}",
+            )
         if (self.normalisation == "given") != (
             self.pixel_mean is not None and self.pixel_std is not None
         ) or (self.normalisation != "given" and (self.pixel_mean is not None or self.pixel_std is not None)):

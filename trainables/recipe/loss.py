@@ -9,6 +9,8 @@ from trainables.recipe.fields import AboveZero, Continuation, Within, check_fiel
 
 WITH_SMOOTHING = ("cross_entropy", "logit_adjusted")
 """The kinds of loss that `label_smoothing` goes with."""
+LARGEST_WEIGHT = 1e6
+"""Of a class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class Loss:
     """With `focal` only: the exponent, 0 to 10; 0 is cross-entropy."""
     ldam_margin: Annotated[float, AboveZero(2.0)] = 0.5
     """With `ldam` only: the margin of the rarest class, in (0, 2]."""
-    ldam_scale: Annotated[float, AboveZero()] = 30.0
+    ldam_scale: Annotated[float, AboveZero(10_000.0)] = 30.0
     """With `ldam` only: the factor of the logits, above 0."""
     adjustment: Annotated[float, Within(0.0, 5.0)] = 1.0
     """With `logit_adjusted` only: the factor tau of the shift, 0 to 5; 0 is cross-entropy."""
@@ -37,7 +39,7 @@ class Loss:
     n_c) (arXiv:1901.05555), in [0, 1); the mean over classes is 1."""
     class_weights: Annotated[Mapping[str, float] | None, Continuation.MAY_CHANGE] = None
     """In place of both: a table of weights by class name, with every class of the dataset."""
-    class_weight_cap: Annotated[float | None, AboveZero()] = None
+    class_weight_cap: Annotated[float | None, AboveZero(LARGEST_WEIGHT)] = None
     """The highest class weight, above 0; no cap, unless given."""
     weight_normalisation: Literal["weights", "images"] = "weights"
     """The number that a batch's sum of weighted losses is divided by: the sum of its `weights`, as in torch,
@@ -54,8 +56,8 @@ class Loss:
                 f"{' or '.join(WITH_SMOOTHING)}"
             )
         for name, weight in (self.class_weights or {}).items():
-            if not AboveZero().holds(weight):
-                raise FieldError(f"class_weights[{name!r}]", f"{AboveZero()}, got {weight!r}")
+            if not (rule := AboveZero(LARGEST_WEIGHT)).holds(weight):
+                raise FieldError(f"class_weights[{name!r}]", f"{rule}, got {weight!r}")
         _check_one_rule(self)
 
 

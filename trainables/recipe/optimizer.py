@@ -21,9 +21,9 @@ class Optimizer:
     gradient_clip: Literal["none", "value", "norm"] = "none"
     """How gradients are cut: `none`; `value`, each value at `clip_at`; `norm`, all values together at the
     norm `clip_at`."""
-    clip_at: Annotated[float, AboveZero()] = 1.0
+    clip_at: Annotated[float, AboveZero(1e9)] = 1.0
     """The value or norm at which gradients are cut, above 0."""
-    average_halflife: Annotated[float | None, AboveZero()] = None
+    average_halflife: Annotated[float | None, AboveZero(1e6)] = None
     """Keep an exponential moving average of the weights, in which the share of a step has halved after this
     many epochs, above 0. The average is validated and kept. Without a value, the weights themselves are."""
 

@@ -15,7 +15,7 @@ class Phase:
 
     epochs: Annotated[int, Within(1, 100_000)]
     """Passes over the training split, at least 1."""
-    learning_rate: Annotated[float, AboveZero()]
+    learning_rate: Annotated[float, AboveZero(1000.0)]
     """The highest learning rate of the phase, above 0."""
     freeze_depth: Annotated[int, Within(0, 1000)] = 0
     """The number of frozen stages, counted from the input: 0 none, 1 the stem and the first stage, ...; with
@@ -26,7 +26,7 @@ class Phase:
     range_end: int | None = None
     """Stages from this one on, counted from the input, are frozen, too; the head always trains. Above
     `freeze_depth`."""
-    head_multiplier: Annotated[float, AboveZero()] = 1.0
+    head_multiplier: Annotated[float, AboveZero(1e6)] = 1.0
     """The head's learning rate is this many times the phase's, above 0."""
     layer_decay: Annotated[float, AboveZero(1.0)] = 1.0
     """Each block's learning rate is this many times that of the block after it, in (0, 1]; the last block has

@@ -41,12 +41,15 @@ def check(spec: SpecFile) -> None:
     Example: study check fer2013.yaml
     """
     from study.cli.reports.study_tables import print_plan
+    from study.driver.pretrained_weights import check_registered_weights
     from study.home import Home
     from study.planning.bundled_studies import find_study_file
     from study.planning.plan import plan_study
     from study.study_file.study_spec import StudySpec
 
-    print_plan(plan_study(StudySpec.read(find_study_file(spec)), Home.current()), spec)
+    plan = plan_study(StudySpec.read(find_study_file(spec)), Home.current())
+    check_registered_weights(plan)
+    print_plan(plan, spec)
 
 
 @study_commands.command()

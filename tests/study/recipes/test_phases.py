@@ -76,7 +76,7 @@ def test_what_is_left_open_follows_from_what_is_said() -> None:
             {"fine_tuning": "gradual", "probe_fraction": 0.7, "polish_fraction": 0.4},
             "must leave epochs for the stages, got 0.7 and 0.4",
         ),
-        ({"fine_tuning": "lp_ft", "probe_fraction": "much"}, "probe_fraction must be a number, got 'much'"),
+        ({"fine_tuning": "lp_ft", "probe_fraction": "much"}, "probe_fraction must lie in .0, 1., got 'much'"),
     ],
 )
 def test_what_contradicts_itself_is_refused(point: dict[str, str | float], message: str) -> None:

@@ -28,6 +28,8 @@ class Architecture:
     """Pixels; None where only building it tells (timm)."""
     takes_drop_path: bool | None
     """None where only building it tells (timm)."""
+    has_batch_norm: bool | None
+    """None where only building it tells (timm)."""
     is_plain: bool = False
     """Whether it has dense layers of its own, takes any number of channels and has no residual blocks."""
     shape: Shape | None

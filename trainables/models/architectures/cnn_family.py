@@ -70,6 +70,7 @@ ARCHITECTURES = tuple(
         num_stages=len(shape.widths),
         smallest_image_size=max(2 ** len(shape.widths), 8),
         takes_drop_path=False,
+        has_batch_norm=shape.has_batch_norm or shape.has_dense_batch_norm,
         is_plain=True,
         shape=shape,
     )

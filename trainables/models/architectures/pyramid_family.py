@@ -41,7 +41,12 @@ class PyramidShape:
 
 
 def _pyramid(
-    name: str, shape: PyramidShape, imagenet_file: str, *, takes_drop_path: bool = True
+    name: str,
+    shape: PyramidShape,
+    imagenet_file: str,
+    *,
+    takes_drop_path: bool = True,
+    has_batch_norm: bool = True,
 ) -> Architecture:
     return Architecture(
         name=name,
@@ -50,6 +55,7 @@ def _pyramid(
         imagenet_file=imagenet_file,
         smallest_image_size=32,  # the side is halved five times
         takes_drop_path=takes_drop_path,
+        has_batch_norm=has_batch_norm,
         shape=shape,
     )
 
@@ -88,5 +94,6 @@ ARCHITECTURES = (
             is_rounded_down=True,
         ),
         "convnext_tiny-983f1562.pth",
+        has_batch_norm=False,
     ),
 )

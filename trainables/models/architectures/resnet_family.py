@@ -52,6 +52,7 @@ def _resnet(name: str, shape: ResNetShape, imagenet_file: str | None = None) -> 
         imagenet_file=imagenet_file,
         smallest_image_size=16,
         takes_drop_path=True,
+        has_batch_norm=True,
         shape=shape,
     )
 
