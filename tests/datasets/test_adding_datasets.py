@@ -176,7 +176,7 @@ def test_fractions_that_leave_nothing_are_refused(home, ten_per_class):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_size": 0}, "--size must be at least 1 pixel, got 0"),
+        ({"image_size": 0}, "--size must be from 1 to 1024 pixels, got 0"),
         ({"channels": 2}, r"--channels must be 1 \(gray\) or 3 \(RGB\), got 2"),
         ({"on_error": "ignore"}, "--on-error must be refuse or skip, got 'ignore'"),
         ({"classes": ("a", "a")}, "--classes must be distinct"),

@@ -1,6 +1,6 @@
 """Classes: merging and reordering them, and leaving out those that cannot be learned."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +9,11 @@ from trainables.datasets.decoded_images import DecodedImages
 from trainables.datasets.problems import Problem, Problems
 from trainables.datasets.sources.source import Source, SourceImage
 from trainables.errors import DatasetError
+from trainables.printable import quoted
 from trainables.suggestions import did_you_mean
+
+MAX_NAME = 200
+"""Characters of a class name: it is part of the names of metrics, of which MLflow takes 250."""
 
 
 def relabelled(source: Source, relabel: Mapping[str, tuple[str, ...]] | None) -> Source:
@@ -19,10 +23,10 @@ def relabelled(source: Source, relabel: Mapping[str, tuple[str, ...]] | None) ->
     as they are, and a new class takes the place of the first that it is made of. Raises DatasetError for a
     class that the source lacks, and for one that would stand in two new classes.
     """
-    if len(set(source.classes)) != len(source.classes):
-        raise DatasetError(f"class names must be distinct, got {', '.join(source.classes)}")
+    _check_names(source.classes)
     if relabel is None:
         return source
+    _check_names(tuple(relabel))
     _check_relabelling(source.classes, relabel)
     relabel = _with_kept_classes(source.classes, relabel)
     new_label_of_name = {old: label for label, olds in enumerate(relabel.values()) for old in olds}
@@ -49,6 +53,21 @@ def learnable(
     new_labels = np.cumsum(in_train > 0) - 1
     rows = images.rows(np.isin(images.labels, kept))
     return replace(rows, labels=new_labels[rows.labels]), tuple(classes[label] for label in kept)
+
+
+def _check_names(classes: Sequence[str]) -> None:
+    if len(set(classes)) != len(classes):
+        raise DatasetError(f"class names must be distinct, got {', '.join(map(quoted, classes))}")
+    for name in classes:
+        if not name or len(name) > MAX_NAME or not _is_utf8(name):
+            raise DatasetError(
+                f"a class name has 1 to {MAX_NAME} characters of UTF-8, got {quoted(name)}; rename its "
+                "folder, or write its labels anew"
+            )
+
+
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _check_relabelling(classes: tuple[str, ...], relabel: Mapping[str, tuple[str, ...]]) -> None:

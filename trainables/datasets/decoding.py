@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,17 +14,22 @@ from numpy.typing import NDArray
 
 from trainables.datasets.decoded_images import DecodedImages, DecodedImagesWriter
 from trainables.datasets.options import AddOptions
-from trainables.datasets.pixels import decode
+from trainables.datasets.pixels import MAX_PIXELS, decode, num_pixels
 from trainables.datasets.problems import Problem, Problems
 from trainables.datasets.sources.source import Source, SourceImage
 
 Progress = Callable[[str, int, int | None], None]
 """Told the step, how many images are done, and of how many (None: not known)."""
 
-Decode = Callable[[bytes | NDArray[np.uint8]], NDArray[np.uint8]]
+Content = bytes | NDArray[np.uint8]
+"""An encoded image, or its pixels."""
+
+Decode = Callable[[Content], NDArray[np.uint8]]
 """From an encoded image or its pixels to pixels (H, W, C); may raise anything for what is no image."""
 
 IMAGES_PER_BATCH = 64
+MAX_PIXELS_AT_WORK = 2**27
+"""Of the images that are decoded at a time: about a gigabyte, whatever a source holds."""
 MAX_THREADS = 8
 """Pillow decodes outside of Python's lock, but more threads than this only wait for it."""
 
@@ -75,14 +80,24 @@ def decoded_batches(
     with ThreadPoolExecutor(num_threads) as threads:
         for batch in _batches(source.images, images_per_batch):
             usable = [image for image in batch if _is_usable(image, source, problems)]
-            decoded = list(zip(usable, threads.map(partial(_decoded, decode=decode), usable), strict=True))
-            for image, pixels in decoded:
-                if pixels is None:
-                    problems.note(Problem.UNREADABLE_IMAGE, image.name)
-            yield DecodedBatch(
-                num_read=len(batch),
-                images=tuple((image, pixels) for image, pixels in decoded if pixels is not None),
-            )
+            loaded = _sized(zip(usable, threads.map(_loaded, usable), strict=True), problems)
+            num_told = 0
+            for piece in _pieces(loaded):
+                images = tuple(image for image, _, _ in piece)
+                contents = [content for _, content, _ in piece]
+                decoded = list(
+                    zip(images, threads.map(partial(_decoded, decode=decode), contents), strict=True)
+                )
+                for image, pixels in decoded:
+                    if pixels is None:
+                        problems.note(Problem.UNREADABLE_IMAGE, image.name)
+                num_told += len(piece)
+                yield DecodedBatch(
+                    num_read=len(piece),
+                    images=tuple((image, pixels) for image, pixels in decoded if pixels is not None),
+                )
+            if num_told < len(batch):
+                yield DecodedBatch(num_read=len(batch) - num_told, images=())
 
 
 def _batches(images: Iterator[SourceImage], size: int) -> Iterator[list[SourceImage]]:
@@ -104,10 +119,54 @@ def _is_usable(image: SourceImage, source: Source, problems: Problems) -> bool:
     return False
 
 
-def _decoded(image: SourceImage, decode: Decode) -> NDArray[np.uint8] | None:
+def _loaded(image: SourceImage) -> Content | None:
     assert image.load is not None
     try:
-        return decode(image.load())
+        return image.load()
+    except Exception:  # noqa: BLE001
+        # A file that is gone, pixels that are no numbers: the caller counts it.
+        return None
+
+
+def _sized(
+    loaded: Iterable[tuple[SourceImage, Content | None]], problems: Problems
+) -> Iterator[tuple[SourceImage, Content, int]]:
+    """Images with their contents and numbers of pixels; those that are unreadable or too large are noted."""
+    for image, content in loaded:
+        size = None if content is None else _num_pixels(content)
+        if content is None or size is None:
+            problems.note(Problem.UNREADABLE_IMAGE, image.name)
+        elif size > MAX_PIXELS:
+            problems.note(Problem.TOO_LARGE, image.name)
+        else:
+            yield image, content, size
+
+
+def _num_pixels(content: Content) -> int | None:
+    try:
+        return num_pixels(content)
+    except Exception:  # noqa: BLE001
+        # Decoders raise almost anything on foreign bytes.
+        return None
+
+
+def _pieces(
+    loaded: Iterable[tuple[SourceImage, Content, int]],
+) -> Iterator[list[tuple[SourceImage, Content, int]]]:
+    """Images, as many at a time as have MAX_PIXELS_AT_WORK together, at least one."""
+    piece: list[tuple[SourceImage, Content, int]] = []
+    for one in loaded:
+        if piece and sum(size for _, _, size in piece) + one[2] > MAX_PIXELS_AT_WORK:
+            yield piece
+            piece = []
+        piece.append(one)
+    if piece:
+        yield piece
+
+
+def _decoded(content: Content, decode: Decode) -> NDArray[np.uint8] | None:
+    try:
+        return decode(content)
     except Exception:  # noqa: BLE001
         # Decoders raise almost anything on foreign bytes (OSError, SyntaxError, struct.error); the caller
         # counts it.

@@ -11,6 +11,8 @@ from trainables.errors import DatasetError
 OnError = Literal["refuse", "skip"]
 
 MAX_SEED = 2**32 - 1
+MAX_SIZE = 1024
+"""Side in pixels; no recipe shows a network larger images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +20,8 @@ class AddOptions:
     """How to read, change and split the images of a source. Raises DatasetError on values that cannot be."""
 
     image_size: int | None = None
-    """Side in pixels, >= 1: the shorter side is scaled to it with antialiasing, then the centre is cropped.
-    None keeps sizes."""
+    """Side in pixels, 1 to 1024: the shorter side is scaled to it with antialiasing, then the centre is
+    cropped. None keeps sizes."""
     channels: int | None = None
     """1 gray or 3 RGB; None is 1 if every image is gray, else 3."""
     classes: tuple[str, ...] | None = None
@@ -53,6 +55,8 @@ class AddOptions:
     on_error: OnError = "refuse"
     """What happens to images that cannot be used: refuse the whole source, or leave them out and count
     them."""
+    follow_links: bool = False
+    """Whether symbolic links in an image folder may lead out of it."""
     licence: str | None = None
     """What the images may be used for."""
     replace: bool = False
@@ -60,8 +64,8 @@ class AddOptions:
 
     def __post_init__(self) -> None:
         _require(
-            self.image_size is None or self.image_size >= 1,
-            f"--size must be at least 1 pixel, got {self.image_size}",
+            self.image_size is None or 1 <= self.image_size <= MAX_SIZE,
+            f"--size must be from 1 to {MAX_SIZE} pixels, got {self.image_size}",
         )
         _require(
             self.channels in (None, 1, 3), f"--channels must be 1 (gray) or 3 (RGB), got {self.channels}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from trainables.datasets.options import OnError
+from trainables.datasets.pixels import MAX_PIXELS
 from trainables.errors import DatasetError
 
 MAX_NAMES = 10
@@ -16,6 +17,7 @@ class Problem(StrEnum):
     """Kinds of problems; the values are the keys of `Findings.skipped`."""
 
     UNREADABLE_IMAGE = "unreadable_image"
+    TOO_LARGE = "too_large"
     MISSING_IMAGE = "missing_image"
     MISSING_LABEL = "missing_label"
     LABEL_OUTSIDE_CLASSES = "label_outside_classes"
@@ -27,6 +29,7 @@ class Problem(StrEnum):
 
 DESCRIPTIONS = {
     Problem.UNREADABLE_IMAGE: "images that cannot be read",
+    Problem.TOO_LARGE: f"images of more than {MAX_PIXELS:,} pixels",
     Problem.MISSING_IMAGE: "rows without an image",
     Problem.MISSING_LABEL: "images without a label",
     Problem.LABEL_OUTSIDE_CLASSES: "images whose label is outside the class list",

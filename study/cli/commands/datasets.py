@@ -61,6 +61,10 @@ def add(
     on_error: Annotated[
         Literal["refuse", "skip"], typer.Option(help="What to do with images that cannot be used.")
     ] = "refuse",
+    follow_links: Annotated[
+        bool,
+        typer.Option("--follow-links", help="Take in what links in an image folder lead to outside of it."),
+    ] = False,
     licence: Annotated[str | None, typer.Option(help="Licence of the images, kept with the dataset.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a dataset of the same name.")] = False,
 ) -> None:
@@ -88,6 +92,7 @@ def add(
         relabel=new_classes(relabel),
         permute_seed=permute_seed,
         on_error=on_error,
+        follow_links=follow_links,
         licence=licence,
         replace=replace,
     )

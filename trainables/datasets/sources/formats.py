@@ -7,6 +7,7 @@ from trainables.datasets.sources import fer_csv, idx, image_folder, listing_csv,
 from trainables.datasets.sources.digits import read_digits
 from trainables.datasets.sources.source import Format, Source
 from trainables.errors import DatasetError
+from trainables.printable import cut
 
 FORMATS: tuple[Format, ...] = (
     parquet.FORMAT,
@@ -25,8 +26,8 @@ def read_source(path: Path | None, name: str, options: AddOptions) -> Source:
     """
     if path is None:
         return _read_built_in(name, options)
-    if not path.exists():
-        raise DatasetError(f"--from must be a file or folder that exists, got {path}")
+    if not _is_there(path):
+        raise DatasetError(f"--from must be a file or folder that exists, got {cut(str(path))}")
     for known in FORMATS:
         if known.is_at(path):
             if not known.has_columns:
@@ -36,6 +37,13 @@ def read_source(path: Path | None, name: str, options: AddOptions) -> Source:
             return known.read(path, options)
     *others, last = (known.looks_like for known in FORMATS)
     raise DatasetError(f"{path} is none of the sources that are understood: {', '.join(others)}, or {last}")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file() or path.is_dir()
+    except OSError:  # a name that is too long for a file
+        return False
 
 
 def _read_built_in(name: str, options: AddOptions) -> Source:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.datasets.options import AddOptions
+from trainables.datasets.pixels import MAX_PIXELS
 from trainables.datasets.sources.source import Format, Source, SourceImage, numbered_classes
 from trainables.errors import DatasetError
 
@@ -22,6 +23,7 @@ FILE_NAME = re.compile(
 SPLIT_OF_PREFIX = {"train": "train", "t10k": "test", "test": "test"}
 IMAGES_MAGIC = 0x00000803
 LABELS_MAGIC = 0x00000801
+MAX_LABELS = 100_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ def _idx_files(folder: Path) -> dict[str, IdxFiles]:
     found: dict[tuple[str, str], Path] = {}
     # Plain files sort before their gzipped twins, and win.
     for path in sorted(folder.iterdir()):
-        if match := FILE_NAME.search(path.name):
+        if (match := FILE_NAME.search(path.name)) and path.is_file():
             key = (SPLIT_OF_PREFIX[match["split"]], match["content"])
             first = found.setdefault(key, path)
             if path.name not in (first.name, f"{first.name}.gz"):
@@ -87,6 +89,8 @@ def _pair(folder: Path, found: Mapping[tuple[str, str], Path], split: str) -> Id
 def _read_labels(path: Path) -> NDArray[np.int64]:
     with _open(path) as file:
         (num_labels,) = _read_header(file, path, LABELS_MAGIC, num_sizes=1)
+        if num_labels > MAX_LABELS:
+            raise DatasetError(f"{path} promises {num_labels:,} labels; a file has at most {MAX_LABELS:,}")
         labels = np.frombuffer(_read_exactly(file, path, num_labels), np.uint8).astype(np.int64)
         _expect_end(file, path)
     return labels
@@ -94,7 +98,12 @@ def _read_labels(path: Path) -> NDArray[np.int64]:
 
 def _check_count(pair: IdxFiles, num_labels: int) -> None:
     with _open(pair.images) as file:
-        num_images = _read_header(file, pair.images, IMAGES_MAGIC, num_sizes=3)[0]
+        num_images, height, width = _read_header(file, pair.images, IMAGES_MAGIC, num_sizes=3)
+    if not 1 <= height * width <= MAX_PIXELS:
+        raise DatasetError(
+            f"{pair.images} promises images of {height:,} x {width:,} pixels; an image has 1 to "
+            f"{MAX_PIXELS:,}"
+        )
     if num_images != num_labels:
         raise DatasetError(
             f"each image needs one label: {pair.images} has {num_images} images, {pair.labels} has "

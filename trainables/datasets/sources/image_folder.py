@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from trainables.datasets.options import AddOptions
@@ -14,6 +15,7 @@ from trainables.datasets.sources.source import (
 )
 from trainables.datasets.sources.split_words import split_of_word
 from trainables.errors import DatasetError
+from trainables.printable import cut, printable
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
@@ -27,6 +29,8 @@ def read_image_folder(root: Path, options: AddOptions) -> Source:
     class_roots: Mapping[Path, str | None] = _split_folders(root) or {root: None}
     classes = tuple(sorted({folder.name for class_root in class_roots for folder in _folders(class_root)}))
     refuse_class_names(options, classes)
+    if not options.follow_links:
+        _refuse_links(root, class_roots)
     return Source(
         description=str(root.resolve()),
         classes=classes,
@@ -65,18 +69,43 @@ def _images(
     label_of_class = {name: label for label, name in enumerate(classes)}
     for parent in dict.fromkeys([root, *class_roots]):
         for path in _loose_images(parent):
-            yield SourceImage(name=str(path.relative_to(root)), load=path.read_bytes, label=None)
+            yield SourceImage(name=str(path.relative_to(root)), load=partial(_content, path), label=None)
     for class_root, split in class_roots.items():
         for folder in _folders(class_root):
             for path in _image_files(folder):
                 label = label_of_class[folder.name]
                 yield SourceImage(
                     name=str(path.relative_to(root)),
-                    load=path.read_bytes,
+                    load=partial(_content, path),
                     label=label,
                     split=split,
                     group=None if group_pattern is None else group_of_name(path.name, group_pattern),
                 )
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; a pipe or a device, which might never end, is none. Raises OSError."""
+    if not path.is_file():
+        raise OSError(f"{path} is no file")
+    return path.read_bytes()
+
+
+def _refuse_links(root: Path, class_roots: Mapping[Path, str | None]) -> None:
+    """Raises DatasetError for links to folders, and for links to files outside of `root`."""
+    folders = [folder for parent in dict.fromkeys([root, *class_roots]) for folder in _folders(parent)]
+    files = (path for folder in folders for path in _image_files(folder) if folder not in class_roots)
+    links = [path for path in folders if path.is_symlink()]
+    links += [path for path in files if path.is_symlink() and not _lies_in(root, path)]
+    if links:
+        first = cut(printable(f"{links[0].relative_to(root)} → {os.path.realpath(links[0])}"), 200)
+        raise DatasetError(
+            f"{len(links):,} symbolic links of {root} lead out of it or to a folder ({first}); put the "
+            "images there, or follow all links with --follow-links"
+        )
+
+
+def _lies_in(root: Path, path: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -26,6 +26,7 @@ from trainables.datasets.sources.source import (
 )
 from trainables.datasets.sources.split_words import split_of_word
 from trainables.errors import DatasetError
+from trainables.printable import quoted
 
 USUAL_IMAGE_COLUMNS = ("image", "img", "images")
 USUAL_LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target")
@@ -82,7 +83,9 @@ def _parquet_files(source: Path) -> list[Path]:
         return [source] if source.suffix.lower() == ".parquet" else []
     found = [*source.glob("*.parquet"), *source.glob("*/*.parquet")]
     return sorted(
-        path for path in found if not any(part.startswith(".") for part in path.relative_to(source).parts)
+        path
+        for path in found
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(source).parts)
     )
 
 
@@ -116,8 +119,13 @@ def _check_columns(path: Path, schema: Any, columns: Columns) -> None:
             f"all files must have the same columns: {path} has no {', '.join(missing)}; it has "
             f"{', '.join(schema.names)}"
         )
+    if repeated := [name for name in columns.names if schema.names.count(name) > 1]:
+        raise DatasetError(
+            f"{path} has {schema.names.count(repeated[0])} columns called {quoted(repeated[0])}, so which "
+            "one is meant cannot be told; write the file with one"
+        )
     image, label = schema.field(columns.image).type, schema.field(columns.label).type
-    if not (_is_binary(image) or (pa.types.is_struct(image) and image.get_field_index("bytes") >= 0)):
+    if not (_is_binary(image) or (pa.types.is_struct(image) and _has_bytes(image))):
         raise DatasetError(
             f"column {columns.image!r} of {path} must hold encoded images (binary, or a struct with bytes), "
             f"found {image}"
@@ -153,7 +161,7 @@ def _class_names(
     files: Sequence[Path], schemas: Sequence[Any], columns: Columns, options: AddOptions
 ) -> tuple[str, ...]:
     is_text = {_is_text(schema.field(columns.label).type) for schema in schemas}
-    names = {_names_in_metadata(schema, columns.label) for schema in schemas}
+    names = {_names_in_metadata(*one, columns.label) for one in zip(files, schemas, strict=True)}
     if len(is_text) > 1 or len(names) > 1:
         raise DatasetError(
             "all files must have the same class names, but those of "
@@ -169,13 +177,19 @@ def _class_names(
     return classes
 
 
-def _names_in_metadata(schema: Any, label_column: str) -> tuple[str, ...] | None:
+def _names_in_metadata(path: Path, schema: Any, label_column: str) -> tuple[str, ...] | None:
     try:
         feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label_column]
-        return tuple(feature["names"])
-    except (KeyError, TypeError, ValueError):
+        names = feature["names"]
+    except (KeyError, TypeError, ValueError, RecursionError):
         # Files that Hugging Face did not write, or a label that is a plain number.
         return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DatasetError(
+            f"the class names in the metadata of {path} must be a list of texts, got {quoted(names)}; write "
+            "the file again without them, and name the classes with --classes"
+        )
+    return tuple(names)
 
 
 def _distinct_labels(files: Sequence[Path], columns: Columns) -> Any:
@@ -197,7 +211,7 @@ def _images(
             image, label = values[columns.image], values[columns.label]
             struct = image if isinstance(image, dict) else {"bytes": image}
             yield SourceImage(
-                name=struct.get("path") or f"{path.name} row {row}",
+                name=str(struct.get("path") or f"{path.name} row {row}"),
                 load=None if struct["bytes"] is None else partial(bytes, struct["bytes"]),
                 label=label_of_class.get(label, len(classes)) if isinstance(label, str) else label,
                 split=split if columns.split is None else _parse_split(values[columns.split], path, row),
@@ -218,6 +232,11 @@ def _parse_split(value: object, path: Path, row: int) -> str:
     if split is None:
         raise DatasetError(f"a split must be train, validation or test, got {value!r} in row {row} of {path}")
     return split
+
+
+def _has_bytes(struct: Any) -> bool:
+    index = struct.get_field_index("bytes")
+    return index >= 0 and _is_binary(struct.field(index).type)
 
 
 def _is_text(type_: Any) -> bool:

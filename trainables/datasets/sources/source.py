@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from trainables.datasets.options import AddOptions
 from trainables.errors import DatasetError
+from trainables.printable import printable
 
 MAX_NUMBERED_CLASSES = 10_000
 
@@ -29,6 +30,10 @@ class SourceImage:
     """`train`, `validation` or `test`; None if the source has no splits."""
     group: str | None = None
     """Images of equal group must not be torn apart by carving; None belongs to no group."""
+
+    def __post_init__(self) -> None:
+        # Names of files and rows are shown and stored, whatever bytes they have.
+        object.__setattr__(self, "name", printable(self.name))
 
 
 @dataclass(frozen=True, kw_only=True)
