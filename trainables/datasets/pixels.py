@@ -38,7 +38,7 @@ def num_pixels(image: bytes | NDArray[np.uint8]) -> int:
     refuses it. Raises what Pillow raises on damaged bytes. Not for several threads at the same time.
     """
     if isinstance(image, np.ndarray):
-        return image.shape[0] * image.shape[1]
+        return int(image.shape[0]) * int(image.shape[1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:

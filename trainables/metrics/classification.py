@@ -25,11 +25,6 @@ METRICS: Mapping[str, Literal["maximise", "minimise"]] = MappingProxyType(
 )
 """The metrics that a study may optimise, and which way: fields of `Metrics`."""
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
-    dict.fromkeys(METRICS, (0.0, 1.0)) | {"log_loss": (0.0, math.inf), "kappa": (-1.0, 1.0)}
-)
-"""The lowest and the highest value that each metric can have."""
-
-RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "accuracy": (0.0, 1.0),
         "balanced_accuracy": (0.0, 1.0),
