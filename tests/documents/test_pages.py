@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 import typer
-import yaml
 from pages import LONGEST_README, ROOT, Command, Page, commands, pages
 from test_import_direction import LAYERS, LAYERS_OF_TRAINABLES
 from typer.testing import CliRunner
@@ -29,6 +28,7 @@ from study.cli.main import app
 from study.recipes.phases import build_phases
 from study.results.study_result import StudyResult, trial_row
 from study.study_file.study_spec import StudySpec
+from study.yaml_file import read_value
 
 README = Page(ROOT / "README.md")
 OURS = ("cluster", "search_spaces", "study", "trainables")
@@ -169,7 +169,7 @@ def test_lines_for_a_terminal_are_shell(page: Page, block: str) -> None:
     ("page", "text"), [(page, block) for page in pages() for block in page.blocks("yaml")], ids=str
 )
 def test_study_files_can_be_read(page: Page, text: str) -> None:
-    tree = yaml.safe_load(text)
+    tree = read_value(text)
     spec = StudySpec.parse({"study": "s", "dataset": "d", **tree})
     assert set(tree) <= set(spec.to_dict())
     for name, dimension in spec.extend.items():

@@ -144,7 +144,7 @@ def test_a_recipe_that_trains_its_head_first_is_not_compared_with_one_that_does_
 
 
 def test_a_rule_that_does_not_exist_and_a_study_that_does_not_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"early_stopping.rule: .*got 'best'"):
+    with pytest.raises(SpecError, match=r"early_stopping.rule must be one of .*got 'best'"):
         replayed(tmp_path, [EARLY], "best")
     with pytest.raises(UnknownStudyError, match="unknown study 'other'; known: curves"):
         replay_named(Home(tmp_path), "other", rule="asha")

@@ -272,7 +272,9 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, url: str, message: str) 
 
 def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("this is no database, and long enough to be seen as such" * 10)
-    with pytest.raises(StudyError, match=r"does not answer .*file is not a database"):
+    with pytest.raises(
+        StudyError, match=r"must be a database of SQLite, and is not .*file is not a database"
+    ):
         make_record(tmp_path / "study", storage_url=f"sqlite:///{tmp_path / 'x.db'}")
 
 
