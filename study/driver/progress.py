@@ -21,6 +21,7 @@ from study.study_file.study_spec import StudySpec
 _STYLES = {
     "complete": "green",
     "pruned": "yellow",
+    "killed": "yellow",
     "failed": "red",
     "infeasible": "red",
     "running": "cyan",

@@ -9,7 +9,7 @@ from search_spaces.space import SearchSpace
 from study import names
 from study.evaluation.selection import Repeated
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Trial
+from study.search.record.trial import STOPPED, Trial
 from study.search.sampling.enumeration import identity
 from study.study_file.objective import Objective
 
@@ -96,7 +96,7 @@ def configurations_to_confirm(record: StudyRecord, num: int) -> tuple[Trial, ...
     """
     feasible = [trial for trial in record.leaderboard() if trial.is_feasible]
     ended = [trial for trial in feasible if trial.state == "complete"] or [
-        trial for trial in feasible if trial.state == "pruned"
+        trial for trial in feasible if trial.state in STOPPED
     ]
     distinct = {identity(trial.point): trial for trial in reversed(ended)}
     return tuple(trial for trial in ended if distinct[identity(trial.point)] is trial)[:num]

@@ -15,7 +15,7 @@ from study.registry.comparison import Comparison, compare_evidence
 from study.registry.decision_log import DecisionLog
 from study.registry.decisions import MAX_REASON, MAX_SENTENCE, Decision, champions, sentences, tables
 from study.registry.version_files import has_files
-from study.registry.versions import Version, list_versions
+from study.registry.versions import Version, find_version, list_versions, model_of
 from study.study_file.promotion_rules import PromotionRules
 from study.user import current_user
 
@@ -53,12 +53,14 @@ def promote(
 ) -> Outcome:
     """Makes a version, the candidate by default, the champion of its model if it keeps its promotion rules.
 
+    `model` is its name, with `number` beside it, or names the version itself, as `fer2013/3` does.
     The decision, also one to refuse, goes into the log. With `force` a refusal is overruled, which needs a
     reason. Raises SpecError or UnknownModelError for what cannot be, ConflictError if somebody else decided
     in the meantime.
     """
     _check_reason(reason, is_needed=force)
     with registry_of(home) as client:
+        model, number = _named(client, model, number)
         log, versions = _read(client, home, model)
         challenger = _challenger(model, number, versions, log)
         challenger.check_is_of_a_study()
@@ -89,6 +91,7 @@ def rollback(home: Home, model: str, *, reason: str | None = None, user: str | N
     Raises SpecError where there is none, ConflictError as `promote`.
     """
     _check_reason(reason, is_needed=False)
+    model = model_of(model)
     with registry_of(home) as client:
         log, versions = _read(client, home, model)
         *earlier, now = champions(log.decisions) or (None,)
@@ -120,6 +123,7 @@ def rollback(home: Home, model: str, *, reason: str | None = None, user: str | N
 
 def history(home: Home, model: str) -> History:
     """All decisions on a model; needs MLflow's database alone, no files."""
+    model = model_of(model)
     with registry_of(home) as client:
         log, _ = _read(client, home, model)
         return History(
@@ -131,10 +135,21 @@ def versions_with_files(home: Home, model: str | None) -> tuple[tuple[Version, b
     """The versions of a model, or of all models, and whether the files of each are there."""
     if model is None and not has_database(home):
         return ()
+    model = None if model is None else model_of(model)
     with registry_of(home) as client:
         for name in {version.model for version in list_versions(client, model)}:
             _read(client, home, name)
         return tuple((version, has_files(client, home, version)) for version in list_versions(client, model))
+
+
+def _named(client: "MlflowClient", wanted: str, number: int | None) -> tuple[str, int | None]:
+    model = model_of(wanted)
+    if wanted == model:
+        return model, number
+    named = find_version(client, wanted).number
+    if number not in (None, named):
+        raise SpecError(f"{wanted} and {number} are two versions of {model}; name one")
+    return model, named
 
 
 def _read(client: "MlflowClient", home: Home, model: str) -> tuple[DecisionLog, tuple[Version, ...]]:

@@ -60,6 +60,11 @@ def list_versions(client: "MlflowClient", model: str | None = None) -> tuple[Ver
     )
 
 
+def model_of(wanted: str) -> str:
+    """The model in any of the forms in which a person names one, with a version or without."""
+    return wanted.removeprefix(PREFIX).partition("/")[0].partition("@")[0]
+
+
 def find_version(client: "MlflowClient", wanted: str) -> Version:
     """The version that a person names: `fer2013/3`, `fer2013@champion`, `models:/fer2013/3`, `fer2013`.
 
@@ -80,9 +85,10 @@ def find_version(client: "MlflowClient", wanted: str) -> Version:
     else:
         found = [version for version in versions if names.CHAMPION in version.aliases] or [versions[0]]
     if not found:
+        wrong = number if slash else f"@{alias}"
         listed = ", ".join("@".join((str(version.number), *version.aliases)) for version in versions)
         raise UnknownModelError(
-            f"model {model!r} has no version {written[len(model) :]!r}; it has {listed}; name one as {FORMS}"
+            f"model {model!r} has no version {wrong!r}; it has {listed}; name one as {FORMS}"
         )
     return found[0]
 

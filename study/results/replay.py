@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from study.errors import SpecError
 from study.home import Home
 from study.results.study_result import StudyResult, find_study
-from study.search.record.trial import Trial
-from study.stopping.early_stopping import EarlyStopping, build_rules, rules_other_than
+from study.search.record.trial import STOPPED, Trial
+from study.stopping.early_stopping import EarlyStopping, RuleName, build_rules, rules_other_than
 from study.stopping.groups import group_at
 from study.stopping.simulation import Curve, Ending, simulate
 from study.study_file.objective import Objective
@@ -112,6 +113,16 @@ def replay_named(
     )
 
 
+def replay_all(home: Home, name: str, *, slots: int = 1) -> tuple[Replay, ...]:
+    """The study of that name under each rule that can be replayed, with the settings of its study file.
+
+    Raises UnknownStudyError or SpecError.
+    """
+    return tuple(
+        replay_named(home, name, rule=rule, slots=slots) for rule in get_args(RuleName) if rule != "pbt"
+    )
+
+
 def _check_replayable(result: StudyResult, rule: str) -> None:
     if result.spec.early_stopping.rule == "pbt":
         raise SpecError(
@@ -199,7 +210,7 @@ def _winner(
     ranked = []
     for trial in trials:
         value = _best_value(trial, endings[trial.number].epoch, objective)
-        if value is not None and trial.is_feasible and trial.state in ("complete", "pruned"):
+        if value is not None and trial.is_feasible and trial.state in ("complete", *STOPPED):
             is_complete = trial.state == "complete" and endings[trial.number].decision.action == "continue"
             ranked.append(((is_complete, objective.merit(value), -trial.number), trial.number, value))
     return max(ranked)[1:] if ranked else None

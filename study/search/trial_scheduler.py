@@ -161,7 +161,7 @@ class TrialScheduler:
             self._end(number, "complete")
             return False
         if number in (by := killed(self._edits)):
-            self._end(number, "pruned", f"killed by {by[number]}")
+            self._end(number, "killed", f"killed by {by[number]}")
         elif (reason := self._limits.reason_to_end()) is not None:
             self._end(number, "pruned", reason)
         else:

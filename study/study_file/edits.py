@@ -17,7 +17,7 @@ from study.user import current_user
 
 EDITS_FILE = "edits.jsonl"
 
-Kind = Literal["stop", "resume", "extend", "pin", "enqueue", "kill"]
+Kind = Literal["stop", "resume", "extend", "pin", "unpin", "enqueue", "kill"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,8 @@ class Edit:
     """`extend`: more hours."""
     point: Mapping[str, Value] = field(default_factory=dict)
     """`pin`: values that hold from now on; `enqueue`: a configuration to try next."""
+    dimensions: tuple[str, ...] = ()
+    """`unpin`: those whose values are drawn again."""
     origin: str | None = None
     """`enqueue`: the named recipe it comes from."""
     trial: int | None = None
@@ -88,7 +90,13 @@ def extended_budget(budget: Budget, edits: Iterable[Edit]) -> Budget:
 
 def pinned(edits: Iterable[Edit]) -> dict[str, Value]:
     """The values that hold from now on, the latest of each dimension."""
-    return {name: value for edit in edits if edit.kind == "pin" for name, value in edit.point.items()}
+    values: dict[str, Value] = {}
+    for edit in edits:
+        if edit.kind == "pin":
+            values |= edit.point
+        elif edit.kind == "unpin":
+            values = {name: value for name, value in values.items() if name not in edit.dimensions}
+    return values
 
 
 def killed(edits: Iterable[Edit]) -> dict[int, str]:

@@ -1,11 +1,15 @@
 """MLflow's pages in the browser, for the runs and models of STUDY_HOME."""
 
 import os
+import signal
 import subprocess
 import sys
 
 from study.errors import TrackingError
 from study.home import Home
+
+PATIENCE_SECONDS = 10.0
+"""How long MLflow's server may take to end."""
 
 
 def serve_pages(port: int) -> None:
@@ -22,7 +26,9 @@ def serve_pages(port: int) -> None:
         and "MLFLOW_TRACKING_URI" not in os.environ
     ):
         raise TrackingError(f"there are no runs in {home.folder} yet; a first study: study quickstart")
-    print(f"MLflow's pages on http://127.0.0.1:{port} (this takes some seconds; Ctrl-C ends it)", flush=True)
+    # Without the word MLflow opens its pages on language models.
+    pages = f"http://127.0.0.1:{port}/?workflowType=machine_learning"
+    print(f"MLflow's pages on {pages} (this takes some seconds; Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--default-artifact-root", home.artifacts.as_uri()]
     # Through the environment, as every user of a machine may read command lines, and the address may hold a
     # password. Its queue for jobs of language models would be seven processes more.
@@ -31,11 +37,28 @@ def serve_pages(port: int) -> None:
         "MLFLOW_BACKEND_STORE_URI": uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    finished = subprocess.run(
-        [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], env=environment, check=False
+    server = subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
+        env=environment,
+        start_new_session=True,  # all of its processes end with it, whoever ends this one
     )
-    if finished.returncode not in (0, 130):
+    try:
+        code = server.wait()
+    finally:
+        _end(server)
+    if code != 0:
         raise TrackingError(
-            f"MLflow's server ended with code {finished.returncode}; is port {port} taken? Try: study ui "
-            f"--port {port + 1}"
+            f"MLflow's server ended with code {code}; is port {port} taken? Try: study ui --port {port + 1}"
         )
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    for order, seconds in ((signal.SIGINT, PATIENCE_SECONDS), (signal.SIGKILL, None)):
+        try:
+            os.killpg(server.pid, order)
+        except ProcessLookupError:
+            return
+        try:
+            server.wait(seconds)
+        except subprocess.TimeoutExpired:
+            continue

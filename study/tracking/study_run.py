@@ -26,7 +26,13 @@ from study.yaml_file import yaml_text
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "infeasible": "FAILED"}
+_STATUS = {
+    "complete": "FINISHED",
+    "pruned": "KILLED",
+    "killed": "KILLED",
+    "failed": "FAILED",
+    "infeasible": "FAILED",
+}
 _LOG = "study"
 SECONDS_AFTER_GIVING_UP = 2.0
 

@@ -15,7 +15,7 @@ class Phase:
 
     epochs: Annotated[int, Within(1, 100_000)]
     """Passes over the training split, at least 1."""
-    learning_rate: Annotated[float, AboveZero(1000.0)]
+    learning_rate: Annotated[float, AboveZero(1e30)]
     """The highest learning rate of the phase, above 0."""
     freeze_depth: Annotated[int, Within(0, 1000)] = 0
     """The number of frozen stages, counted from the input: 0 none, 1 the stem and the first stage, ...; with

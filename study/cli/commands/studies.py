@@ -119,8 +119,9 @@ def show(name: StudyName, as_json: AsJson = False, show_all: ShowAll = False) ->
 def replay(
     name: StudyName,
     early_stopping: Annotated[
-        str, typer.Option(help="The other rule, as a study file names it, such as asha.", metavar="RULE")
-    ],
+        str | None,
+        typer.Option(help="The other rule, as a study file names it; all rules without it.", metavar="RULE"),
+    ] = None,
     first_rung: Annotated[
         float | None, typer.Option(help="Share of its epochs up to which no trial is compared.")
     ] = None,
@@ -132,10 +133,16 @@ def replay(
 
     Example: study replay fer2013-freeze-depth --early-stopping asha --first-rung 0.3
     """
-    from study.cli.reports.replay_tables import print_replay
+    from study.cli.reports.replay_tables import print_replay, print_replays
+    from study.errors import SpecError
     from study.home import Home
-    from study.results.replay import replay_named
+    from study.results.replay import replay_all, replay_named
 
+    if early_stopping is None:
+        if first_rung is not None or reduction is not None:
+            raise SpecError("--first-rung and --reduction belong to one rule; name it: --early-stopping")
+        print_replays(replay_all(Home.current(), name, slots=slots), as_json=as_json)
+        return
     replayed = replay_named(
         Home.current(), name, rule=early_stopping, first_rung=first_rung, reduction=reduction, slots=slots
     )

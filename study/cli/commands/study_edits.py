@@ -76,26 +76,53 @@ def pin(name: StudyName, settings: Settings) -> None:
 
 @edit_commands.command(rich_help_panel="While a study runs, and after")
 @with_remote_option
+def unpin(
+    name: StudyName,
+    dimensions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="DIMENSION...", help="All pinned ones, if none is named."),
+    ] = None,
+) -> None:
+    """Let the sampler draw dimensions again that `study pin` holds.
+
+    Example: study unpin fer2013-freeze-depth batch_size
+    """
+    from study.errors import SpecError
+    from study.study_file.edits import Edit, pinned, read_edits
+
+    held = pinned(read_edits(_result(name).folder))
+    wanted = tuple(dimensions or held)
+    unknown = [dimension for dimension in wanted if dimension not in held]
+    if unknown or not held:
+        raise SpecError(
+            f"{name} pins {', '.join(held) or 'nothing'}"
+            + (f", and not {', '.join(map(repr, unknown))}" if unknown else "")
+        )
+    _append(name, Edit(kind="unpin", dimensions=wanted))
+    print(f"{name}: {', '.join(wanted)} drawn again in every new trial")
+
+
+@edit_commands.command(rich_help_panel="While a study runs, and after")
+@with_remote_option
 def enqueue(
     name: StudyName,
-    recipe: Annotated[str | None, typer.Option(help="A named recipe.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="DIMENSION=VALUE", help="A value; repeat for several."),
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="DIMENSION=VALUE...", help="Such as batch_size=64.")
     ] = None,
+    recipe: Annotated[str | None, typer.Option(help="A named recipe.")] = None,
 ) -> None:
     """Put a configuration in front of the sampler's, as the next trial to start.
 
-    Example: study enqueue fer2013-freeze-depth --set learning_rate=3e-4 --set freeze_depth=2
+    Example: study enqueue fer2013-freeze-depth learning_rate=3e-4 freeze_depth=2
     """
     from search_spaces.named import find_recipe
     from study.errors import SpecError
     from study.search.sampling.start_points import start_points
     from study.study_file.edits import Edit
 
-    if (recipe is None) == (not set_):
-        raise SpecError("study enqueue takes either --recipe NAME or one or more --set DIMENSION=VALUE")
-    values = _values(set_ or []) if recipe is None else dict(find_recipe(recipe).point)
+    if (recipe is None) == (not settings):
+        raise SpecError("study enqueue takes either --recipe NAME or one or more DIMENSION=VALUE")
+    values = _values(settings or []) if recipe is None else dict(find_recipe(recipe).point)
     (start,) = start_points([values if recipe is None else recipe], _space_of(name), {})
     _append(name, Edit(kind="enqueue", point=start.point, origin=recipe))
     print(f"{name} tries this next: {', '.join(f'{key} = {value}' for key, value in start.point.items())}")

@@ -1,12 +1,13 @@
 """What `study replay` prints."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 
-from study.cli.reports.terminal import console
+from study.cli.reports.terminal import Column, console, print_table
 from study.names import trial_name
 from study.results.replay import Replay, Winner
 from study.stopping.early_stopping import EarlyStopping
@@ -41,6 +42,36 @@ def print_replay(replay: Replay, *, as_json: bool = False) -> None:
             f"\n[dim]{replay.num_cut_short} trials would have gone on where their recorded curves end; "
             "their values and costs after that are not known[/]"
         )
+
+
+def print_replays(replays: Sequence[Replay], *, as_json: bool = False) -> None:
+    """One line for each rule, and what an early-stopping rule would have done to the winner."""
+    if as_json:
+        print(json.dumps([replay_dict(replay) for replay in replays], indent=2))
+        return
+    out, first = console(), replays[0]
+    out.print(f"\n[bold]{first.study}[/] replayed under each rule that can be replayed\n")
+    shares = [replay.epochs_spent / max(replay.epochs_recorded, 1) for replay in replays]
+    columns = [
+        Column("rule", [replay.early_stopping.rule for replay in replays]),
+        Column(
+            "epochs",
+            [f"{one.epochs_spent:,} ({share:.0%})" for one, share in zip(replays, shares, strict=True)],
+        ),
+        Column("seconds", [f"{replay.seconds_spent:,.0f}" for replay in replays], rank=2),
+        Column("stopped", [f"{len(replay.stopped)} of {replay.num_trials}" for replay in replays], rank=1),
+        Column("winner", [_verdict(replay) for replay in replays]),
+    ]
+    print_table(out, columns)
+    out.print(f"\nNext: study replay {first.study} --early-stopping RULE shows which trials a rule stops")
+
+
+def _verdict(replay: Replay) -> str:
+    if replay.recorded_winner is None:
+        return "none was recorded"
+    if not replay.is_winner_lost:
+        return "kept"
+    return "lost" if replay.regret is None else f"lost, {replay.regret:.4f} worse"
 
 
 def replay_dict(replay: Replay) -> dict[str, object]:

@@ -11,7 +11,7 @@ from study.search.record.checkpoints import branch_checkpoint
 from study.search.record.continuation import Continues
 from study.search.record.lineage import continuing, replaced
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import Trial
+from study.search.record.trial import STOPPED, Trial
 from study.stopping.decision import Generation
 from study.stopping.groups import group_at
 from study.stopping.rule_set import RuleSet
@@ -96,7 +96,7 @@ class Generations:
 
 
 def _is_unfit(trial: Trial, is_waiting: bool) -> bool:
-    return not trial.is_feasible if is_waiting else trial.state in ("failed", "infeasible", "pruned")
+    return not trial.is_feasible if is_waiting else trial.state in ("failed", "infeasible", *STOPPED)
 
 
 def _read(epoch: int, kept: list[int], parents: list[tuple[int, int]]) -> Generation:

@@ -7,7 +7,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from study.search.record.objectives import INFEASIBLE, Objectives
-from study.search.record.trial import Trial
+from study.search.record.trial import STOPPED, Trial
 
 
 def imputed(
@@ -19,7 +19,7 @@ def imputed(
     nothing is known, and (for a sampler that knows no constraints) where one is missed, the worst that any
     trial showed is put.
     """
-    ended = [(trial, frozen) for trial, frozen in past if trial.state in ("complete", "pruned", "infeasible")]
+    ended = [(trial, frozen) for trial, frozen in past if trial.state in ("complete", *STOPPED, "infeasible")]
     worst = _worst([trial for trial, _ in ended], objectives)
     constraints = [str(constraint) for constraint in objectives.constraints]
     if any(trial.state == "infeasible" for trial, _ in ended):

@@ -8,10 +8,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from study.search.record.continuation import Continues
-from study.search.record.trial import End, State, Trial
+from study.search.record.trial import STOPPED, End, State, Trial
 from study.study_file.constraint import Constraint
 from study.study_file.objective import Objective
 
+KILLED = "killed"
+"""The note of a trial that a person ended."""
 INFEASIBLE = "infeasible"
 """The constraint that a trial misses which cannot be trained at all."""
 FACT = "fact:"
@@ -108,7 +110,7 @@ class Objectives:
         violations = {
             str(constraint): constraint.violation(known[constraint.name]) if constraint.name in known else 1.0
             for constraint in self.constraints
-            if constraint.name in known or state in ("complete", "pruned")
+            if constraint.name in known or state in ("complete", *STOPPED)
         }
         return {**violations, INFEASIBLE: 1.0} if state == "infeasible" else violations
 
@@ -118,4 +120,6 @@ def _state(frozen: FrozenTrial) -> State:
         return "paused"
     if frozen.user_attrs.get(INFEASIBLE) and frozen.state.is_finished():
         return "infeasible"
+    if frozen.user_attrs.get(KILLED) and frozen.state.is_finished():
+        return "killed"
     return _STATES[frozen.state]

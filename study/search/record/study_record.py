@@ -13,9 +13,9 @@ from search_spaces.dimensions import Value
 from search_spaces.space import Point, SearchSpace
 from study.search.record.continuation import Continues
 from study.search.record.imputation import imputed
-from study.search.record.objectives import FACT, INFEASIBLE, Objectives
+from study.search.record.objectives import FACT, INFEASIBLE, KILLED, Objectives
 from study.search.record.storage import Storage, create_storage, open_storage
-from study.search.record.trial import End, EpochReport, Trial
+from study.search.record.trial import STOPPED, End, EpochReport, Trial
 from study.search.record.trial_cache import TrialCache
 from study.search.sampling.samplers import History, suggest_point, translate
 from study.search.sampling.suggesting import draw, held, is_exhausted
@@ -26,6 +26,7 @@ from study.study_file.sampler import Sampler
 _ENDS: Mapping[End, TrialState] = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
+    "killed": TrialState.PRUNED,
     # Pruned, with a constraint missed: Optuna's samplers rank it behind all that can be trained, and no value
     # is invented.
     "infeasible": TrialState.PRUNED,
@@ -211,6 +212,7 @@ class StudyRecord:
             {
                 **({"reason": reason} if reason else {}),
                 **({INFEASIBLE: True} if state == "infeasible" else {}),
+                **({KILLED: True} if state == "killed" else {}),
             },
         )
         if state != "failed":
@@ -235,7 +237,7 @@ class StudyRecord:
         for trial in self._trials.ranked():
             if trial.is_feasible and trial.state == "complete":
                 return trial
-            if trial.is_feasible and trial.state == "pruned" and pruned is None:
+            if trial.is_feasible and trial.state in STOPPED and pruned is None:
                 pruned = trial
         return pruned
 

@@ -7,10 +7,12 @@ from typing import Any, Literal
 from search_spaces.space import Point
 from study.search.record.continuation import Continues
 
-State = Literal["waiting", "running", "paused", "complete", "pruned", "infeasible", "failed"]
+State = Literal["waiting", "running", "paused", "complete", "pruned", "killed", "infeasible", "failed"]
 """A paused trial waits at a rung; an infeasible one cannot be trained at all, for want of memory say, which
 the sampler learns."""
-End = Literal["complete", "pruned", "infeasible", "failed"]
+End = Literal["complete", "pruned", "killed", "infeasible", "failed"]
+"""Early stopping prunes a trial, a person kills one."""
+STOPPED = ("pruned", "killed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ class Trial:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will come."""
-        return self.state in ("complete", "pruned", "infeasible", "failed")
+        return self.state in ("complete", *STOPPED, "infeasible", "failed")
 
     @property
     def is_feasible(self) -> bool:

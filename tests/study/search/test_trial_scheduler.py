@@ -131,7 +131,7 @@ def test_what_is_asked_while_it_runs_is_done(tmp_path: Path) -> None:
 
     run(scheduler, after=steer)
     first, second, *others = scheduler._record.trials
-    assert (first.state, first.reason) == ("pruned", "killed by ada")
+    assert (first.state, first.reason) == ("killed", "killed by ada")
     assert len(first.values) == 3
     assert (second.point, second.origin) == ({"learning_rate": 0.05, "batch_size": 32}, "enqueued by bob")
     assert [trial.point["batch_size"] for trial in others] == [64, 64, 64]
