@@ -25,6 +25,14 @@ def token_source() -> str:
     return "RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN") else str(_token_file())
 
 
+def can_have_token() -> bool:
+    """Whether this person has a token, or Ray can write one where it looks for it."""
+    place = _token_file().absolute()
+    while not place.exists():
+        place = place.parent
+    return has_token() or (place.is_dir() and os.access(place, os.W_OK))
+
+
 def protect_token_file() -> None:
     """Lets its owner alone read the token's file, if there is one.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from cluster.auth_token import has_token, protect_token_file
+from cluster.auth_token import can_have_token, has_token, protect_token_file, token_source
 from cluster.errors import ClusterError
 from cluster.lifeline import lifeline
 from cluster.termination import terminations_as_interrupts
@@ -36,8 +36,15 @@ _OF_A_MACHINE = (
 
 
 def check_reachable() -> None:
-    """Raises ClusterError if nothing answers at `RAY_ADDRESS` within 3 s. Does not import Ray."""
+    """Raises ClusterError if nothing answers at `RAY_ADDRESS` within 3 s, or if a local cluster could not
+    keep its token. Does not import Ray.
+    """
     address = os.environ.get("RAY_ADDRESS")
+    if (not address or address == "local") and not can_have_token():
+        raise ClusterError(
+            f"Ray keeps the token of a local cluster at {token_source()}, which cannot be written; set HOME "
+            "or RAY_AUTH_TOKEN_PATH to a place that can"
+        )
     if not address or address in ("auto", "local"):
         return
     parts = urlsplit(address if "://" in address else f"ray://{address}")

@@ -4,6 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from study.errors import TrackingError
+from trainables.printable import quoted
+
+NOT_IN_AN_ADDRESS = ("?", "%")
+"""What follows a question mark is no part of the file any more; MLflow's migrations read percent signs."""
+
 
 @dataclass(frozen=True)
 class Home:
@@ -28,8 +34,17 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's address: `MLFLOW_TRACKING_URI`, or a SQLite file here."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.folder / 'mlflow.db'}"
+        """MLflow's address: `MLFLOW_TRACKING_URI`, or a SQLite file here.
+
+        Raises TrackingError where the address cannot name that file.
+        """
+        named = os.environ.get("MLFLOW_TRACKING_URI")
+        if not named and (found := [one for one in NOT_IN_AN_ADDRESS if one in str(self.folder)]):
+            raise TrackingError(
+                f"STUDY_HOME is {quoted(str(self.folder))}, and the address of MLflow's database cannot name "
+                f"a folder with {found[0]!r}; choose another folder, or set MLFLOW_TRACKING_URI to a server"
+            )
+        return named or f"sqlite:///{self.folder / 'mlflow.db'}"
 
     @property
     def artifacts(self) -> Path:

@@ -1,5 +1,6 @@
 """The command line: `study COMMAND`. The one place where errors become text."""
 
+import errno
 import sys
 from typing import Annotated
 
@@ -12,6 +13,10 @@ from study.cli.commands.models import model_commands
 from study.cli.commands.studies import study_commands
 from study.cli.commands.study_edits import edit_commands
 from study.errors import StopRequestedError
+from trainables.printable import message_text, quoted
+
+_OF_THE_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+"""Errors of a file system that say something of where a file shall be, and nothing of our code."""
 
 app = typer.Typer(
     name="study",
@@ -36,7 +41,7 @@ def main() -> None:
         message = message_of(error)
         if message is None:
             raise
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {message_text(message)}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -70,8 +75,11 @@ def message_of(error: Exception) -> str | None:
 
     if isinstance(error, ClusterError | SpaceError | StudyError | TrainableError):
         return str(error)
-    return (
-        f"no room is left on the disk ({error}); make some, and go on with `study resume NAME`"
-        if is_disk_full(error)
-        else None
-    )
+    if is_disk_full(error):
+        return f"no room is left on the disk ({error}); make some, and go on with `study resume NAME`"
+    if isinstance(error, OSError) and error.errno in _OF_THE_PLACE and error.filename is not None:
+        return (
+            f"{quoted(str(error.filename))} cannot be used: {error.strerror}; choose another place, such as "
+            "another STUDY_HOME or HOME, or change its rights"
+        )
+    return None

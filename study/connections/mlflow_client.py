@@ -180,11 +180,18 @@ def _check_http(tracking_uri: str) -> None:
 
 
 def _check_sqlite(file: Path) -> None:
-    folder = file.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir():
-        raise TrackingError(f"MLflow's database cannot be made at {file}: {folder} is not a folder")
+    place = file.absolute()
+    while not place.exists():
+        place = place.parent
+    if place != file.absolute() and not place.is_dir():
+        raise TrackingError(f"MLflow's database cannot be made at {file}: {place} is not a folder")
+    # SQLite writes its journal beside the database.
+    for needed in dict.fromkeys((place, place if place.is_dir() else place.parent)):
+        if not os.access(needed, os.W_OK):
+            raise TrackingError(
+                f"MLflow's database cannot be written at {file}: {needed} is read-only for you; choose "
+                "another STUDY_HOME, or change its rights"
+            )
 
 
 def _check_driver(tracking_uri: str) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study.names import trial_name
+from study.safe_console import SafeConsole, literal
 from study.search.record.lineage import replaced
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
@@ -36,7 +37,7 @@ class Progress:
     """Tells a person what a study is doing, on stderr so that stdout stays for results."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or SafeConsole(stderr=True)
         self._started = self._said = time.monotonic()
 
     def say(self, text: str) -> None:
@@ -105,8 +106,8 @@ class _Board:
             f"{trial.last_epoch:>3}/{self._spec.budget.epochs} epochs",
             f"{_clock(trial.seconds):>6}",
             f"best {best.value:.4f} ({self._name(best.number)})" if best and best.value is not None else "",
-            f"[red]{trial.reason}[/]" if trial.state == "failed" else "",
-            f"[dim]{trial.reason}[/]" if trial.number in replaced(self._trials.values()) else "",
+            f"[red]{literal(trial.reason)}[/]" if trial.state == "failed" else "",
+            f"[dim]{literal(trial.reason)}[/]" if trial.number in replaced(self._trials.values()) else "",
         ]
         return "  ".join(part for part in ends if part)
 

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from cluster.connection import check_reachable, connected
 from study import names
 from study.connections.mlflow_client import connect, prepare_experiment, tracking_errors
@@ -25,6 +23,7 @@ from study.planning.plan import Plan, check_name_is_free, name_is_taken, plan_st
 from study.planning.study_context import StudyContext
 from study.provenance import provenance_tags
 from study.results.study_result import StudyResult, find_study, trial_row
+from study.safe_console import literal
 from study.search.record.checkpoints import delete_checkpoints
 from study.search.record.driver_lock import DriverLock, driving
 from study.search.record.kept_weights import NUM_KEPT, delete_weights
@@ -62,7 +61,7 @@ def run_study(
     weights = locate_weights(plan)
     progress = progress or Progress()
     for sentence in earlier_sentences(plan.earlier):
-        progress.say(escape(sentence))
+        progress.say(literal(sentence))
     with connected_where_named(plan.spec.resources):
         record = _start(plan, priority)
         with driving(plan.folder) as driver:

@@ -85,10 +85,10 @@ def find_version(client: "MlflowClient", wanted: str) -> Version:
     else:
         found = [version for version in versions if names.CHAMPION in version.aliases] or [versions[0]]
     if not found:
-        wrong = number if slash else f"@{alias}"
         listed = ", ".join("@".join((str(version.number), *version.aliases)) for version in versions)
+        named = number if slash else at + alias
         raise UnknownModelError(
-            f"model {model!r} has no version {wrong!r}; it has {listed}; name one as {FORMS}"
+            f"model {model!r} has no version {named!r}; it has {listed}; name one as {FORMS}"
         )
     return found[0]
 

@@ -86,7 +86,7 @@ def test_predictions_for_a_program(study: Study, registered: Registry, digit: Pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("predict", "digits/9", "x.png"), "model 'digits' has no version '/9'; it has 1@candidate"),
+        (("predict", "digits/9", "x.png"), "model 'digits' has no version '9'; it has 1@candidate"),
         (("predict", "digit", "x.png"), "unknown model 'digit'; known: digits; did you mean 'digits'?"),
         (("predict", "../../etc", "x.png"), "unknown model '..'"),
         (("evaluate", "digits", "--from", "absent"), "--from must be a file or folder that exists"),

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from study.cli.reports.terminal import console
+from study.safe_console import SafeConsole, literal
 from trainables.datasets.contact_sheet import CONTACT_SHEET_FILE
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.sealed_test import Opening, openings
@@ -28,7 +28,7 @@ def adding_progress() -> Iterator[Callable[[str, int, int | None], None]]:
     The yielded function takes the step's name, how far it is, and how far it goes.
     """
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         steps: dict[str, object] = {}
 
@@ -49,7 +49,7 @@ def print_added(manifest: Manifest, folder: Path) -> None:
     )
     out.print(f"added [bold]{manifest.name}[/]: {manifest.num_classes} classes, {_size(manifest)}; {counts}")
     if (groups := _groups(manifest)) is not None:
-        out.print(f"groups by {escape(manifest.grouped_by or '')}: {groups}", soft_wrap=True)
+        out.print(f"groups by {literal(manifest.grouped_by or '')}: {groups}", soft_wrap=True)
     for warning in (*_group_warnings(manifest), *_channel_warnings(manifest)):
         out.print(f"[yellow]{warning}[/]", soft_wrap=True)
     if manifest.findings.skipped:
@@ -89,7 +89,7 @@ def print_datasets(manifests: Sequence[Manifest], *, as_json: bool = False) -> N
             _size(manifest),
             *counts,
             manifest.digest[:12],
-            manifest.source,
+            literal(manifest.source),
         )
     out.print(table)
 
@@ -106,16 +106,14 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
         print(json.dumps(tree, indent=2))
         return
     out = console()
-    out.print(
-        f"[bold]{manifest.name}[/]  {_size(manifest)}, licence {manifest.licence or 'not stated'}, added "
-        f"{manifest.added}"
-    )
-    out.print(f"from {manifest.source}, digest {manifest.digest}\n")
+    licence = literal(manifest.licence or "not stated")
+    out.print(f"[bold]{manifest.name}[/]  {_size(manifest)}, licence {licence}, added {manifest.added}")
+    out.print(f"from {literal(manifest.source)}, digest {manifest.digest}\n")
     out.print(_classes(manifest))
     findings = manifest.findings
     out.print()
     if (groups := _groups(manifest)) is not None:
-        out.print(f"groups, by {escape(manifest.grouped_by or ''):<39} {groups}", soft_wrap=True)
+        out.print(f"groups, by {literal(manifest.grouped_by or ''):<39} {groups}", soft_wrap=True)
         out.print("groups that are in two splits                      " + _counts(findings.num_groups_across))
     out.print("images that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within))
     out.print("distinct images that are in two splits             " + _counts(findings.num_duplicates_across))
@@ -126,9 +124,9 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
         f"pixels of the training split                       mean {_triple(manifest.pixel_mean)}, deviation "
         f"{_triple(manifest.pixel_std)}"
     )
-    out.print(f"contact sheet                                      {sheet}", soft_wrap=True)
+    out.print(f"contact sheet                                      {literal(sheet)}", soft_wrap=True)
     for warning in (*_group_warnings(manifest), *_channel_warnings(manifest)):
-        out.print(f"[yellow]{warning}[/]", soft_wrap=True)
+        out.print(f"[yellow]{literal(warning)}[/]", soft_wrap=True)
     _print_openings(out, openings(folder), manifest)
 
 
@@ -174,7 +172,7 @@ def _print_openings(out: Console, opened: Sequence[Opening], manifest: Manifest)
             if opening.dataset_digest == manifest.digest
             else f"another version of the dataset, {opening.dataset_digest[:12]}"
         )
-        table.add_row(f"  {opening.time}", opening.opened_by, f"[dim]{other}[/]")
+        table.add_row(f"  {opening.time}", literal(opening.opened_by), f"[dim]{other}[/]")
     out.print(table)
     if len(opened) > MAX_OPENINGS_SHOWN:
         out.print(f"  and {len(opened) - MAX_OPENINGS_SHOWN} earlier (--json shows all)")
@@ -187,7 +185,7 @@ def _classes(manifest: Manifest) -> Table:
     for i, class_name in enumerate(manifest.classes[:MAX_CLASSES_SHOWN]):
         counts = [manifest.splits[name].num_by_class[i] for name in names]
         table.add_row(
-            class_name,
+            literal(class_name),
             *(f"{count:,}" for count in counts),
             f"{manifest.splits['train'].num_by_class[i] / total:.1%}",
         )

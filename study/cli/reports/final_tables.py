@@ -9,6 +9,7 @@ from study.evaluation.final_result import Candidate, Confirmed, FinalResult
 from study.evaluation.test_result import Calibration, ClassResult, Interval
 from study.names import candidate_name, trial_name
 from study.number_text import number_text
+from study.safe_console import literal
 from trainables.metrics.classification import RANGES
 
 MAX_CLASSES = 12
@@ -156,7 +157,8 @@ def classes_table(classes: tuple[ClassResult, ...]) -> Table:
     table = Table("class", "images", *groups, "recall", "precision", box=None, pad_edge=False)
     for row in shown:
         shares = ("none" if share is None else _percent(share) for share in (row.recall, row.precision))
-        table.add_row(row.name, f"{row.num_images:,}", *(f"{row.num_groups or 0:,}" for _ in groups), *shares)
+        counts = (f"{row.num_images:,}", *(f"{row.num_groups or 0:,}" for _ in groups))
+        table.add_row(literal(row.name), *counts, *shares)
     if len(classes) > MAX_CLASSES:
         table.caption = (
             f"the {MAX_CLASSES} of {len(classes):,} classes with the lowest recall (--json shows all)"

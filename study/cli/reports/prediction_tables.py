@@ -14,6 +14,8 @@ from study.registry.labelled_images import Evaluation
 from study.registry.predictions import Prediction
 from study.registry.retraining import Retrained
 from study.registry.versions import Version
+from study.safe_console import literal
+from trainables.printable import printable
 from trainables.training.epoch import Epoch
 
 NUM_SHOWN = 3
@@ -42,10 +44,13 @@ def print_predictions(
         num_images += 1
         if one.problem is not None or one.probabilities is None or one.label is None:
             num_failed += 1
-            print(f"{one.file}: {one.problem}", file=sys.stderr, flush=True)
+            print(printable(f"{one.file}: {one.problem}"), file=sys.stderr, flush=True)
             continue
-        others = [f"{name} {share:.1%}" for name, share in list(one.probabilities.items())[1:NUM_SHOWN]]
-        print(f"{one.file:<{width}}  {one.label}  {one.confidence:.1%}  ({', '.join(others)})", flush=True)
+        others = ", ".join(
+            f"{printable(name)} {share:.1%}" for name, share in list(one.probabilities.items())[1:NUM_SHOWN]
+        )
+        file, label = printable(one.file), printable(one.label)
+        print(f"{file:<{width}}  {label}  {one.confidence:.1%}  ({others})", flush=True)
     if num_failed:
         print(f"{num_failed} of {num_images} could not be read", file=sys.stderr)
     return num_failed
@@ -60,7 +65,7 @@ def print_evaluated(version: Version, evaluated: Evaluation, *, as_json: bool = 
     splits = ", ".join(f"{name} {count:,}" for name, count in evaluated.num_by_split.items())
     out.print(f"[dim]{_which(version)}[/]")
     out.print(
-        f"{evaluated.num_images:,} images of {evaluated.source}"
+        f"{evaluated.num_images:,} images of {literal(evaluated.source)}"
         + (f" ({splits})" if splits else "")
         + (
             ""
@@ -78,9 +83,8 @@ def print_evaluated(version: Version, evaluated: Evaluation, *, as_json: bool = 
             + "[/]"
         )
     if evaluated.absent:
-        out.print(
-            f"[yellow]no image of {', '.join(evaluated.absent)}: the metrics are of the other classes[/]"
-        )
+        absent = ", ".join(map(literal, evaluated.absent))
+        out.print(f"[yellow]no image of {absent}: the metrics are of the other classes[/]")
     table = Table("", "with 95 % interval", box=None, pad_edge=False)
     add_metrics(table, [evaluated.metrics])
     out.print(table)

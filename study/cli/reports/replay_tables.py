@@ -10,6 +10,7 @@ from rich.table import Table
 from study.cli.reports.terminal import Column, console, print_table
 from study.names import trial_name
 from study.results.replay import Replay, Winner
+from study.safe_console import literal
 from study.stopping.early_stopping import EarlyStopping
 
 MAX_ROWS = 30
@@ -127,7 +128,7 @@ def _stopped(replay: Replay) -> Table:
             f"{stopped.epoch}/{stopped.num_recorded}",
             "" if stopped.value is None else f"{stopped.value:.4f}",
             f"{stopped.lost:.4f}" if stopped.lost else "",
-            stopped.reason,
+            literal(stopped.reason),
         )
     if len(replay.stopped) > MAX_ROWS:
         table.caption = f"… and {len(replay.stopped) - MAX_ROWS} more (--json shows all)"

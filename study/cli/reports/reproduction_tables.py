@@ -7,6 +7,7 @@ from rich.table import Table
 from study.cli.reports.terminal import console
 from study.results.reproduction import Reproductions
 from study.results.reproduction_table import COLUMNS, cells, reproduction_dict
+from study.safe_console import literal
 
 
 def print_reproductions(reproductions: Reproductions, *, as_json: bool = False) -> None:
@@ -24,4 +25,4 @@ def print_reproductions(reproductions: Reproductions, *, as_json: bool = False) 
         if reproduction.not_rebuilt:
             out.print(f"[dim]{reproduction.recipe}: {reproduction.not_rebuilt}[/]")
     for name, reason in reproductions.not_run.items():
-        out.print(f"[yellow]not run[/]  {name}: {reason}")
+        out.print(f"[yellow]not run[/]  {name}: {literal(reason)}")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from cluster.connection import num_cores
@@ -24,6 +23,7 @@ from study.planning.plan import Plan
 from study.results.cost import Cost
 from study.results.reproduction import Reproductions
 from study.results.study_result import StudyResult, UnreadableStudy
+from study.safe_console import literal
 from study.search.record.lineage import changed_values, lineage
 from study.search.record.trial import Trial
 
@@ -33,26 +33,27 @@ MAX_ROWS = 15
 def print_plan(plan: Plan, file: Path) -> None:
     """The space, the trials and the rough cost of a study that is about to run."""
     out, spec = console(), plan.spec
-    out.print(f"[bold]{spec.study}[/] on {spec.dataset} ({_sizes(plan)}), search space {spec.search_space}\n")
+    space = literal(spec.search_space)
+    out.print(f"[bold]{spec.study}[/] on {spec.dataset} ({_sizes(plan)}), search space {space}\n")
     table = Table("dimension", "range", "exists when", "", box=None, pad_edge=False)
     for dimension in plan.space.dimensions:
         conditions = " and ".join(f"{name} is {condition}" for name, condition in dimension.when.items())
         is_fixed = isinstance(dimension, Choice) and len(dimension.options) == 1
         table.add_row(
             dimension.name,
-            f"[dim]{dimension}[/]" if is_fixed else str(dimension),
-            conditions,
-            f"[dim]{dimension.about}[/]",
+            f"[dim]{literal(dimension)}[/]" if is_fixed else literal(dimension),
+            literal(conditions),
+            f"[dim]{literal(dimension.about)}[/]",
         )
     out.print(table)
     for start in plan.starts[: len(plan.starts) - len(plan.earlier.used)]:
-        changed = ", ".join(f"{name} (recipe: {value})" for name, value in start.overridden.items())
+        changed = ", ".join(f"{name} (recipe: {literal(value)})" for name, value in start.overridden.items())
         out.print(
             f"\nstarts from [bold]{start.origin}[/]"
             + (f", where the study fixes {changed}" if changed else "")
         )
     for sentence in earlier_sentences(plan.earlier):
-        out.print(f"\n{escape(sentence)}", highlight=False)
+        out.print(f"\n{literal(sentence)}", highlight=False)
     budget, stopping = spec.budget, spec.early_stopping.rule
     wanted = ", ".join(objective.metric for objective in spec.objectives) + "".join(
         f", with {bound}" for bound in spec.constraints
@@ -60,7 +61,7 @@ def print_plan(plan: Plan, file: Path) -> None:
     how = f"sampler {spec.sampler.rule}, early stopping {stopping}"
     out.print(f"\n{budget.trials} trials of at most {budget.epochs} epochs, {how}, objective {wanted}")
     for remark in plan.remarks:
-        out.print(f"[yellow]{remark}[/]")
+        out.print(f"[yellow]{literal(remark)}[/]")
     if spec.confirm is not None:
         added = (
             f"{spec.confirm.top * spec.confirm.seeds} trainings of {budget.epochs} epochs beyond the budget"
@@ -70,7 +71,7 @@ def print_plan(plan: Plan, file: Path) -> None:
             f"{added}"
         )
     out.print(f"at most {plan.num_images_trained:,} images through training{_expected_cost(plan)}")
-    out.print(f"\n[green]The study can run.[/]  Next: study run {file}")
+    out.print(f"\n[green]The study can run.[/]  Next: study run {literal(file)}")
 
 
 def print_result(result: StudyResult, *, as_json: bool = False, show_all: bool = False) -> None:
@@ -87,10 +88,10 @@ def print_result(result: StudyResult, *, as_json: bool = False, show_all: bool =
         _print_leaderboard(out, result, show_all=show_all)
     for trial in result.trials:
         if trial.state in ("failed", "infeasible"):
-            out.print(f"[red]{trial_name(trial.number)} {trial.state}:[/] {escape(trial.reason or '')}")
+            out.print(f"[red]{trial_name(trial.number)} {trial.state}:[/] {literal(trial.reason or '')}")
     for name, training in result.confirmation.items():
         if training.state in ("failed", "infeasible"):
-            out.print(f"[red]{name} {training.state}:[/] {escape(training.reason or '')}")
+            out.print(f"[red]{name} {training.state}:[/] {literal(training.reason or '')}")
     if result.pareto:
         out.print(front_picture(result.trials, result.pareto, result.spec.objectives))
     if result.cost.seconds:
@@ -121,7 +122,7 @@ def print_studies(
         print_table(out, _study_columns(readable), show_all=show_all)
     for result in results:
         if isinstance(result, UnreadableStudy):
-            out.print(f"[red]{escape(str(result))}[/]")
+            out.print(f"[red]{literal(str(result))}[/]")
 
 
 def _listed(result: StudyResult | UnreadableStudy) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def _state_text(result: StudyResult) -> str:
         ago = max(round(time.time() - result.driver.last_sign), 0)
         return f"{result.state} {result.driver}, last sign of life {ago} s ago; {result.progress}"
     if result.state == "failed":
-        return f"failed ({escape(result.failure or '')}); {result.progress}"
+        return f"failed ({literal(result.failure or '')}); {result.progress}"
     return result.state if result.has_ended else f"{result.state}; {result.progress}"
 
 

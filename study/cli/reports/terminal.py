@@ -8,6 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from study.safe_console import SafeConsole
+from trainables.printable import printable
+
 _GAP = 2
 
 
@@ -27,10 +30,10 @@ class Column:
         return max(map(cell_len, (self.title, *self.cells)))
 
 
-def console() -> Console:
+def console() -> SafeConsole:
     """The terminal's stdout; wide where it is a pipe, as tables must not be folded at 80 characters there."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=200)
+    out = SafeConsole(highlight=False)
+    return out if out.is_terminal else SafeConsole(highlight=False, width=200)
 
 
 def print_table(out: Console, columns: Sequence[Column], *, show_all: bool = False) -> None:
@@ -43,7 +46,7 @@ def print_table(out: Console, columns: Sequence[Column], *, show_all: bool = Fal
     for column in shown:
         table.add_column(Text(column.title), no_wrap=True)
     for row in zip(*(column.cells for column in shown), strict=True):
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     out.width = max(out.width, _width(shown))
     out.print(table)
     hidden = [column.title for column in columns if column not in shown]

@@ -13,6 +13,7 @@ from study.registry.comparison import ClassChange, Comparison
 from study.registry.decisions import Decision, tables
 from study.registry.promotion import History, Outcome
 from study.registry.versions import Version
+from study.safe_console import literal
 
 MAX_CLASSES = 12
 """Beyond so many, those whose recall changed the most are shown."""
@@ -86,7 +87,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool = False) -> None:
         out.print()
     if comparison is None or decision.kind == "refused":
         for sentence in comparison.faults if comparison is not None else decision.evidence:
-            out.print(f"  {sentence}", soft_wrap=True)
+            out.print(f"  {literal(sentence)}", soft_wrap=True)
     out.print(_outcome(outcome.model, decision), soft_wrap=True)
 
 
@@ -104,7 +105,7 @@ def print_history(history: History, *, as_json: bool = False) -> None:
         return
     for number, decision in enumerate(history.decisions, start=1):
         out.print(
-            f"[bold]{number}  {_when(decision.time)}  {decision.user}  "
+            f"[bold]{number}  {_when(decision.time)}  {literal(decision.user)}  "
             f"{_history_text(history.model, decision)}[/]",
             soft_wrap=True,
         )
@@ -137,7 +138,10 @@ def _print_comparison(out: Console, model: str, decision: Decision, comparison: 
     table.add_row("[dim]recall by class[/]")
     for one in _most_changed(comparison):
         table.add_row(
-            f"  {one.name} ({one.num_images:,})", _share(one.champion), _share(one.challenger), _points(one)
+            f"  {literal(one.name)} ({one.num_images:,})",
+            _share(one.champion),
+            _share(one.challenger),
+            _points(one),
         )
     out.print(table)
     if len(comparison.classes) > MAX_CLASSES:
@@ -147,8 +151,8 @@ def _print_comparison(out: Console, model: str, decision: Decision, comparison: 
         )
     out.print()
     for sentence in (*decision.evidence[1:3], *comparison.remarks):
-        out.print(sentence, soft_wrap=True)
-    out.print(f"[dim]{decision.evidence[-1]}[/]", soft_wrap=True)
+        out.print(literal(sentence), soft_wrap=True)
+    out.print(f"[dim]{literal(decision.evidence[-1])}[/]", soft_wrap=True)
 
 
 def _most_changed(comparison: Comparison) -> list[ClassChange]:
