@@ -50,7 +50,7 @@ class EarlyStopping(Written):
     them."""
     interval: float = Field(0.2, ge=0.001, lt=1)
     """`pbt` only: share of its own epochs after which a trial waits for all others, again and again."""
-    quantile: float = Field(0.25, gt=0, le=0.5)
+    quantile: float = Field(0.25, ge=0.001, le=0.5)
     """`pbt` only: share of the population, rounded down, that is replaced at each interval by copies of
     equally many of the best."""
     resample: float = Field(0.25, ge=0, le=1)

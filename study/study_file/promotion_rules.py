@@ -20,6 +20,6 @@ class PromotionRules(Written):
     max_recall_loss: float | None = Field(5.0, ge=0.0, le=100.0)
     """Percentage points of recall that any class may lose, where the loss is beyond chance (an exact paired
     test, with `confidence` for all classes together); `null` for no limit."""
-    max_latency_ms: float | None = Field(None, gt=0.0, le=1e9, examples=[20])
+    max_latency_ms: float | None = Field(None, ge=0.001, le=1e9, examples=[20])
     """Most milliseconds to classify one image, as measured when the version was registered; `null` for no
     limit."""
