@@ -2,31 +2,12 @@
 
 import numpy as np
 import pytest
+from made_up_evidence import evidence
 from numpy.typing import NDArray
 
-from study.evaluation.test_evidence import TestEvidence
 from study.registry.comparison import Comparison, compare_evidence
 from study.registry.decisions import sentences
 from study.study_file.promotion_rules import PromotionRules
-
-
-def evidence(
-    is_right_N: NDArray[np.bool_], labels_N: NDArray[np.int64], groups_N: NDArray[np.int64] | None = None
-) -> TestEvidence:
-    num_classes = int(labels_N.max()) + 1
-    predicted_N = np.where(is_right_N, labels_N, (labels_N + 1) % num_classes)
-    return TestEvidence(
-        dataset="faces",
-        dataset_digest="d" * 64,
-        classes=tuple("abcdefghij"[:num_classes]),
-        latency_ms=1.0,
-        labels_N=labels_N,
-        is_clean_N=np.ones(len(labels_N), bool),
-        probabilities_NK=np.where(np.eye(num_classes)[predicted_N] > 0, 0.9, 0.1 / (num_classes - 1)).astype(
-            np.float32
-        ),
-        groups_N=groups_N,
-    )
 
 
 def compared(
@@ -62,6 +43,15 @@ def test_one_image_of_six_is_no_loss_of_a_class() -> None:
     (remark,) = comparison.remarks
     assert "so not counted (max_recall_loss): a 16.7 points of recall (6 images, p = 0.5)" in remark
     assert remark in sentences(comparison)
+
+
+@pytest.mark.parametrize("num_better", [1, 2, 5])
+def test_a_few_images_are_no_gain(num_better: int) -> None:
+    """Resamples that lack the one image that differs were counted as gains, where their mean lay below."""
+    labels_N = np.arange(300) % 3
+    comparison = compared(np.arange(300) >= 60, np.arange(300) >= 60 - num_better, labels_N)
+    assert comparison.share_of_resamples == pytest.approx(1 - np.exp(-num_better), abs=0.03)
+    assert bool(comparison.faults) == (num_better < 3)
 
 
 def test_a_loss_beyond_chance_refuses() -> None:
