@@ -2,6 +2,9 @@
 registered.
 """
 
+from collections.abc import Mapping
+from typing import Literal
+
 from study import names
 from study.connections.mlflow_client import tracking_errors
 from study.driver.progress import Progress
@@ -13,6 +16,7 @@ from study.evaluation.test_split import Measurement, is_measured, measure_once
 from study.planning.plan import Plan
 from study.registry.model_card import Origin, model_card
 from study.registry.registration import register
+from study.registry.siblings import Verdict, compare_siblings
 from study.search.record.trial import Trial
 from study.tracking.result_tables import log_final
 from study.tracking.study_run import StudyRun
@@ -37,11 +41,20 @@ def finalise(
         if is_measured(plan, models)
         else f"measuring {what} on the sealed test split and registering"
     )
-    measured = measure_once(plan, models)
-    candidates = tuple(
-        _registered(plan, run, one, measurement) for one, measurement in zip(models, measured, strict=True)
+    measured = {model.kind: one for model, one in zip(models, measure_once(plan, models), strict=True)}
+    verdict = _verdict(plan, measured)
+    kind = "single" if verdict is None else verdict.kind
+    # The newest version is the model's candidate, so the study's result comes last.
+    registered = {
+        model.kind: _registered(plan, run, model, measured[model.kind], verdict)
+        for model in sorted(models, key=lambda model: model.kind == kind)
+    }
+    final = FinalResult(
+        candidates=tuple(registered[model.kind] for model in models),
+        confirmed=rows,
+        kind=kind,
+        verdict=None if verdict is None else verdict.sentence,
     )
-    final = FinalResult(candidates=candidates, confirmed=rows)
     log_final(run.client, run.run_id, final)
     final.write(plan.folder)
     return final
@@ -62,14 +75,28 @@ def _chosen(
     return rows, confirmed_candidates(plan, confirmation, chosen[0])
 
 
-def _registered(plan: Plan, run: StudyRun, model: CandidateModel, measured: Measurement) -> Candidate:
+def _verdict(plan: Plan, measured: Mapping[Literal["single", "ensemble"], Measurement]) -> Verdict | None:
+    """Which of two candidates is the study's result; None where there is one."""
+    if "ensemble" not in measured:
+        return None
+    return compare_siblings(
+        measured["single"].evidence,
+        measured["ensemble"].evidence,
+        plan.spec.objective.metric,
+        plan.spec.promotion,
+    )
+
+
+def _registered(
+    plan: Plan, run: StudyRun, model: CandidateModel, measured: Measurement, verdict: Verdict | None
+) -> Candidate:
     run_id = model.run_id or run.run_id
     version = _find_version(plan, run, run_id, model) or register(
         run.client,
         run_id,
         model.classifier,
         Dataset.open(plan.dataset_folder).validation.images[0],
-        tags=_tags(plan, model, measured),
+        tags=_tags(plan, model, measured, verdict),
         model_card=model_card(_origin(plan, run, model), plan.manifest, model.classifier, measured.result),
         evidence=measured.evidence,
         rules=plan.spec.promotion,
@@ -107,7 +134,9 @@ def _origin(plan: Plan, run: StudyRun, model: CandidateModel) -> Origin:
     )
 
 
-def _tags(plan: Plan, model: CandidateModel, measured: Measurement) -> dict[str, str]:
+def _tags(
+    plan: Plan, model: CandidateModel, measured: Measurement, verdict: Verdict | None
+) -> dict[str, str]:
     accuracy, metric = measured.result.metrics["accuracy"], plan.spec.objective.metric
     return {
         names.STUDY: plan.spec.study,
@@ -119,6 +148,7 @@ def _tags(plan: Plan, model: CandidateModel, measured: Measurement) -> dict[str,
         names.THREADS: str(plan.spec.resources.cpus_per_trial),
         names.TEST_ACCURACY: f"{accuracy.value:.4f}",
         names.TEST_ACCURACY_INTERVAL: f"{accuracy.low:.4f} to {accuracy.high:.4f}",
+        **({} if verdict is None else {names.COMPARED: verdict.sentence}),
         **({} if model.lineage is None else {names.LINEAGE: model.lineage}),
         **(
             {}

@@ -57,26 +57,36 @@ class FinalResult:
     """The single network first."""
     confirmed: tuple[Confirmed, ...]
     """The best mean first; empty where the study file has no `confirm`."""
+    kind: Literal["single", "ensemble"] = "single"
+    """Which candidate is the study's result: the version that lists name, and that is promoted unless a
+    person names another one."""
+    verdict: str | None = None
+    """Why that one, in words; None where there is a single candidate."""
+
+    @property
+    def result(self) -> Candidate:
+        """The candidate that is the study's result."""
+        return next(candidate for candidate in self.candidates if candidate.kind == self.kind)
 
     @property
     def trial(self) -> int:
         """The trial whose configuration was chosen."""
-        return self.candidates[0].trial
+        return self.result.trial
 
     @property
     def test(self) -> TestResult:
-        """Of the single network."""
-        return self.candidates[0].test
+        """Of the study's result."""
+        return self.result.test
 
     @property
     def model(self) -> str:
         """Name of the registered model."""
-        return self.candidates[0].model
+        return self.result.model
 
     @property
     def version(self) -> int:
-        """Of the single network."""
-        return self.candidates[0].version
+        """Of the study's result."""
+        return self.result.version
 
     def write(self, folder: Path) -> None:
         """Puts the result into the study's folder, whole or not at all."""

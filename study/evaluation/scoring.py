@@ -14,7 +14,7 @@ from study.evaluation.test_result import (
 )
 from study.evaluation.wilson import share_of
 from trainables.metrics.calibration import brier_score, expected_calibration_error
-from trainables.metrics.temperature import fitted_temperature
+from trainables.metrics.temperature import fitted_temperature, is_at_bound
 
 # N images, K classes
 
@@ -74,6 +74,7 @@ def calibration_of(
         before=_scores(logits_NK, labels_N),
         after=_scores(logits_NK / fitted, labels_N),
         is_registered=temperature != 1,
+        is_at_bound=is_at_bound(fitted),
     )
 
 

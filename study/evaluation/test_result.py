@@ -52,8 +52,15 @@ class Calibration:
     after: CalibrationScores
     is_registered: bool
     """Whether the registered version applies the temperature: where its recipe says `calibration:
-    temperature`.
+    temperature`, and one fits.
     """
+    is_at_bound: bool = False
+    """Whether the temperature is an end of its range: none fits, and no version applies it."""
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the log-loss of the test split is worse with the temperature than without."""
+        return self.after.log_loss > self.before.log_loss
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,7 +136,17 @@ def _metrics_table(test: TestResult) -> str:
 
 
 def _calibration(calibration: Calibration) -> str:
+    if calibration.is_at_bound:
+        return (
+            f"Expected calibration error {calibration.before.ece:.4f}. No temperature fits the validation "
+            f"split (the best is an end of its range, {calibration.temperature:g}), so none is applied."
+        )
     applied = "is applied" if calibration.is_registered else "is not applied, as the recipe does not want it"
+    if calibration.is_worse:
+        applied += (
+            f"; on the test split it makes the log loss worse ({calibration.before.log_loss:.4f} → "
+            f"{calibration.after.log_loss:.4f})"
+        )
     return (
         f"Expected calibration error {calibration.before.ece:.4f}; with a temperature of "
         f"{calibration.temperature:.3f} it is "

@@ -211,7 +211,16 @@ def _evidence(
 ) -> tuple[Comparison | None, tuple[str, ...], bool]:
     """The evidence for and against the challenger: comparison, sentences, and whether it may be promoted."""
     if champion is None:
-        return None, ("there was no champion to compare with", _measured(challenger)), True
+        compared = challenger.tags.get(names.COMPARED)
+        return (
+            None,
+            (
+                "there was no champion to compare with",
+                *(() if compared is None else (f"of its study, {compared}",)),
+                _measured(challenger),
+            ),
+            True,
+        )
     before = next((version for version in versions if version.number == champion), None)
     if before is None:
         return (

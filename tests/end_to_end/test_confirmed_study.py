@@ -145,6 +145,7 @@ def check_result(home: Home, result: StudyResult) -> None:
         assert sum(row.num_images for row in test.classes) == test.num_images
         assert test.calibration is not None
         assert test.calibration.after.log_loss < test.calibration.before.log_loss
+    check_one_version_is_named(home, result)
     (opening,) = openings(home.datasets / "digits")
     assert opening.opened_by == "study confirmed"
     assert FinalResult.read(result.folder) == final
@@ -153,6 +154,19 @@ def check_result(home: Home, result: StudyResult) -> None:
     assert parent.data.metrics["test/macro_f1_low"] == pytest.approx(final.test.metrics["macro_f1"].low)
     assert parent.data.metrics["ensemble/accuracy"] == pytest.approx(ensemble.test.metrics["accuracy"].value)
     check_table(home, result)
+
+
+def check_one_version_is_named(home: Home, result: StudyResult) -> None:
+    """By `study list` and `show`, by the run's tag, and by `study promote` without a number."""
+    final = result.final
+    assert final is not None
+    assert final.verdict is not None
+    assert "so the single network is the candidate" in final.verdict, "so few errors tell them not apart"
+    client = connect(home.tracking_uri)
+    assert client.get_run(result.run_id).data.tags["model"] == f"digits version {final.version}"
+    candidate = client.get_model_version_by_alias("digits", "candidate")
+    assert int(candidate.version) == final.version == final.result.version
+    assert candidate.tags["study.compared"] == final.verdict
 
 
 def check_table(home: Home, result: StudyResult) -> None:
@@ -189,10 +203,11 @@ def check_that_nothing_is_measured_or_registered_twice(home: Home, result: Study
     """As if the driver had died after the first of two versions was registered."""
     assert result.final is not None
     (result.folder / RESULT_FILE).unlink()
+    assert [candidate.version for candidate in result.final.candidates] == [2, 1], "the result comes last"
     connect(home.tracking_uri).delete_model_version("digits", "2")
     again = resume_study("confirmed", home=home).final
     assert again is not None
-    assert [candidate.version for candidate in again.candidates] == [1, 3]
+    assert [candidate.version for candidate in again.candidates] == [3, 1]
     assert [candidate.test for candidate in again.candidates] == [
         candidate.test for candidate in result.final.candidates
     ]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from trainables.metrics.temperature import fitted_temperature
+from trainables.metrics.temperature import fitted_temperature, is_at_bound
 
 
 def predictions(seed, scale=3.0, num_images=60, num_classes=4):
@@ -42,6 +42,9 @@ def test_temperature_ends_at_its_bounds():
     logits_NK, labels_N = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1])
     assert fitted_temperature(logits_NK, labels_N) == pytest.approx(0.05)
     assert fitted_temperature(logits_NK, 1 - labels_N) == pytest.approx(20)
+    assert is_at_bound(fitted_temperature(logits_NK, labels_N))
+    assert is_at_bound(fitted_temperature(logits_NK, 1 - labels_N))
+    assert not is_at_bound(1.0)
 
 
 def test_logits_that_say_nothing_keep_temperature_1():

@@ -22,7 +22,7 @@ from trainables.datasets.split import Split
 from trainables.devices.device import find_device
 from trainables.errors import DatasetError
 from trainables.inference.logits import logits_of
-from trainables.metrics.temperature import fitted_temperature
+from trainables.metrics.temperature import fitted_temperature, is_at_bound
 from trainables.models.building import build_model
 from trainables.models.weights import read_tensors
 from trainables.recipe.tree import Recipe
@@ -135,9 +135,11 @@ class Classifier:
 
     def calibrated(self, split: Split) -> "Classifier":
         """This classifier at the temperature that fits its probabilities to `split`, best the validation
-        split; they share the weights.
+        split; they share the weights. Where no temperature fits, as where every image is right, it is 1.
         """
         temperature = fitted_temperature(self._logits(split.images), torch.tensor(split.labels))
+        if is_at_bound(temperature):
+            temperature = 1.0
         classifier = copy.copy(self)
         classifier.config = dataclasses.replace(self.config, temperature=temperature)
         return classifier

@@ -28,3 +28,10 @@ def fitted_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
             return math.exp(middle)
         low, high = (middle, high) if slope > 0 else (low, middle)
     return math.exp((low + high) / 2)
+
+
+def is_at_bound(temperature: float) -> bool:
+    """Whether a fitted temperature is an end of its range: the log-loss had no minimum inside, as where every
+    image is right, so the number says nothing.
+    """
+    return not LOWEST_TEMPERATURE * 1.001 < temperature < HIGHEST_TEMPERATURE / 1.001

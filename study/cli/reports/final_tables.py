@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from study.evaluation.final_result import Candidate, Confirmed, FinalResult
@@ -41,13 +42,16 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
     )
     out.print(_tested(final.candidates))
     out.print()
+    if len(final.candidates) > 1:
+        out.print(f"[dim]classes of {_title(final.result)}[/]")
     out.print(classes_table(test.classes))
     out.print()
-    for candidate in final.candidates:
-        out.print(
-            f"{'registered model' if candidate.kind == 'single' else 'and its ensemble':<20} "
-            f"{_version(candidate)}"
-        )
+    others = {"single": "and its best network", "ensemble": "and its ensemble"}
+    for candidate in sorted(final.candidates, key=lambda one: one is not final.result):
+        what = "registered model" if candidate is final.result else others[candidate.kind]
+        out.print(f"{what:<20} {_version(candidate)}")
+    if final.verdict is not None:
+        out.print(f"[dim]{escape(final.verdict[0].upper() + final.verdict[1:])}.[/]", soft_wrap=True)
 
 
 def images_text(num_images: int, num_groups: int | None) -> str:
@@ -107,7 +111,7 @@ def _mean(row: Confirmed, metric: str) -> str:
 def _tested(candidates: tuple[Candidate, ...]) -> Table:
     table = Table("", *(_title(candidate) for candidate in candidates), box=None, pad_edge=False)
     add_metrics(table, [candidate.test.metrics for candidate in candidates])
-    test = candidates[0].test
+    test = candidates[0].test  # the images are the same for all
     clean = [candidate.test.clean_metrics for candidate in candidates]
     if any(clean):
         table.add_row(f"[dim]the {test.num_clean:,} clean images alone[/]")
@@ -141,9 +145,16 @@ def _both_ways(calibration: Calibration, field: str) -> str:
 
 
 def _temperature(calibration: Calibration) -> str:
-    return f"{calibration.temperature:.3f}, " + (
-        "which is registered" if calibration.is_registered else "not registered"
-    )
+    return f"{calibration.temperature:.3f}, {_use_of_temperature(calibration)}"
+
+
+def _use_of_temperature(calibration: Calibration) -> str:
+    if calibration.is_at_bound:
+        return "an end of its range: none fits"
+    worse = ", worse log loss" if calibration.is_worse else ""
+    if calibration.is_registered:
+        return f"which is registered{worse}"
+    return f"not to be used{worse}" if worse else "not registered"
 
 
 def classes_table(classes: tuple[ClassResult, ...]) -> Table:

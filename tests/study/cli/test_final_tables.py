@@ -6,9 +6,10 @@ import shutil
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
-from final_results import FINAL, TEST
+from final_results import FINAL, SCORES, TEST
 from rich.console import Console
 
 from study.cli.reports.dataset_tables import print_dataset
@@ -45,6 +46,11 @@ def test_both_candidates_and_what_was_confirmed_are_shown() -> None:
     assert "1.400, not registered" in text
     assert "registered model     pets version 7  (models:/pets/7)" in text
     assert "and its ensemble     pets version 8  (models:/pets/8), the mean of 2 seeds" in text
+    better = replace(FINAL, kind="ensemble", verdict="the ensemble is better, so it is the candidate")
+    text = printed(better)
+    assert "registered model     pets version 8  (models:/pets/8), the mean of 2 seeds" in text
+    assert "and its best network pets version 7" in text
+    assert "The ensemble is better, so it is the candidate." in text
 
 
 def test_a_mean_over_seeds_has_an_interval_within_the_range_of_its_metric() -> None:
@@ -53,6 +59,25 @@ def test_a_mean_over_seeds_has_an_interval_within_the_range_of_its_metric() -> N
     text = printed(replace(FINAL, confirmed=(wide,)))
     assert "0.9641 (0.6409 to 1.0000)" in text
     assert "by the scatter from seed to seed (Student's t" in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"temperature": 0.05, "is_at_bound": True}, "0.050, an end of its range: none fits"),
+        ({"after": replace(SCORES, log_loss=0.5)}, "1.400, not to be used, worse log loss"),
+        (
+            {"after": replace(SCORES, log_loss=0.5), "is_registered": True},
+            "1.400, which is registered, worse log loss",
+        ),
+    ],
+)
+def test_a_temperature_that_fits_nothing_or_does_harm_is_not_offered(
+    changed: dict[str, Any], text: str
+) -> None:
+    test = replace(TEST, calibration=replace(TEST.calibration, **changed))
+    single = Candidate(kind="single", trial=3, seeds=(), test=test, model="pets", version=7)
+    assert text in printed(FinalResult(candidates=(single,), confirmed=()))
 
 
 def test_a_study_that_confirmed_nothing_shows_one_candidate() -> None:
