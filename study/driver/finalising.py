@@ -16,6 +16,7 @@ from study.evaluation.test_split import Measurement, is_measured, measure_once
 from study.planning.plan import Plan
 from study.registry.model_card import Origin, model_card
 from study.registry.registration import register
+from study.registry.seen_images import leak_of
 from study.registry.siblings import Verdict, compare_siblings
 from study.search.record.trial import Trial
 from study.tracking.result_tables import log_final
@@ -41,7 +42,14 @@ def finalise(
         if is_measured(plan, models)
         else f"measuring {what} on the sealed test split and registering"
     )
-    measured = {model.kind: one for model, one in zip(models, measure_once(plan, models), strict=True)}
+    leak = leak_of(plan, models[0].classifier.config.recipe.model.weights)
+    measurements = measure_once(
+        plan,
+        models,
+        known=frozenset() if leak is None else leak.digests,
+        remarks=() if leak is None else (leak.sentence,),
+    )
+    measured = {model.kind: one for model, one in zip(models, measurements, strict=True)}
     verdict = _verdict(plan, measured)
     kind = "single" if verdict is None else verdict.kind
     # The newest version is the model's candidate, so the study's result comes last.

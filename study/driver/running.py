@@ -14,6 +14,7 @@ from study.connections.mlflow_client import connect, prepare_experiment, trackin
 from study.disk_space import check_disk_space
 from study.driver.pretrained_weights import locate_weights
 from study.driver.progress import Progress
+from study.driver.warnings import warnings_of
 from study.errors import FailedStudyError, SpecError, StopRequestedError, TrackingError
 from study.execution.capacity import connected_where_named
 from study.execution.preparation import prepare_trials
@@ -60,7 +61,7 @@ def run_study(
     check_reachable()
     weights = locate_weights(plan)
     progress = progress or Progress()
-    for sentence in earlier_sentences(plan.earlier):
+    for sentence in (*earlier_sentences(plan.earlier), *warnings_of(plan)):
         progress.say(literal(sentence))
     with connected_where_named(plan.spec.resources):
         record = _start(plan, priority)

@@ -75,10 +75,14 @@ class TestResult:
     num_groups: int | None = None
     """That the images are of (persons, films): intervals are over groups; None where images have none."""
     clean_metrics: Mapping[str, Interval] | None
-    """On images with no equal in train or validation; None if all images are, or none is."""
+    """On images with no equal in train or validation, nor in what the first weights were trained on; None if
+    all images are, or none is.
+    """
     num_clean: int
     num_openings: int
     """How often this test split had been opened, this time included."""
     classes: tuple[ClassResult, ...]
     """In the dataset's order."""
     calibration: Calibration
+    remarks: tuple[str, ...] = ()
+    """What spoils the numbers, such as first weights that know test images; a sentence each."""

@@ -4,7 +4,7 @@ interruption.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from study.evaluation.test_result import TestResult
 from study.planning.plan import Plan
 from trainables.atomic import atomic_folder
 from trainables.datasets.dataset import Dataset
-from trainables.datasets.sealed_test import open_test_split, openings
+from trainables.datasets.sealed_test import open_test_split, openings, pixel_digests_of_test
 from trainables.datasets.split import Split
 
 FOLDER = "measured"
@@ -38,11 +38,28 @@ def is_measured(plan: Plan, models: Sequence[CandidateModel]) -> bool:
     return _folder(plan, models).exists()
 
 
-def measure_once(plan: Plan, models: Sequence[CandidateModel]) -> tuple[Measurement, ...]:
-    """The measurements of the candidates; the test split is opened once for all of them, and never again."""
+def measure_once(
+    plan: Plan,
+    models: Sequence[CandidateModel],
+    *,
+    known: frozenset[bytes] = frozenset(),
+    remarks: tuple[str, ...] = (),
+) -> tuple[Measurement, ...]:
+    """The measurements of the candidates; the test split is opened once for all of them, and never again.
+
+    Images whose digests are `known` to the candidates otherwise than by this dataset are not clean; `remarks`
+    stand with the result.
+    """
     folder = _folder(plan, models)
     if not folder.exists():
-        _write(folder, _measure(plan, models))
+        measured = _measure(plan, models, known)
+        _write(
+            folder,
+            {
+                kind: replace(one, result=replace(one.result, remarks=remarks))
+                for kind, one in measured.items()
+            },
+        )
     return tuple(_read(folder / model.kind) for model in models)
 
 
@@ -50,10 +67,13 @@ def _folder(plan: Plan, models: Sequence[CandidateModel]) -> Path:
     return plan.folder / FOLDER / models[-1].name  # the last consists of all the others
 
 
-def _measure(plan: Plan, models: Sequence[CandidateModel]) -> dict[str, Measurement]:
+def _measure(plan: Plan, models: Sequence[CandidateModel], known: frozenset[bytes]) -> dict[str, Measurement]:
     """By kind."""
     validation = Dataset.open(plan.dataset_folder).validation
     test, is_clean_N = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
+    if known:
+        is_known_N = [digest in known for digest in pixel_digests_of_test(plan.dataset_folder)]
+        is_clean_N = is_clean_N & ~np.array(is_known_N)
     num_openings = len(openings(plan.dataset_folder))
     return {
         model.kind: _measured(plan, model, validation, test, is_clean_N, num_openings) for model in models

@@ -14,10 +14,12 @@ from study.errors import SpecError
 from study.evaluation.intervals import metric_intervals
 from study.evaluation.scoring import class_results, num_distinct
 from study.evaluation.test_result import ClassResult, Interval
+from study.registry.seen_images import SeenImages
 from trainables.datasets.classes import relabelled
 from trainables.datasets.decoded_images import group_numbers
 from trainables.datasets.decoding import DecodedBatch, decoded_batches
 from trainables.datasets.options import AddOptions
+from trainables.datasets.pixels import pixel_digest
 from trainables.datasets.problems import Problems
 from trainables.datasets.sources.formats import read_source
 from trainables.datasets.sources.source import SourceImage
@@ -46,6 +48,12 @@ class Evaluation:
     """By the names of `trainables.metrics.classification.METRICS`."""
     classes: tuple[ClassResult, ...]
     """In the model's order."""
+    num_seen: int
+    """Images that the model was trained or selected on."""
+    unseen_metrics: dict[str, Interval] | None
+    """The metrics of the others; None where none, or all, are others."""
+    unknown: tuple[str, ...]
+    """Reasons why the model may have seen more of them, a phrase each."""
     skipped: dict[str, int]
     """By kind of problem: images that were left out."""
 
@@ -60,13 +68,14 @@ def evaluate(
     path: Path,
     options: AddOptions,
     split: str | None,
+    seen: SeenImages,
     progress: Progress = lambda *_: None,
 ) -> Evaluation:
     """Measures the classifier on the images at `path`, whose classes must be among the model's, by name; some
     may be absent.
 
-    Images are read, resized to the model's size and classified some at a time. Raises DatasetError, or
-    SpecError for an unknown split.
+    What the model has `seen` is told apart. Images are read, resized to the model's size and classified some
+    at a time. Raises DatasetError, or SpecError for an unknown split.
     """
     if split is not None and split not in SPLITS:
         raise SpecError(f"--split must be one of {', '.join(SPLITS)}, got {split!r}")
@@ -87,11 +96,21 @@ def evaluate(
     probabilities_NK, labels_N = np.concatenate(measured.probabilities), np.array(measured.labels, np.int64)
     has_groups = any(group is not None for group in measured.groups)
     groups_N = group_numbers(measured.groups) if has_groups else None
+    is_seen_N = np.array([digest in seen.digests for digest in measured.digests])
     return Evaluation(
         source=source.description,
         num_images=len(labels_N),
         num_by_split=dict(measured.num_by_split),
         num_groups=num_distinct(groups_N),
+        num_seen=int(is_seen_N.sum()),
+        unseen_metrics=None
+        if is_seen_N.all() or not is_seen_N.any()
+        else metric_intervals(
+            probabilities_NK[~is_seen_N],
+            labels_N[~is_seen_N],
+            None if groups_N is None else groups_N[~is_seen_N],
+        ),
+        unknown=seen.unknown,
         metrics=metric_intervals(probabilities_NK, labels_N, groups_N),
         classes=class_results(probabilities_NK.argmax(1), labels_N, classifier.config.classes, groups_N),
         skipped=dict(skipped),
@@ -112,6 +131,7 @@ class _Predictions:
         self.probabilities: list[NDArray[np.float32]] = []
         self.labels: list[int] = []
         self.groups: list[str | None] = []
+        self.digests: list[bytes] = []
 
     def add(self, batch: DecodedBatch) -> None:
         """Classifies some images. Raises DatasetError for one of a class that the model does not know."""
@@ -120,6 +140,7 @@ class _Predictions:
             return
         self.labels += [self._label(image) for image, _ in batch.images]
         self.groups += [image.group for image, _ in batch.images]
+        self.digests += [pixel_digest(pixels) for _, pixels in batch.images]
         self.num_by_split.update(image.split for image, _ in batch.images if image.split is not None)
         pixels_NHWC = np.stack([pixels for _, pixels in batch.images])
         self.probabilities.append(self._classifier.probabilities_of_stored(pixels_NHWC))

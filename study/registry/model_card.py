@@ -175,6 +175,7 @@ def _limits(manifest: Manifest, test: TestResult) -> list[str]:
     limits = [
         "Measured on images from the same source as those it was trained on; on others it may do worse."
     ]
+    limits += [f"{remark[0].upper()}{remark[1:]}." for remark in test.remarks]
     if known:
         worst, name = min(known)
         limits.append(f"It is weakest on {name}: {worst:.1%} of its images are recognised.")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.datasets.arrow_files import read_clean_mask
+from trainables.datasets.arrow_files import read_clean_mask, read_pixel_digests
 from trainables.datasets.dataset import open_split
 from trainables.datasets.listing import read_manifest
 from trainables.datasets.split import Split
@@ -50,6 +50,14 @@ def open_test_split(folder: Path, opened_by: str) -> tuple[Split, NDArray[np.boo
         ),
     )
     return split, is_clean
+
+
+def pixel_digests_of_test(folder: Path) -> tuple[bytes, ...]:
+    """The digest of each test image's pixels, which tells whether another image is the same, and nothing
+    else: it is no opening.
+    """
+    digests: list[bytes] = read_pixel_digests(folder / "test.arrow").tolist()
+    return tuple(digests)
 
 
 def openings(folder: Path) -> tuple[Opening, ...]:

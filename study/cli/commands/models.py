@@ -159,6 +159,7 @@ def evaluate(
     from study.home import Home
     from study.registry.labelled_images import evaluate as measure
     from study.registry.predictions import opened
+    from study.registry.seen_images import images_seen
     from trainables.datasets.options import AddOptions
 
     options = AddOptions(
@@ -171,8 +172,10 @@ def evaluate(
         split_column=split_column,
         on_error=on_error,
     )
-    with opened(Home.current(), model) as (version, classifier), adding_progress() as progress:
-        evaluated = measure(classifier, source, options, split, progress)
+    home = Home.current()
+    with opened(home, model) as (version, classifier), adding_progress() as progress:
+        seen = images_seen(home, classifier.config)
+        evaluated = measure(classifier, source, options, split, seen, progress)
     print_evaluated(version, evaluated, as_json=as_json)
 
 

@@ -42,6 +42,7 @@ def check(spec: SpecFile) -> None:
     """
     from study.cli.reports.study_tables import print_plan
     from study.driver.pretrained_weights import check_registered_weights
+    from study.driver.warnings import warnings_of
     from study.home import Home
     from study.planning.bundled_studies import find_study_file
     from study.planning.plan import plan_study
@@ -49,7 +50,7 @@ def check(spec: SpecFile) -> None:
 
     plan = plan_study(StudySpec.read(find_study_file(spec)), Home.current())
     check_registered_weights(plan)
-    print_plan(plan, spec)
+    print_plan(plan, spec, warnings_of(plan))
 
 
 @study_commands.command()

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from study.cli.reports.terminal import console
+from study.evaluation.small_data import small_data_remarks
 from study.safe_console import SafeConsole, literal
 from trainables.datasets.contact_sheet import CONTACT_SHEET_FILE
 from trainables.datasets.manifest import Manifest
@@ -50,7 +51,8 @@ def print_added(manifest: Manifest, folder: Path) -> None:
     out.print(f"added [bold]{manifest.name}[/]: {manifest.num_classes} classes, {_size(manifest)}; {counts}")
     if (groups := _groups(manifest)) is not None:
         out.print(f"groups by {literal(manifest.grouped_by or '')}: {groups}", soft_wrap=True)
-    for warning in (*_group_warnings(manifest), *_channel_warnings(manifest)):
+    remarks = map(literal, small_data_remarks(manifest))
+    for warning in (*_group_warnings(manifest), *_channel_warnings(manifest), *remarks):
         out.print(f"[yellow]{warning}[/]", soft_wrap=True)
     if manifest.findings.skipped:
         out.print(

@@ -40,6 +40,8 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
         f"\n[bold]on the test split[/], {images_text(test.num_images, test.num_groups)}; it has been opened "
         f"{times}, this time included"
     )
+    for remark in test.remarks:
+        out.print(f"[yellow]{escape(remark[0].upper() + remark[1:])}.[/]", soft_wrap=True)
     out.print(_tested(final.candidates))
     out.print()
     if len(final.candidates) > 1:

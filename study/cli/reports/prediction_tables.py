@@ -2,14 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from study import names
 from study.cli.reports.final_tables import add_metrics, classes_table
 from study.cli.reports.terminal import console
+from study.evaluation.test_result import Interval
 from study.registry.labelled_images import Evaluation
 from study.registry.predictions import Prediction
 from study.registry.retraining import Retrained
@@ -85,11 +88,35 @@ def print_evaluated(version: Version, evaluated: Evaluation, *, as_json: bool = 
     if evaluated.absent:
         absent = ", ".join(map(literal, evaluated.absent))
         out.print(f"[yellow]no image of {absent}: the metrics are of the other classes[/]")
+    _print_seen(out, evaluated)
+    columns: list[Mapping[str, Interval]] = [evaluated.metrics]
     table = Table("", "with 95 % interval", box=None, pad_edge=False)
-    add_metrics(table, [evaluated.metrics])
+    if evaluated.unseen_metrics is not None:
+        columns.append(evaluated.unseen_metrics)
+        table.add_column(f"the {evaluated.num_images - evaluated.num_seen:,} unseen images alone")
+    add_metrics(table, columns)
     out.print(table)
     out.print()
     out.print(classes_table(tuple(row for row in evaluated.classes if row.num_images or row.num_predicted)))
+
+
+def _print_seen(out: Console, evaluated: Evaluation) -> None:
+    """How many of the images the model knows already, which makes their numbers worthless."""
+    if evaluated.num_seen:
+        which = (
+            "all" if evaluated.num_seen == evaluated.num_images else f"{evaluated.num_seen:,} of these images"
+        )
+        out.print(
+            f"[yellow]The model was trained or selected on {which}: the numbers flatter it"
+            + ("" if evaluated.unseen_metrics is None else "; those of the unseen images do not")
+            + ".[/]",
+            soft_wrap=True,
+        )
+    for reason in evaluated.unknown:
+        out.print(
+            f"[yellow]Whether the model knows some of these images cannot be told: {escape(reason)}.[/]",
+            soft_wrap=True,
+        )
 
 
 def retraining_progress(number: int, num_networks: int, epoch: Epoch, num_epochs: int, value: float) -> None:

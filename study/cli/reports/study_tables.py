@@ -30,8 +30,8 @@ from study.search.record.trial import Trial
 MAX_ROWS = 15
 
 
-def print_plan(plan: Plan, file: Path) -> None:
-    """The space, the trials and the rough cost of a study that is about to run."""
+def print_plan(plan: Plan, file: Path, warnings: Sequence[str] = ()) -> None:
+    """The space, the trials and the rough cost of a study that is about to run, and what to beware of."""
     out, spec = console(), plan.spec
     space = literal(spec.search_space)
     out.print(f"[bold]{spec.study}[/] on {spec.dataset} ({_sizes(plan)}), search space {space}\n")
@@ -71,6 +71,8 @@ def print_plan(plan: Plan, file: Path) -> None:
             f"{added}"
         )
     out.print(f"at most {plan.num_images_trained:,} images through training{_expected_cost(plan)}")
+    for warning in warnings:
+        out.print(f"\n[yellow]{literal(warning)}[/]", soft_wrap=True)
     out.print(f"\n[green]The study can run.[/]  Next: study run {literal(file)}")
 
 

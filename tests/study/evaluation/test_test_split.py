@@ -9,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from search_spaces.space import Point
 from study.evaluation.candidate_models import CandidateModel, confirmed_candidates
 from study.evaluation.confirmation import Confirmation, configurations_to_confirm
+from study.evaluation.intervals import metric_intervals
 from study.evaluation.test_split import FOLDER, Measurement, is_measured, measure_once
 from study.home import Home
 from study.planning.plan import Plan, plan_study
 from study.recipes.point import build_recipe
 from study.recipes.trial_seed import confirmation_seed
+from study.registry.model_card import Origin, model_card
 from study.search.record.kept_weights import save_weights
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import EpochReport
@@ -25,7 +29,7 @@ from study.study_file.study_spec import StudySpec
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sealed_test import open_test_split, openings
+from trainables.datasets.sealed_test import open_test_split, openings, pixel_digests_of_test
 from trainables.devices.device import find_device
 from trainables.metrics.from_logits import metrics_of
 from trainables.training.loop import Training
@@ -33,9 +37,15 @@ from trainables.training.loop import Training
 VALUES = (0.7, 0.9, 0.8)
 
 
-def made_study(home: Home, calibration: str) -> tuple[Plan, tuple[CandidateModel, ...]]:
-    """A study with one trial, confirmed by three seeds: networks of one epoch."""
-    add_dataset(home.datasets, "digits", None, AddOptions())
+def made_study(
+    home: Home, calibration: str, people: Path | None = None
+) -> tuple[Plan, tuple[CandidateModel, ...]]:
+    """A study with one trial, confirmed by three seeds: networks of one epoch.
+
+    Its digits are those of scikit-learn, or the files S01_7.png in `people`.
+    """
+    options = AddOptions() if people is None else AddOptions(group_pattern=r"^(S\d+)_", test_fraction=0.3)
+    add_dataset(home.datasets, "digits", people, options)
     tree = {
         "study": "s",
         "dataset": "digits",
@@ -163,3 +173,43 @@ def test_a_recipe_that_asks_for_a_temperature_is_measured_with_it(tmp_path: Path
     assert single.result.metrics["log_loss"].value == pytest.approx(calibration.after.log_loss, rel=1e-4)
     assert calibration.before.log_loss != pytest.approx(calibration.after.log_loss, rel=1e-3)
     assert not ensemble.result.calibration.is_registered
+
+
+def test_people_are_counted_and_images_that_are_known_are_not_clean(tmp_path: Path) -> None:
+    digits = load_digits()
+    for number, (image, label) in enumerate(zip(digits.images[:300], digits.target, strict=False)):
+        (tmp_path / "people" / str(label)).mkdir(parents=True, exist_ok=True)
+        file = tmp_path / "people" / str(label) / f"S{number % 25:02}_{number}.png"
+        Image.fromarray((image * 15).astype(np.uint8)).save(file)
+    plan, made = made_study(Home(tmp_path / "home"), "none", tmp_path / "people")
+    known = frozenset(pixel_digests_of_test(plan.dataset_folder)[:20])
+    single, ensemble = measure_once(plan, made, known=known, remarks=("20 are known",))
+    num_people = plan.manifest.splits["test"].num_groups
+    assert num_people is not None
+    assert 3 < num_people < 15
+    for one in (single, ensemble):
+        assert one.evidence.groups_N is not None
+        assert len(np.unique(one.evidence.groups_N)) == one.result.num_groups == num_people
+        assert all((row.num_groups or 0) <= num_people for row in one.result.classes)
+        assert one.result.num_clean == one.result.num_images - 20
+        assert one.result.remarks == ("20 are known",)
+        by_image = metric_intervals(one.evidence.probabilities_NK, one.evidence.labels_N)["accuracy"]
+        assert one.result.metrics["accuracy"] != by_image
+    text = model_card(origin(plan), plan.manifest, made[0].classifier, single.result)
+    assert f"images of {num_people} groups, of which" in text
+    assert "Intervals are 95 %, over groups, as images of a group are alike." in text
+    assert f"Its test images are of only {num_people} groups (^(S\\d+)_)" in text
+    assert "- 20 are known." in text
+    assert "| class | images | groups | recall | precision |" in text
+
+
+def origin(plan: Plan) -> Origin:
+    return Origin(
+        study=plan.spec.study,
+        trial=0,
+        seeds=(2,),
+        parent_run_id="r",
+        run_id="s",
+        metric="accuracy",
+        value=0.9,
+    )
