@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from study.evaluation.final_result import Candidate, Confirmed, FinalResult
@@ -41,7 +40,7 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
         f"{times}, this time included"
     )
     for remark in test.remarks:
-        out.print(f"[yellow]{escape(remark[0].upper() + remark[1:])}.[/]", soft_wrap=True)
+        out.print(f"[yellow]{literal(remark[0].upper() + remark[1:])}.[/]", soft_wrap=True)
     out.print(_tested(final.candidates))
     out.print()
     if len(final.candidates) > 1:
@@ -53,7 +52,7 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
         what = "registered model" if candidate is final.result else others[candidate.kind]
         out.print(f"{what:<20} {_version(candidate)}")
     if final.verdict is not None:
-        out.print(f"[dim]{escape(final.verdict[0].upper() + final.verdict[1:])}.[/]", soft_wrap=True)
+        out.print(f"[dim]{literal(final.verdict[0].upper() + final.verdict[1:])}.[/]", soft_wrap=True)
 
 
 def images_text(num_images: int, num_groups: int | None) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from study import names
@@ -114,7 +113,7 @@ def _print_seen(out: Console, evaluated: Evaluation) -> None:
         )
     for reason in evaluated.unknown:
         out.print(
-            f"[yellow]Whether the model knows some of these images cannot be told: {escape(reason)}.[/]",
+            f"[yellow]Whether the model knows some of these images cannot be told: {literal(reason)}.[/]",
             soft_wrap=True,
         )
 
