@@ -241,7 +241,7 @@ def test_a_version_is_found_by_each_of_its_names(sqlite_registry: Registry, clas
     for name in ("digits", "digits/1", "digits@champion", "models:/digits/1", "models:/digits@champion"):
         assert find_version(client, name).number == 1
     for name, message in (
-        ("digits/9", "no version '/9'; it has 2@candidate, 1@champion"),
+        ("digits/9", "no version '9'; it has 2@candidate, 1@champion"),
         ("digits@best", "no version '@best'"),
     ):
         with pytest.raises(UnknownModelError, match=message):
