@@ -62,6 +62,23 @@ def test_a_bad_study_file(
     assert not home.studies.exists()
 
 
+def test_a_place_that_cannot_be_used_is_one_message(
+    study: Study, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    file = tmp_path / "good.yaml"
+    file.write_text(GOOD)
+    (tmp_path / "a?b").symlink_to(home.folder)
+    done = study(Home(tmp_path / "a?b"), "check", file)
+    assert done.returncode == 2
+    assert "cannot name a folder with '?'; choose another folder" in done.stderr
+    file.unlink()
+    file.symlink_to(file)
+    done = study(home, "check", file)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_what_a_bad_study_file_costs(home: Home, tmp_path: Path, command: str) -> None:
     file = tmp_path / "bad.yaml"
@@ -111,6 +128,12 @@ def test_a_cluster_that_does_not_answer(
         (("data", "add", "a/b", "--from", "."), "a/b"),
         (("ui",), "there are no runs in"),
         (("check", "nothing.yaml"), "nothing.yaml: cannot be read"),
+        (("check", "x" * 5000), "there is neither a file 'xxx"),
+        (("show", "x" * 5000), "unknown study 'xxx"),
+        (("data", "show", "x" * 5000), "unknown dataset 'xxx"),
+        (("data", "add", "d", "--from", "x" * 5000), "--from must be a file or folder that exists, got xxx"),
+        (("data", "add", "x" * 5000), "a dataset's name has at most 64 letters"),
+        (("recipes", "\x1b[31m"), r"unknown recipe '\x1b[31m'"),
     ],
 )
 def test_a_bad_argument(study: Study, home: Home, arguments: tuple[str, ...], message: str) -> None:
