@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.named import find_recipe
+from study.evaluation.intervals import metric_intervals
 from study.evaluation.trained_classifier import trained_classifier
 from study.planning.plan import Plan
 from study.results.reproduction import Reproduction, scaled_down
 from study.search.record.study_record import StudyRecord
 from trainables.datasets.sealed_test import open_test_split
-from trainables.metrics.classification import Metrics
+from trainables.datasets.split import Split
 from trainables.metrics.from_logits import metrics_of
 
 
@@ -21,8 +22,8 @@ def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:
     recipe = find_recipe(plan.spec.reproduces)
     trials = [trial for trial in record.trials if trial.state == "complete"]
     split, _ = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
-    measured = [
-        grouped_metrics(
+    merged = [
+        merged_classes(
             classifier.probabilities_of_stored(split.images),
             split.labels,
             plan.manifest.classes,
@@ -35,7 +36,8 @@ def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:
         recipe=recipe.name,
         metric=metric,
         stated=None if recipe.result is None else recipe.result.value,
-        values=tuple(getattr(metrics, metric) for metrics in measured),
+        values=tuple(getattr(metrics_of(*one), metric) for one in merged),
+        over_groups=_over_groups(merged[0], split, metric) if len(merged) == 1 else None,
         validation=tuple(trial.value for trial in trials if trial.value is not None),
         num_images=len(split),
         epochs=tuple(len(trial.values) for trial in trials),
@@ -47,18 +49,28 @@ def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:
     return reproduction
 
 
-def grouped_metrics(
+def _over_groups(
+    merged: tuple[NDArray[np.float32], NDArray[np.int64]], split: Split, metric: str
+) -> tuple[float, float] | None:
+    """The ends of the metric's interval over the groups of the images; None where they have none."""
+    if split.groups is None:
+        return None
+    interval = metric_intervals(*merged, split.groups)[metric]
+    return interval.low, interval.high
+
+
+def merged_classes(
     probabilities_NK: NDArray[np.float32],
     labels_N: NDArray[np.int64],
     classes: Sequence[str],
     groups: Mapping[str, Sequence[str]] | None,
-) -> Metrics:
-    """Metrics where the classes of a group count as one, whose probability is their sum; without groups those
-    of the classes.
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Probabilities and labels where the classes of a group count as one, whose probability is their sum;
+    without groups of classes as they are.
     """
     if groups is None:
-        return metrics_of(probabilities_NK, labels_N)
+        return probabilities_NK, labels_N
     group_of = {name: index for index, members in enumerate(groups.values()) for name in members}
     group_of_class_K = np.array([group_of[name] for name in classes])
     membership_KG = np.eye(len(groups), dtype=np.float32)[group_of_class_K]
-    return metrics_of(probabilities_NK @ membership_KG, group_of_class_K[labels_N])
+    return probabilities_NK @ membership_KG, group_of_class_K[labels_N]

@@ -45,7 +45,7 @@ def metric_intervals(
     Images of a group (a person, a film) are alike. Where there are groups, whole groups are drawn, each with
     all its images (the cluster bootstrap: Davison & Hinkley 1997, section 3.8; Field & Welsh 2007, Journal of
     the Royal Statistical Society B 69, 369), and the percentiles are those of `expanded_tail`, as groups are
-    few. Of images that are each a group of their own that is the bootstrap of images, but for this.
+    few. As few groups may differ little by luck, the interval is at least as wide as that over images.
 
     The interval holds its value and stays within the metric's range. Where the resamples reach to one side
     of the value only, or do not differ (every image right, or wrong; a single one, or a single group), they
@@ -69,7 +69,10 @@ def metric_intervals(
         if high < value + _NO_WIDTH:
             high = wilson_ends()[name][1]
         intervals[name] = _within_range(name, value, low, high)
-    return intervals
+    if groups_N is None:
+        return intervals
+    by_image = metric_intervals(probabilities_NK, labels_N, seed=seed)
+    return {name: _union(one, by_image[name]) for name, one in intervals.items()}
 
 
 def resampled_metrics(
@@ -85,6 +88,10 @@ def resampled_metrics(
     compared in pairs.
     """
     return _resampled(probabilities_NK, labels_N, groups_N, np.random.default_rng(seed))
+
+
+def _union(one: Interval, other: Interval) -> Interval:
+    return Interval(value=one.value, low=min(one.low, other.low), high=max(one.high, other.high))
 
 
 def _percentiles(value: float, resampled_B: NDArray[np.float64], tail: float) -> tuple[float, float]:

@@ -24,13 +24,13 @@ def small_data_remarks(manifest: Manifest) -> tuple[str, ...]:
     if _width(_num_units(test)) > WIDE or fewest < FEW_OF_A_CLASS:
         of_class = manifest.classes[test.num_by_class.index(fewest)]
         sentences.append(
-            f"The test split is small: {_counted(test)}, and {fewest} of class {of_class}. "
-            f"{_expected(test)} Add images, or carve more of them with --test-fraction."
+            f"The test split is small: {_counted(test)}, {fewest} of class {of_class}. {_expected(test)} "
+            "More images tell more, or a larger --test-fraction of them."
         )
     if _width(_num_units(validation)) > WIDE:
         sentences.append(
-            f"The validation split is small: {_counted(validation)}. {_expected(validation)} Trials are "
-            "compared by it, so a few images decide between them: confirm the best with further seeds."
+            f"The validation split, which chooses among trials, is small: {_counted(validation)}. "
+            f"{_expected(validation)}"
         )
     return tuple(sentences)
 
@@ -51,8 +51,8 @@ def _expected(split: SplitSummary) -> str:
     if split.num_groups is None:
         return f"An accuracy of {ASSUMED_ACCURACY:.0%} will have an interval of about {by_image}."
     return (
-        f"An accuracy of {ASSUMED_ACCURACY:.0%} will have an interval between {by_image} (if the images of a "
-        f"group differ as much as others) and {_interval(split.num_groups)} (if they are alike)."
+        f"An accuracy of {ASSUMED_ACCURACY:.0%} will have an interval of about {by_image}, or up to "
+        f"{_interval(split.num_groups)} where the images of a group are alike."
     )
 
 

@@ -41,6 +41,9 @@ class Reproduction:
     """Why the source's own measurement cannot be rebuilt."""
     seconds: float
     """Of training and validating, all seeds together."""
+    over_groups: tuple[float, float] | None = None
+    """Ends of the interval of a single seed's metric over the groups of the test images; None for several
+    seeds, and where images have no groups."""
 
     @property
     def mean(self) -> float:
@@ -50,7 +53,7 @@ class Reproduction:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Ends of the 95 % interval: of the mean over seeds (Student's t, within the metric's range), or of
-        one accuracy (Wilson).
+        one accuracy (Wilson), or over groups where the test images have some.
         """
         if len(self.values) > 1:
             from scipy.stats import t
@@ -62,8 +65,8 @@ class Reproduction:
             )
             lowest, highest = RANGES[self.metric]
             return max(self.mean - half, lowest), min(self.mean + half, highest)
-        if self.metric != "accuracy":
-            return None
+        if self.over_groups is not None or self.metric != "accuracy":
+            return self.over_groups
         share = share_interval(round(self.mean * self.num_images), self.num_images)
         return share.low, share.high
 

@@ -97,15 +97,14 @@ def test_people_decide_not_their_images(num_people: int) -> None:
     assert f"(signs of {num_people} groups: p = " in third
 
 
-@pytest.mark.slow
 def test_equal_models_are_promoted_as_seldom_as_the_rules_say() -> None:
     """Two models that differ from person to person alone; with images drawn one by one many pass."""
     groups_N, labels_N = np.arange(15).repeat(12), np.arange(180) % 2
     by_group = by_image = 0
-    for seed in range(100):
+    for seed in range(60):
         source = np.random.default_rng(seed)
         before_N, after_N = source.random((2, 180)) < source.beta(0.7, 0.4, (2, 15))[:, groups_N]
         by_group += not compared(before_N, after_N, labels_N, groups_N, max_recall_loss=None).faults
         by_image += not compared(before_N, after_N, labels_N, max_recall_loss=None).faults
-    assert by_group <= 11, "5 are expected"
-    assert by_image >= 20
+    assert by_group <= 8, "3 are expected"
+    assert by_image >= 8

@@ -53,6 +53,15 @@ def test_intervals_of_groups_hold_the_truth_as_often_as_they_say(method: str) ->
     assert held_by_image / rounds < 0.75
 
 
+def test_groups_that_differ_little_by_luck_do_not_make_images_worth_more() -> None:
+    groups_N, labels_N = np.arange(5).repeat(20), np.arange(100) % 2
+    predicted_N = np.where(np.arange(100) % 20 < 5, 1 - labels_N, labels_N)  # each person has five mistakes
+    by_image, by_group = (
+        metric_intervals(EYE[predicted_N], labels_N, groups)["accuracy"] for groups in (None, groups_N)
+    )
+    assert by_group.low <= by_image.low < by_image.high <= by_group.high
+
+
 def test_groups_of_one_image_are_images() -> None:
     probabilities_NK, labels_N, _ = people(300, 1, seed=3)
     alone_N = np.arange(300)

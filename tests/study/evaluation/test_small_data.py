@@ -29,11 +29,11 @@ def test_the_interval_to_expect_is_told(digits_home: Home, capsys: pytest.Captur
     """Thirty test images, one of a class, were taken without a word: 28.57 % (0.08 % to 57.22 %)."""
     digits = Manifest.read(digits_home.datasets / "digits")
     (test,) = small_data_remarks(with_splits(digits, test=small(30)))
-    assert test.startswith("The test split is small: 30 images, and 1 of class 1.")
+    assert test.startswith("The test split is small: 30 images, 1 of class 1.")
     assert "An accuracy of 80% will have an interval of about 63% to 90%." in test
     both = small_data_remarks(with_splits(digits, test=small(360, 12), validation=small(360, 13)))
     assert "360 images of 12 groups" in both[0]
-    assert "between 76% to 84% (if the images of a group differ as much as others) and 55% to 95%" in both[0]
-    assert both[1].startswith("The validation split is small: 360 images of 13 groups.")
+    assert "an interval of about 76% to 84%, or up to 55% to 95% where the images of a group are" in both[0]
+    assert both[1].startswith("The validation split, which chooses among trials, is small: 360 images of 13")
     print_added(with_splits(digits, test=small(30)), digits_home.datasets / "digits")
     assert "The test split is small: 30 images" in capsys.readouterr().out

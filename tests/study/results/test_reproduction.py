@@ -10,11 +10,12 @@ from scipy import stats
 from search_spaces.errors import UnknownNameError
 from search_spaces.named import find_recipe
 from study.driver.recipe_runs import Scale, matching, reproduce, reproduction_spec
-from study.driver.seed_measurement import grouped_metrics
+from study.driver.seed_measurement import merged_classes
 from study.errors import SpecError
 from study.home import Home
 from study.results.reproduction import Reproduction, Reproductions, scaled_down
 from study.results.reproduction_table import markdown_table
+from trainables.metrics.from_logits import metrics_of
 
 DONE = Reproduction(
     recipe="fer-cnn4-32x256",
@@ -93,11 +94,14 @@ def test_patterns_name_several_recipes_each_once() -> None:
 
 def test_groups_are_judged_by_the_sum_of_their_probabilities() -> None:
     probabilities = np.array([[0.4, 0.3, 0.3], [0.1, 0.5, 0.4]], np.float32)
-    metrics = grouped_metrics(
-        probabilities, np.array([1, 2]), ["a", "b", "c"], {"one": ("a",), "two": ("b", "c")}
-    )
-    assert metrics.accuracy == 1.0
-    assert grouped_metrics(probabilities, np.array([1, 2]), ["a", "b", "c"], None).accuracy == 0.0
+    groups = {"one": ("a",), "two": ("b", "c")}
+    for merged, accuracy in ((groups, 1.0), (None, 0.0)):
+        pair = merged_classes(probabilities, np.array([1, 2]), ["a", "b", "c"], merged)
+        assert metrics_of(*pair).accuracy == accuracy
+
+
+def test_one_seed_on_images_of_people_has_the_interval_of_the_people() -> None:
+    assert replace(DONE, values=(0.62,), over_groups=(0.5, 0.7)).interval == (0.5, 0.7)
 
 
 def test_a_dataset_that_is_not_here_comes_with_the_command_that_adds_it(tmp_path: Path) -> None:
