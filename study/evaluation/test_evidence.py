@@ -38,7 +38,9 @@ class TestEvidence(EvidenceFacts):
 
     labels_N: NDArray[np.int64]
     is_clean_N: NDArray[np.bool_]
-    """Whether no image of train or validation has the same pixels."""
+    """Whether no image of train or validation has the same pixels or is of the same group, nor did any of
+    those that the first weights know.
+    """
     probabilities_NK: NDArray[np.float32]
     groups_N: NDArray[np.int64] | None = None
     """Numbers, equal for images of one group (a person, a film); None where images have none."""

@@ -111,10 +111,11 @@ def _data(manifest: Manifest) -> str:
 
 
 def _tested(test: TestResult) -> str:
+    of_group = "" if test.num_groups is None else ", and none of their group,"
     clean = (
         ""
         if test.clean_metrics is None
-        else f", of which {test.num_clean:,} have no equal in training or validation (clean)"
+        else f", of which {test.num_clean:,} have no equal{of_group} in training or validation (clean)"
     )
     times = "once" if test.num_openings == 1 else f"{test.num_openings} times"
     groups = "" if test.num_groups is None else f" of {test.num_groups:,} groups"

@@ -62,18 +62,22 @@ def test_people_of_two_given_splits_are_counted_and_told(home, tmp_path, write_p
             images[list(rows)],
             [row % 2 for row in rows],
             "ab",
-            person=[f"person {row % 4 if split != 'test' else row}" for row in rows],
+            person=[f"person {row % 4 if split != 'test' or row == 39 else row}" for row in rows],
         )
     manifest = add_dataset(home, "given", tmp_path / "given", AddOptions(group_column="person"))
     assert manifest.findings.num_groups_across == {
         "train+validation": 4,
-        "train+test": 0,
-        "validation+test": 0,
+        "train+test": 1,
+        "validation+test": 1,
     }
+    _, is_clean = open_test_split(home / "given", "a test")
+    assert is_clean.tolist() == [True] * 9 + [False], "one person of the test split is in train too"
     print_added(manifest, home / "given")
     text = capsys.readouterr().out
     assert "groups by person: train 4, validation 4, test 10" in text
-    assert "There are groups with images in both train and validation, as the source has these splits" in text
+    assert (
+        "There are groups with images in both train and validation, in both train and test, in both" in text
+    )
 
 
 def test_showing_a_dataset_counts_the_groups_of_each_split(home, people, capsys):

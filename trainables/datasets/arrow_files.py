@@ -3,7 +3,7 @@
 Columns: image fixed_size_binary(H*W*C), label int64, name string, digest fixed_size_binary(16); in a dataset
 of grouped images `group` int64, equal for images of one group in any split, and `group_name` string, null
 for an image of no group, which is a group by itself; and in the test split `clean` bool: no image of train
-or validation has the same pixels.
+or validation has the same pixels, or is of the same group.
 """
 
 import hashlib

@@ -25,11 +25,14 @@ def find_repeats(images: DecodedImages, skipped: Mapping[str, int]) -> Findings:
 
 
 def clean_test_images(images: DecodedImages) -> NDArray[np.bool_]:
-    """Which images of the test split, in their order, have pixels that no image of train or validation
-    has.
+    """Which images of the test split, in their order, have pixels that no image of train or validation has,
+    and are of none of their groups.
     """
     is_test = images.splits == "test"
-    return ~np.isin(images.pixel_keys[is_test], images.pixel_keys[~is_test])
+    is_known: NDArray[np.bool_] = np.isin(images.pixel_keys[is_test], images.pixel_keys[~is_test])
+    if images.has_groups:
+        is_known |= np.isin(images.group_keys[is_test], images.group_keys[~is_test])
+    return ~is_known
 
 
 def _by_split(images: DecodedImages, keys: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:

@@ -35,8 +35,9 @@ class Opening:
 def open_test_split(folder: Path, opened_by: str) -> tuple[Split, NDArray[np.bool_]]:
     """The test split of the dataset in `folder`, and which of its images are clean, (N,) bool.
 
-    An image is clean if no image of train or validation has the same pixels. Appends a line to
-    `openings.jsonl` before it returns. Raises UnknownDatasetError, or DatasetError if a file is damaged.
+    An image is clean if no image of train or validation has the same pixels, or is of the same group. Appends
+    a line to `openings.jsonl` before it returns. Raises UnknownDatasetError, or DatasetError if a file is
+    damaged.
     """
     manifest = read_manifest(folder)
     split = open_split(folder, manifest, "test")

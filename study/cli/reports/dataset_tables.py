@@ -145,8 +145,8 @@ def _group_warnings(manifest: Manifest) -> Iterator[str]:
     if shared := [pair.replace("+", " and ") for pair, count in across.items() if count]:
         yield (
             f"There are groups with images in both {', in both '.join(shared)}, as the source has these "
-            "splits: results on the later one flatter the model. Give all images as one split, and the "
-            "others are carved by group."
+            "splits: results on the later one flatter the model, but for those of clean images. Give all "
+            "images as one split, and the others are carved by group."
         )
 
 

@@ -193,10 +193,13 @@ def test_people_are_counted_and_images_that_are_known_are_not_clean(tmp_path: Pa
         assert all((row.num_groups or 0) <= num_people for row in one.result.classes)
         assert one.result.num_clean == one.result.num_images - 20
         assert one.result.remarks == ("20 are known",)
-        by_image = metric_intervals(one.evidence.probabilities_NK, one.evidence.labels_N)["accuracy"]
-        assert one.result.metrics["accuracy"] != by_image
+        evidence = one.evidence
+        over_groups = metric_intervals(evidence.probabilities_NK, evidence.labels_N, evidence.groups_N)
+        assert one.result.metrics == over_groups
     text = model_card(origin(plan), plan.manifest, made[0].classifier, single.result)
-    assert f"images of {num_people} groups, of which" in text
+    assert (
+        f"images of {num_people} groups, of which {single.result.num_clean} have no equal, and none" in text
+    )
     assert "Intervals are 95 %, over groups, as images of a group are alike." in text
     assert f"Its test images are of only {num_people} groups (^(S\\d+)_)" in text
     assert "- 20 are known." in text
