@@ -195,6 +195,10 @@ class TestListingCsv:
         assert [(row.label, row.load is None) for row in rows] == [(None, False), (1, True)]
         with pytest.raises(FileNotFoundError):
             rows[0].load()
+        with pytest.raises(DatasetError, match=r"distinct names, but .* has label twice; rename one"):
+            read_source(self.write(tmp_path, ["a.png,1,2"], "filename,label,label"), "x", AddOptions())
+        long = read_source(self.write(tmp_path, ["a.png,99999999999999999999", "b.png,٣"]), "x", AddOptions())
+        assert long.classes == ("99999999999999999999", "٣"), "what is no usual number is a name"
         holdout = read_source(self.write(tmp_path, ["a.png,1,x,holdout"], HEADER), "x", AddOptions())
         with pytest.raises(DatasetError, match="must be train, validation or test, got 'holdout' in line 2"):
             list(holdout.images)

@@ -14,9 +14,14 @@ BLOCK_BYTES = 2**24
 
 
 def read_columns(path: Path) -> list[str]:
-    """The names in the header. Raises DatasetError if the file is no CSV with one."""
+    """The names in the header, each once. Raises DatasetError if the file is no CSV with one."""
     with _open(path, pa.csv.ConvertOptions()) as reader:
-        return list(reader.schema.names)
+        columns = list(reader.schema.names)
+    if doubled := [name for name in dict.fromkeys(columns) if columns.count(name) > 1]:
+        raise DatasetError(
+            f"the columns of a CSV have distinct names, but {path} has {', '.join(doubled)} twice; rename one"
+        )
+    return columns
 
 
 def rows_of(path: Path, columns: tuple[str | None, ...]) -> Iterator[tuple[str | None, ...]]:

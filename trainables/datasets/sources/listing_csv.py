@@ -1,6 +1,7 @@
 """A CSV that lists image files, one a row: `filename,label` and, where it has them, `group` and `split`."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ FILE_COLUMNS = ("filename", "file_name", "file", "path", "image")
 LABEL_COLUMNS = ("label", "class", "emotion", "target")
 GROUP_COLUMNS = ("group",)
 SPLIT_COLUMNS = ("split", "Usage", "usage")
+NUMBER = re.compile(r"[0-9]{1,9}")
+"""Labels that are numbers; longer ones are names."""
 PIXELS_COLUMN = "pixels"
 """A CSV that has it holds the images themselves."""
 
@@ -56,11 +59,17 @@ def read_listing_csv(path: Path, options: AddOptions) -> Source:
         for line, (file, label, group, split) in enumerate(rows_of(path, wanted), start=2)
     ]
     labels = {row.label for row in rows if row.label is not None}
-    classes = _classes(labels, options)
+    are_numbers = bool(labels) and all(NUMBER.fullmatch(label) for label in labels)
+    classes = _classes(labels, options, are_numbers=are_numbers)
+    number_of_label = (
+        {label: int(label) for label in labels}
+        if are_numbers
+        else {name: number for number, name in enumerate(classes)}
+    )
     return Source(
         description=str(path.resolve()),
         classes=classes,
-        images=_images(path, rows, classes, options, has_splits=wanted[3] is not None),
+        images=_images(path, rows, number_of_label, options, has_splits=wanted[3] is not None),
         num_images=len(rows),
         needs_groups=options.group_pattern is not None,
     )
@@ -89,8 +98,8 @@ def _group_column(columns: Sequence[str], options: AddOptions) -> str | None:
     return optional_column(columns, options.group_column, GROUP_COLUMNS, "--group-column")
 
 
-def _classes(labels: set[str], options: AddOptions) -> tuple[str, ...]:
-    if labels and all(label.isdecimal() and label.isascii() for label in labels):
+def _classes(labels: set[str], options: AddOptions, *, are_numbers: bool) -> tuple[str, ...]:
+    if are_numbers:
         return numbered_classes(np.array([int(label) for label in labels], np.int64), options)
     classes = tuple(sorted(labels))
     refuse_class_names(options, classes)
@@ -98,16 +107,19 @@ def _classes(labels: set[str], options: AddOptions) -> tuple[str, ...]:
 
 
 def _images(
-    path: Path, rows: Sequence[_Row], classes: tuple[str, ...], options: AddOptions, *, has_splits: bool
+    path: Path,
+    rows: Sequence[_Row],
+    number_of_label: Mapping[str, int],
+    options: AddOptions,
+    *,
+    has_splits: bool,
 ) -> Iterator[SourceImage]:
-    are_numbers = all(row.label is None or row.label.isdecimal() for row in rows)
-    label_of_class = {name: label for label, name in enumerate(classes)}
     for row in rows:
         name = row.file or f"line {row.line}"
         yield SourceImage(
             name=name,
             load=None if row.file is None else partial(_read, path.parent / row.file),
-            label=None if row.label is None else int(row.label) if are_numbers else label_of_class[row.label],
+            label=None if row.label is None else number_of_label[row.label],
             split=_split(row, path) if has_splits else None,
             group=row.group if options.group_pattern is None else group_of_name(name, options.group_pattern),
         )
