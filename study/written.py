@@ -5,8 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, model_validator
 
-LARGEST = 1e15
-"""No number in a study file lies farther from 0."""
+LARGEST = 1e30
+"""No number in a study file lies farther from 0; float32 still holds it."""
+LARGEST_WHOLE = 10**15
+"""The same of whole numbers; a float still holds each of them."""
 
 
 class Written(BaseModel):
@@ -45,8 +47,9 @@ def _scalar(value: Any) -> Any:
         return value
     if not isinstance(value, int | float):
         raise ValueError("must be text, a number, or true or false")
-    if not math.isfinite(value) or abs(value) > LARGEST:
-        raise ValueError(f"must be a number from {-LARGEST:g} to {LARGEST:g}")
+    largest = LARGEST_WHOLE if isinstance(value, int) else LARGEST
+    if not math.isfinite(value) or abs(value) > largest:
+        raise ValueError(f"must be a number from {-largest:g} to {largest:g}")
     return value
 
 

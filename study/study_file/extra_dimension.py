@@ -6,10 +6,10 @@ from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 
 from search_spaces.dimensions import Choice, Condition, Dimension, Float, Int, Value, none_of, one_of
 from study.errors import SpecError
-from study.written import LARGEST, Scalar, Written
+from study.written import LARGEST, LARGEST_WHOLE, Scalar, Written
 
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
-Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Whole = Annotated[int, Field(ge=-LARGEST_WHOLE, le=LARGEST_WHOLE)]
 _SCALARS: TypeAdapter[tuple[Value, ...]] = TypeAdapter(tuple[Scalar, ...])
 
 

@@ -23,7 +23,7 @@ from study.study_file.promotion_rules import PromotionRules
 from study.study_file.resources import Resources
 from study.study_file.sampler import Sampler
 from study.study_file.start_from import EarlierBest, Start
-from study.written import LARGEST, Scalar, Written, with_lists
+from study.written import LARGEST_WHOLE, Scalar, Written, with_lists
 from study.yaml_file import Key, read_document
 from trainables.printable import cut, printable, quoted
 
@@ -262,7 +262,7 @@ def _way_out(problem: Mapping[str, Any]) -> str:
         return f"; put it in quotes: '{value}'"
     if kind in ("int_type", "float_type") and isinstance(value, str) and re.search("[0-9]", value):
         return "; write it without quotes, in decimal digits, such as 17"
-    if kind == "int_type" and isinstance(value, float) and value.is_integer() and abs(value) < LARGEST:
+    if kind == "int_type" and isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_WHOLE:
         return f"; write {value:.0f}"
     if kind == "literal_error" and isinstance(value, str):
         return did_you_mean(cut(value, 80), [option.strip("'") for option in _options(problem)])

@@ -90,7 +90,7 @@ def test_a_good_spec_makes_a_plan(home: Home) -> None:
         ({"fix": {"batch_size": 1}}, "batch_size of cnn2-32x64 must be at least 2, as it has BatchNorm"),
         ({"fix": {"crop_margin": 100}}, "crop_margin must be at most image_size, which is 8, got 100"),
         ({"fix": {"class_weight.3": 1e12}}, "class_weight.3 must be above 0 and at most 1e.06"),
-        ({"fix": {"learning_rate": 1e33}}, "learning_rate must be above 0 and at most 1e+30"),
+        ({"fix": {"learning_rate": 1e33}}, r"fix.learning_rate must be a number from -1e\+30 to 1e\+30"),
         ({"fix": {"probe_fraction": 5}}, r"probe_fraction must lie in \[0, 1\], got 5"),
         ({"fix": {"unfreezing_stages": 5}}, r"unfreezing_stages must lie in \[1, 4\], got 5"),
         (
