@@ -24,12 +24,14 @@ MOST_PROCESSES = 4
 
 
 def num_processes(config: pytest.Config) -> int:
-    """As many as there are cores for the whole suite, none beside this one for some files or for slow tests,
-    which need all cores.
+    """One more than there are cores for the whole suite, as half of the time a test waits for processes to
+    start; none beside this one for some files, on a single core, or for slow tests, which need all cores.
     """
     is_whole = all(Path(argument).is_dir() for argument in config.args)
-    cores = min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
-    return cores if is_whole and cores > 1 and config.option.markexpr != "slow" else 0
+    cores = len(os.sched_getaffinity(0))
+    if not is_whole or cores == 1 or config.option.markexpr == "slow":
+        return 0
+    return min(cores + 1, MOST_PROCESSES)
 
 
 def piece_of(test: str) -> str:
@@ -44,7 +46,7 @@ def longest_first(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(piece_of(item.nodeid), len(LONGEST)))
 
 
-class ByWhatTheyShare(LoadScopeScheduling):
+class ByWhatTheyShare(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out pieces."""
 
     def _split_scope(self, nodeid: str) -> str:

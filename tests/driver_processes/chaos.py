@@ -105,8 +105,11 @@ def check_equal(home: Home) -> None:
     ], "other epochs"
     assert [trial.state for trial in killed.trials] == [trial.state for trial in alone.trials], "other ends"
     client = connect(home.tracking_uri)
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    assert killed.run_id is not None
     runs = client.search_runs(
-        [client.get_experiment_by_name("digits").experiment_id],
+        [experiment.experiment_id],
         f"tags.`mlflow.parentRunId` = '{killed.run_id}'",
     )
     numbers = sorted(int(run.data.tags["study.trial"]) for run in runs)

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "study"))
 from run_records import context as study_context
 from run_records import epoch
 
+from search_spaces.space import Point
 from study.connections.mlflow_client import connect
 from study.planning.study_context import StudyContext
 from study.recipes.point import build_recipe
@@ -86,7 +87,7 @@ def _log(start: object, told: StudyContext, number: int, num_epochs: int) -> Non
     outbox = Outbox(told.tracking_uri).start()
     run = TrialRun(outbox, told, number, is_first=True)
     manifest = Manifest.read(Path(told.dataset_folder))
-    point = {"architecture": "cnn2-32x64", "learning_rate": 0.001 * (number + 1)}
+    point: Point = {"architecture": "cnn2-32x64", "learning_rate": 0.001 * (number + 1)}
     run.open()
     run.describe(
         point, build_recipe(point, dataset=manifest, epochs=num_epochs, seed=number), manifest, "cpu"

@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -240,28 +241,28 @@ CSVS: dict[str, bytes] = {
 def sources() -> Iterator[tuple[str, Make]]:
     """All kinds, by name."""
     for name, content in _images().items():
-        yield f"folder with an image: {name}", lambda root, content=content: _with_image(root, content)
+        yield f"folder with an image: {name}", partial(_with_image, content=content)
         yield (
             f"parquet with an image: {name}",
-            lambda root, content=content: _table(root, image=pa.array([PNG] * (NUM_IMAGES - 1) + [content])),
+            partial(_table, image=pa.array([PNG] * (NUM_IMAGES - 1) + [content])),
         )
     for name, classes in FOLDERS.items():
-        yield f"folder: {name}", lambda root, classes=classes: _folder(root, classes)
+        yield f"folder: {name}", partial(_folder, classes=classes)
     for name, columns in TABLES.items():
-        yield f"parquet: {name}", lambda root, columns=columns: _table(root, **columns)
+        yield f"parquet: {name}", partial(_table, **columns)
     yield "parquet: two columns of one name", _double_columns
     for name, change in IDX.items():
-        yield f"idx: {name}", lambda root, change=change: _idx(root, change)
+        yield f"idx: {name}", partial(_idx, change=change)
     yield "idx: not gzipped", lambda root: _idx(root, lambda images, labels: (images, labels), ".gz")
     for name, content in CSVS.items():
-        yield f"csv: {name}", lambda root, content=content: _file(root / "odd.csv", content)
+        yield f"csv: {name}", partial(_file, name="odd.csv", content=content)
     for name in ("odd.parquet", "odd.csv", "odd.png", "odd"):
         yield (
             f"file: {name} of random bytes",
-            lambda root, name=name: _file(root / name, bytes(pixels(5, 40))),
+            partial(_file, name=name, content=bytes(pixels(5, 40))),
         )
 
 
-def _file(file: Path, content: bytes) -> Path:
-    file.write_bytes(content)
-    return file
+def _file(root: Path, name: str, content: bytes) -> Path:
+    (root / name).write_bytes(content)
+    return root / name

@@ -75,7 +75,7 @@ def _tuned(folder: Path) -> dict[str, Any]:
             self._running: set[str] = set()
             self._lock = _Unpicklable()
 
-        def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # FINISHED is a text
             if self._running:
                 return None
             if not self._left:
@@ -99,7 +99,7 @@ def _tuned(folder: Path) -> dict[str, Any]:
 
     class Stops(FIFOScheduler):
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]
             self._lock = _Unpicklable()
 
         def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -108,9 +108,9 @@ def _tuned(folder: Path) -> dict[str, Any]:
                 "result": {key: result[key] for key in result if key.startswith(("metrics", "measures"))}
             }
             noted[name] |= {key: result[key] for key in ("process", "folder", "outcome")}
-            noted[name]["answers"] = ray.get(
-                trial.temporary_state.ray_actor.answers.remote(), timeout=PATIENCE_SECONDS
-            )
+            actor = trial.temporary_state.ray_actor
+            assert actor is not None
+            noted[name]["answers"] = ray.get(actor.answers.remote(), timeout=PATIENCE_SECONDS)
             tune_controller._tune_controller._reuse_actors = name != "gives_back"
             return str(self.STOP)
 
