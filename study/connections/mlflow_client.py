@@ -127,7 +127,7 @@ def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
     if found is None:
         try:
             client.create_experiment(
-                name, artifact_location=_artifact_location(client, home, name), tags=EXPERIMENT_KIND
+                name, artifact_location=artifact_location(client, home, name), tags=EXPERIMENT_KIND
             )
         except MlflowException as error:  # another study made it in the meantime
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -143,7 +143,7 @@ def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
     return str(found.experiment_id)
 
 
-def _artifact_location(client: "MlflowClient", home: Home, name: str) -> str | None:
+def artifact_location(client: "MlflowClient", home: Home, name: str) -> str | None:
     """For a database, a folder below MLFLOW_DEFAULT_ARTIFACT_ROOT or STUDY_HOME; a server decides itself."""
     if client.tracking_uri.startswith(("http", "databricks")):
         return None

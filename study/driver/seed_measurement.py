@@ -21,7 +21,9 @@ def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:
     assert plan.spec.reproduces is not None, "the study reproduces a recipe"
     recipe = find_recipe(plan.spec.reproduces)
     trials = [trial for trial in record.trials if trial.state == "complete"]
-    split, _ = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
+    split, _ = open_test_split(
+        plan.dataset_folder, opened_by=f"study {plan.spec.study}", measurement=f"recipe {recipe.name}"
+    )
     merged = [
         merged_classes(
             classifier.probabilities_of_stored(split.images),

@@ -70,7 +70,9 @@ def _folder(plan: Plan, models: Sequence[CandidateModel]) -> Path:
 def _measure(plan: Plan, models: Sequence[CandidateModel], known: frozenset[bytes]) -> dict[str, Measurement]:
     """By kind."""
     validation = Dataset.open(plan.dataset_folder).validation
-    test, is_clean_N = open_test_split(plan.dataset_folder, opened_by=f"study {plan.spec.study}")
+    test, is_clean_N = open_test_split(
+        plan.dataset_folder, opened_by=f"study {plan.spec.study}", measurement=models[-1].name
+    )
     if known:
         is_known_N = [digest in known for digest in pixel_digests_of_test(plan.dataset_folder)]
         is_clean_N = is_clean_N & ~np.array(is_known_N)

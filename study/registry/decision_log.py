@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from study import names
-from study.connections.mlflow_client import prepare_experiment
+from study.connections.mlflow_client import artifact_location, prepare_experiment
 from study.errors import ConflictError
 from study.home import Home
 from study.registry.decisions import Decision
@@ -112,7 +112,9 @@ def _open_run(client: "MlflowClient", home: Home, model: str) -> str:
     )
     try:
         client.create_experiment(
-            names.decisions_name(model), tags={names.DECISIONS_RUN: run_id, **names.EXPERIMENT_KIND}
+            names.decisions_name(model),
+            artifact_location=artifact_location(client, home, names.decisions_name(model)),
+            tags={names.DECISIONS_RUN: run_id, **names.EXPERIMENT_KIND},
         )
     except MlflowException as error:
         client.delete_run(run_id)

@@ -11,6 +11,17 @@ from trainables.datasets.sealed_test import open_test_split, openings
 from trainables.errors import DatasetError, UnknownDatasetError
 
 
+def test_a_measurement_that_is_begun_again_is_one_opening(home, ten_per_class):
+    add_dataset(home, "pets", ten_per_class, AddOptions())
+    for opened_by, measurement in (("study a", "x"), ("study a", "x"), ("study a", "y"), ("study b", "x")):
+        open_test_split(home / "pets", opened_by, measurement=measurement)
+    assert [(one.opened_by, one.measurement) for one in openings(home / "pets")] == [
+        ("study a", "x"),
+        ("study a", "y"),
+        ("study b", "x"),
+    ]
+
+
 def test_every_opening_is_recorded(home, ten_per_class):
     manifest = add_dataset(home, "pets", ten_per_class, AddOptions())
     assert openings(home / "pets") == ()

@@ -3,14 +3,16 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 
 import pytest
-from finished_study import Finished
+from finished_study import SECRET, Finished
 from fresh_homes import FreshHomes
 
 from cluster.connection import connected
 from study.connections.mlflow_client import connect
 from study.driver.running import run_study
+from study.scoped_environment import scoped_environment
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 
@@ -32,15 +34,12 @@ def local_ray() -> Iterator[None]:
     stays connected.
     """
     with ExitStack() as stack:
-        for is_last in (False, False, True):
-            try:
-                stack.enter_context(connected())
-                break
-            # Where others use both cores, Ray waits half a minute for its own processes, and raises just
-            # that.
-            except Exception:
-                if is_last:
-                    raise
+        # A folder of this cluster's own, with a short name: sockets lie in it.
+        os.environ["RAY_TMPDIR"] = stack.enter_context(
+            TemporaryDirectory(prefix="r", ignore_cleanup_errors=True)
+        )
+        stack.callback(os.environ.pop, "RAY_TMPDIR")
+        stack.enter_context(connected())
         yield
 
 
@@ -51,5 +50,8 @@ def finished(local_ray: None, fresh_homes: FreshHomes, tmp_path_factory: pytest.
     for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
         os.environ.pop(name, None)
     add_dataset(home.datasets, "digits", None, AddOptions(licence="CC BY 4.0"))
-    result = run_study(SPEC, home=home)
+    with scoped_environment(
+        {"AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET, "MY_TOKEN": SECRET}
+    ):
+        result = run_study(SPEC, home=home)
     return Finished(home, result, connect(home.tracking_uri))

@@ -6,6 +6,9 @@ from typing import Any
 from study.home import Home
 from study.results.study_result import StudyResult
 
+SECRET = "planted-secret-7b1d"
+"""Stands in the environment of the study's driver."""
+
 
 @dataclass(frozen=True)
 class Finished:

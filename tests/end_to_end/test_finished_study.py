@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import Study
-from finished_study import Finished
+from finished_study import SECRET, Finished
 from PIL import Image
 
 from study.connections.mlflow_client import addressed_to
@@ -161,6 +161,14 @@ def test_the_log_of_what_mlflow_has_is_deleted(finished: Finished) -> None:
     while outbox.exists():  # a trial's process may still be sending
         assert time.monotonic() < deadline, sorted(outbox.iterdir())
         time.sleep(0.1)
+
+
+def test_no_secret_of_the_environment_is_written_anywhere(finished: Finished) -> None:
+    """Neither by us nor by Ray, whose logs everybody on the machine may read."""
+    folders = finished.home.folder, Path(os.environ["RAY_TMPDIR"])
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    assert any("runtime_env" in file.name for file in files), "Ray's logs are among them"
+    assert [file for file in files if SECRET.encode() in file.read_bytes()] == []
 
 
 def encoded(image_HWC: np.ndarray) -> bytes:

@@ -5,7 +5,7 @@ that was.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,11 +30,17 @@ class Opening:
     """Who or what asked for it, such as a study's name."""
     dataset_digest: str
     """Digest of the dataset that stood in the folder at that time."""
+    measurement: str = ""
+    """What was to be measured, where a process that died goes on with its opening."""
 
 
-def open_test_split(folder: Path, opened_by: str) -> tuple[Split, NDArray[np.bool_]]:
+def open_test_split(
+    folder: Path, opened_by: str, *, measurement: str = ""
+) -> tuple[Split, NDArray[np.bool_]]:
     """The test split of the dataset in `folder`, and which of its images are clean, (N,) bool.
 
+    `measurement` names one whose result is not kept yet. Where a process died within it, its opening counts,
+    and no second one: nobody has seen a number.
     An image is clean if no image of train or validation has the same pixels, or is of the same group. Appends
     a line to `openings.jsonl` before it returns. Raises UnknownDatasetError, or DatasetError if a file is
     damaged.
@@ -42,14 +48,10 @@ def open_test_split(folder: Path, opened_by: str) -> tuple[Split, NDArray[np.boo
     manifest = read_manifest(folder)
     split = open_split(folder, manifest, "test")
     is_clean = read_clean_mask(folder / "test.arrow")
-    _record(
-        folder,
-        Opening(
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
-            opened_by=opened_by,
-            dataset_digest=manifest.digest,
-        ),
-    )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    opening = Opening(time=now, opened_by=opened_by, dataset_digest=manifest.digest, measurement=measurement)
+    if not measurement or opening not in (replace(one, time=now) for one in openings(folder)):
+        _record(folder, opening)
     return split, is_clean
 
 

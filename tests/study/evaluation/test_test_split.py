@@ -153,15 +153,17 @@ def test_what_is_told_is_what_the_classifier_says(
         assert measurement.evidence.latency_ms > 0
 
 
-def test_who_dies_while_writing_leaves_nothing_that_counts(
-    measured: tuple[Plan, tuple[CandidateModel, ...], object],
+def test_who_dies_between_opening_and_keeping_goes_on_with_the_same_opening(
+    measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]],
 ) -> None:
-    plan, made, _ = measured
+    plan, made, before = measured
     whole = plan.folder / FOLDER / made[-1].name
-    whole.rename(whole.with_name("unfinished.1"))
+    shutil.rmtree(whole)
     assert not is_measured(plan, made)
-    whole.with_name("unfinished.1").rename(whole)
+    after = measure_once(plan, made)
     assert is_measured(plan, made)
+    assert len(openings(plan.dataset_folder)) == 1
+    assert [one.result.metrics for one in after] == [one.result.metrics for one in before]
 
 
 def test_a_recipe_that_asks_for_a_temperature_is_measured_with_it(tmp_path: Path) -> None:
