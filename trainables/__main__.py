@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trainables.errors import RecipeError, TrainableError
 from trainables.models.catalogue import check_recipe
+from trainables.printable import message_text
 from trainables.recipe.tree import Recipe
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _train(options)
     except (TrainableError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {message_text(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"stopped; {_how_to_resume(options)}", file=sys.stderr)
@@ -102,11 +103,13 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _read_recipe(path: Path) -> Recipe:
+    if path.exists() and not path.is_file():
+        raise RecipeError(f"--recipe must be a file, and {path} is a folder, a pipe or a device")
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"--recipe must be a file that can be read: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path} must hold a recipe as JSON: {error}") from error
     return Recipe.from_dict(tree)
 

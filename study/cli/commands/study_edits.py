@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 edit_commands = typer.Typer()
 
+MOST_TRIALS, MOST_HOURS = 1_000_000, 100_000
+"""As in a study file."""
+
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 Settings = Annotated[list[str], typer.Argument(metavar="DIMENSION=VALUE...", help="Such as batch_size=64.")]
 
@@ -47,6 +50,11 @@ def extend(
 
     if not (trials or hours):
         raise SpecError("study extend needs --trials or --hours above 0")
+    if not (trials <= MOST_TRIALS and hours <= MOST_HOURS):
+        raise SpecError(
+            f"study extend gives at most {MOST_TRIALS:,} trials and {MOST_HOURS:,} hours, got {trials:g} and "
+            f"{hours:g}"
+        )
     result = _append(name, Edit(kind="extend", trials=trials, hours=hours))
     given = " and ".join(
         text

@@ -133,6 +133,12 @@ def test_a_cluster_that_does_not_answer(
         (("data", "show", "x" * 5000), "unknown dataset 'xxx"),
         (("data", "add", "d", "--from", "x" * 5000), "--from must be a file or folder that exists, got xxx"),
         (("data", "add", "x" * 5000), "a dataset's name has at most 64 letters"),
+        (("extend", "s", "--hours", "nan"), "Invalid value for"),
+        (("extend", "s", "--hours", "inf"), "at most 1,000,000 trials and 100,000 hours, got 0 and inf"),
+        (
+            ("extend", "s", "--trials", "1" + "0" * 30),
+            "at most 1,000,000 trials and 100,000 hours, got 1e+30",
+        ),
         (("recipes", "\x1b[31m"), r"unknown recipe '\x1b[31m'"),
     ],
 )
