@@ -236,6 +236,39 @@ CSVS: dict[str, bytes] = {
     "line of megabytes": b"emotion,pixels,Usage\n0," + b"1 " * 9_000_000 + b",Training\n",
     "gzip": gzip.compress(b"emotion,pixels,Usage\n"),
 }
+LISTINGS: dict[str, bytes] = {
+    "as it should be": b"filename,label\nROWS",
+    "header alone": b"filename,label\n",
+    "files missing": b"filename,label\n" + b"nowhere.png,a\nnowhere.png,b\n" * 6,
+    "files blank": b"filename,label\nROWS,a\n,b\n",
+    "labels blank": b"filename,label\nROWSa/0.png,\n",
+    "files with nul": b"filename,label\nROWS\x00,a\n",
+    "files with escapes": b"filename,label\nROWS\x1b[31m.png,a\n",
+    "files not utf-8": b"filename,label\nROWS\xff.png,a\n",
+    "files too long": b"filename,label\nROWS" + b"x" * 5000 + b".png,a\n",
+    "files that are folders": b"filename,label\nROWSa,a\n/dev/zero,a\n/dev,b\n",
+    "files of other kinds": b"filename,label\nROWS/etc/passwd,a\n",
+    "labels with markup": b"filename,label\nROWSa/0.png,[/b]\na/2.png,[/b]\na/4.png,[/b]\na/6.png,[/b]\n",
+    "labels huge": b"filename,label\na/0.png," + b"9" * 5000 + b"\na/2.png,1\n",
+    "labels long": b"filename,label\nROWSa/0.png," + b"x" * 5000 + b"\n",
+    "labels mixed": b"filename,label\nROWSa/0.png,5\n",
+    "splits unknown": b"filename,label,split\na/0.png,a,\x1b[31m\n",
+    "splits blank": b"filename,label,split\na/0.png,a,\nb/1.png,b,train\n",
+    "groups of all": b"filename,label,group\n"
+    + b"".join(
+        b"%s/%d.png,%s,one\n" % (b"ab"[n % 2 :][:1], n, b"ab"[n % 2 :][:1]) for n in range(NUM_IMAGES)
+    ),
+    "columns twice": b"filename,label,label\na/0.png,a,b\n",
+    "fields too few": b"filename,label\na/0.png\n",
+    "bom": b"\xef\xbb\xbffilename,label\nROWS",
+}
+
+
+def _listing(root: Path, content: bytes) -> Path:
+    _folder(root)
+    names = [b"%s/%d.png" % (b"ab"[number % 2 :][:1], number) for number in range(NUM_IMAGES)]
+    rows = b"".join(b"%s,%s\n" % (one, one[:1]) for one in names)
+    return _file(root, "odd.csv", content.replace(b"ROWS", rows))
 
 
 def sources() -> Iterator[tuple[str, Make]]:
@@ -256,6 +289,8 @@ def sources() -> Iterator[tuple[str, Make]]:
     yield "idx: not gzipped", lambda root: _idx(root, lambda images, labels: (images, labels), ".gz")
     for name, content in CSVS.items():
         yield f"csv: {name}", partial(_file, name="odd.csv", content=content)
+    for name, content in LISTINGS.items():
+        yield f"listing: {name}", partial(_listing, content=content)
     for name in ("odd.parquet", "odd.csv", "odd.png", "odd"):
         yield (
             f"file: {name} of random bytes",
