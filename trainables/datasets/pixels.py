@@ -25,7 +25,7 @@ def decode(image: bytes | NDArray[np.uint8], options: AddOptions) -> NDArray[np.
     """
     picture = _to_gray_or_rgb(Image.fromarray(image) if isinstance(image, np.ndarray) else _open(image))
     if options.channels is not None:
-        picture = picture.convert("L" if options.channels == 1 else "RGB")
+        picture = _converted(picture, "L" if options.channels == 1 else "RGB")
     if options.image_size is not None:
         picture = ImageOps.fit(picture, (options.image_size, options.image_size), Image.Resampling.LANCZOS)
     pixels = np.asarray(picture)
@@ -69,7 +69,9 @@ def _permutation(num_positions: int, seed: int) -> NDArray[np.int64]:
 
 def _open(encoded: bytes) -> Image.Image:
     picture = Image.open(BytesIO(encoded))
-    return ImageOps.exif_transpose(picture)
+    # In place, and below without a conversion to the same mode: each would copy all pixels.
+    ImageOps.exif_transpose(picture, in_place=True)
+    return picture
 
 
 def _to_gray_or_rgb(picture: Image.Image) -> Image.Image:
@@ -78,7 +80,11 @@ def _to_gray_or_rgb(picture: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8))
     if picture.mode == "F":
         raise ValueError("floating-point pixels have no fixed range")
-    return picture.convert("L" if picture.mode in GRAY_MODES else "RGB")
+    return _converted(picture, "L" if picture.mode in GRAY_MODES else "RGB")
+
+
+def _converted(picture: Image.Image, mode: str) -> Image.Image:
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _shape_tag(shape: tuple[int, ...]) -> bytes:
