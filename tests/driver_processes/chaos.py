@@ -30,7 +30,7 @@ from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 
 VICTIMS = ("driver", "trial", "raylet")
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 3600.0
 
 
 def main() -> None:
