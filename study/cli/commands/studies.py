@@ -117,6 +117,30 @@ def show(name: StudyName, as_json: AsJson = False, show_all: ShowAll = False) ->
 
 
 @study_commands.command()
+@with_remote_option
+def rm(
+    name: StudyName,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it without asking.")] = False,
+) -> None:
+    """Remove a study's folder; its runs in MLflow and its registered models stay.
+
+    Example: study rm quickstart --yes
+    """
+    from study.driver.removal import find_folder, remove_study
+    from study.errors import SpecError
+    from study.home import Home
+
+    found = find_folder(Home.current(), name)
+    what = f"the record, weights and checkpoints of study {name!r} in {found.folder} ({found.size_text})"
+    if not yes and not sys.stdin.isatty():
+        raise SpecError(f"study rm would remove {what}; add --yes")
+    if not yes and not typer.confirm(f"Remove {what}? It cannot be resumed after that"):
+        raise typer.Exit(1)
+    remove_study(found)
+    print(f"removed {what}; MLflow keeps its runs, and the registry its models")
+
+
+@study_commands.command()
 def replay(
     name: StudyName,
     early_stopping: Annotated[

@@ -71,6 +71,23 @@ def open_storage(folder: Path, url: str | None = None) -> Storage:
         ) from None
 
 
+def delete_from_database(folder: Path) -> None:
+    """Deletes the study of `folder` from the database that holds it; nothing where none does.
+
+    Raises StudyError if the database does not answer.
+    """
+    if not (folder / DATABASE_FILE).exists():
+        return
+    noted = json.loads((folder / DATABASE_FILE).read_text(encoding="utf-8"))
+    url = _with_password(folder, noted["storage"])
+    inner = _database(url)
+    try:
+        study_id = _raising_study_errors(inner.get_study_id_from_name, url)(noted["study"])
+    except KeyError:
+        return
+    _raising_study_errors(inner.delete_study, url)(study_id)
+
+
 def check_name_is_free_in(url: str, name: str) -> None:
     """Raises StudyError if the database does not answer, or holds a study of that name."""
     inner = _database(url)

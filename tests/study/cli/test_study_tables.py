@@ -10,6 +10,7 @@ from command_line import Study
 from study.driver.running import _start
 from study.home import Home
 from study.planning.plan import plan_study
+from study.search.record.driver_lock import driving
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import EpochReport
 from study.study_file.edits import pinned, read_edits
@@ -100,3 +101,24 @@ def test_replay_without_a_rule_compares_all(study: Study, home: Home, searched: 
     assert "hyperband" in shown
     assert "kept" in shown
     assert StudyRecord.open(searched).trial(1).state == "killed"
+
+
+def test_a_removed_study_leaves_its_name_and_no_other_trace_of_its_folder(
+    study: Study, home: Home, searched: Path
+) -> None:
+    refused = study(home, "rm", "wide")
+    assert refused.returncode == 2
+    assert "add --yes" in refused.stderr
+    with driving(searched):
+        assert "is driven by" in study(home, "rm", "wide", "--yes").stderr
+    assert searched.exists()
+    done = study(home, "rm", "wide", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert list(home.studies.iterdir()) == []
+    assert "unknown study 'wide'" in study(home, "rm", "wide", "--yes").stderr
+
+
+def test_what_a_death_left_half_made_can_be_removed(study: Study, home: Home) -> None:
+    (home.studies / "half").mkdir(parents=True)
+    assert study(home, "rm", "half", "--yes").returncode == 0
+    assert list(home.studies.iterdir()) == []
