@@ -30,6 +30,16 @@ def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> di
     return aliases
 
 
+def moved_champion(decisions: Sequence[Decision], versions: Sequence[Version]) -> int | None:
+    """The version that a person made champion in MLflow's own pages; None where nobody did.
+
+    An alias that lags one decision behind is the trace of a process that died between log and alias.
+    """
+    found = next((version.number for version in versions if names.CHAMPION in version.aliases), None)
+    by_log = [aliases_by(known, versions).get(names.CHAMPION) for known in (decisions, decisions[:-1])]
+    return None if found is None or found in by_log else found
+
+
 def mend_aliases(
     client: "MlflowClient", model: str, decisions: Sequence[Decision], versions: Sequence[Version]
 ) -> bool:

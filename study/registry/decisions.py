@@ -21,13 +21,14 @@ class Decision:
 
     key: str
     """Its own, by which it differs from another one of the same moment."""
-    kind: Literal["promoted", "rolled back", "refused"]
+    kind: Literal["promoted", "adopted", "rolled back", "refused"]
+    """`adopted` takes over what somebody did in MLflow's own pages."""
     time: str
     """UTC, ISO 8601."""
     user: str
     champion_before: int | None
     version: int
-    """Promoted, gone back to, or refused."""
+    """Promoted, adopted, gone back to, or refused."""
     forced: bool
     reason: str | None
     """That the person gave."""
@@ -56,7 +57,7 @@ def champions(decisions: Sequence[Decision]) -> tuple[int, ...]:
     """
     line: list[int] = []
     for decision in decisions:
-        if decision.kind == "promoted":
+        if decision.kind in ("promoted", "adopted"):
             line.append(decision.version)
         elif decision.kind == "rolled back":
             while line and line[-1] != decision.version:

@@ -9,7 +9,7 @@ from study import names
 from study.connections.model_registry import has_database, registry_of
 from study.errors import ConflictError, SpecError, UnknownModelError
 from study.home import Home
-from study.registry.aliases import mend_aliases
+from study.registry.aliases import mend_aliases, moved_champion
 from study.registry.comparable_evidence import comparable_evidence
 from study.registry.comparison import Comparison, compare_evidence
 from study.registry.decision_log import DecisionLog
@@ -85,6 +85,58 @@ def promote(
     return Outcome(model=model, decision=decision, comparison=comparison)
 
 
+def adopt(home: Home, model: str, *, reason: str | None = None, user: str | None = None) -> Outcome:
+    """Takes over the champion that somebody chose in MLflow's own pages, and notes that nobody knows who.
+
+    Raises SpecError where the alias is as the decisions say.
+    """
+    _check_reason(reason, is_needed=False)
+    model = model_of(model)
+    with registry_of(home) as client:
+        log, versions = _read(client, home, model)
+        moved = moved_champion(log.decisions, versions)
+        line = champions(log.decisions)
+        if moved is None:
+            now = f"version {line[-1]}" if line else "none"
+            raise SpecError(
+                f"the champion of {model} is {now} by the decisions and in MLflow: nothing to adopt"
+            )
+        decision = _decision(
+            kind="adopted",
+            champion_before=line[-1] if line else None,
+            version=moved,
+            forced=False,
+            reason=reason,
+            evidence=("somebody moved the alias champion in MLflow's own pages; nothing was compared",),
+            user=user,
+        )
+        _record(client, log, decision, None)
+    return Outcome(model=model, decision=decision, comparison=None)
+
+
+def moved_champions(home: Home, model: str | None = None) -> tuple[str, ...]:
+    """A sentence for each model whose champion somebody moved in MLflow's own pages; nothing is changed."""
+    if model is None and not has_database(home):
+        return ()
+    found = []
+    with registry_of(home) as client:
+        for name in {version.model for version in list_versions(client, model and model_of(model))}:
+            decisions = DecisionLog.read(client, home, name).decisions
+            moved = moved_champion(decisions, list_versions(client, name))
+            if moved is not None:
+                line = champions(decisions)
+                found.append(_moved_text(f"{name}/{moved}", name, line[-1] if line else None))
+    return tuple(found)
+
+
+def _moved_text(version: str, model: str, by_log: int | None) -> str:
+    return (
+        f"somebody made {version} the champion in MLflow's own pages; by the decisions it is "
+        f"{'none' if by_log is None else f'version {by_log}'}. Take it over: study promote {model} --adopt. "
+        "Any other decision puts the alias back"
+    )
+
+
 def rollback(home: Home, model: str, *, reason: str | None = None, user: str | None = None) -> Outcome:
     """Makes the previous champion the champion again.
 
@@ -153,14 +205,15 @@ def _named(client: "MlflowClient", wanted: str, number: int | None) -> tuple[str
 
 
 def _read(client: "MlflowClient", home: Home, model: str) -> tuple[DecisionLog, tuple[Version, ...]]:
-    """The log and the versions, with aliases that follow the log."""
+    """The log and the versions, with aliases that follow the log, unless a person moved the champion."""
     versions = list_versions(client, model)
     if not versions:
         raise UnknownModelError(
             f"model {model!r} has no versions; a study registers its best one: study run SPEC"
         )
     log = DecisionLog.read(client, home, model)
-    if mend_aliases(client, model, log.decisions, versions):
+    is_moved = moved_champion(log.decisions, versions) is not None
+    if not is_moved and mend_aliases(client, model, log.decisions, versions):
         versions = list_versions(client, model)
     return log, versions
 

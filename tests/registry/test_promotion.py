@@ -15,7 +15,15 @@ from study.errors import ConflictError, SpecError, UnknownModelError
 from study.home import Home
 from study.registry.aliases import mend_aliases
 from study.registry.decision_log import DecisionLog
-from study.registry.promotion import Outcome, history, promote, rollback, versions_with_files
+from study.registry.promotion import (
+    Outcome,
+    adopt,
+    history,
+    moved_champions,
+    promote,
+    rollback,
+    versions_with_files,
+)
 from study.registry.versions import find_version, list_versions
 from study.study_file.promotion_rules import PromotionRules
 from trainables.datasets.adding import add_dataset
@@ -147,6 +155,34 @@ def test_aliases_are_mended_from_the_log(sqlite_registry: Registry, classifier: 
         list_versions(registry.client, "digits"),
     )
     assert not mend_aliases(registry.client, "digits", log.decisions, versions), "nothing is left to mend"
+
+
+def test_a_champion_that_somebody_moved_in_mlflow_is_told_and_can_be_adopted(
+    sqlite_registry: Registry, classifier: Classifier
+) -> None:
+    registry, home = sqlite_registry, sqlite_registry.home
+    for share in (0.8, 0.97, 0.9):
+        add(registry, classifier, share)
+    promote(home, "digits", 1)
+    promote(home, "digits", 2)
+    with pytest.raises(SpecError, match="nothing to adopt"):
+        adopt(home, "digits")
+    registry.client.set_registered_model_alias("digits", "champion", "3")
+    for _ in range(2):
+        (told,) = moved_champions(home)
+        assert (
+            "somebody made digits/3 the champion in MLflow's own pages; by the decisions it is version 2"
+            in told
+        )
+        assert len(history(home, "digits").decisions) == 2
+    assert aliases(registry)["champion"] == 3, "reading changes nothing"
+    adopted = adopt(home, "digits", user="ann").decision
+    assert (adopted.kind, adopted.version, adopted.champion_before, adopted.user) == ("adopted", 3, 2, "ann")
+    assert moved_champions(home) == ()
+    assert aliases(registry) == {"champion": 3, "previous": 2}
+    registry.client.set_registered_model_alias("digits", "champion", "1")
+    assert rollback(home, "digits").decision.version == 2
+    assert aliases(registry)["champion"] == 2, "a decision puts the alias back"
 
 
 def test_rules_of_the_study_file_refuse(sqlite_registry: Registry, classifier: Classifier) -> None:

@@ -1,5 +1,6 @@
 """Commands on registered models: versions, champions, predictions."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,7 @@ def models(
     from study.registry.promotion import versions_with_files
 
     print_versions(versions_with_files(Home.current(), model), as_json=as_json)
+    _tell_of_moved_champions(model)
 
 
 @model_commands.command(rich_help_panel="Models")
@@ -40,6 +42,10 @@ def promote(
     force: Annotated[
         bool, typer.Option("--force", help="Promote it though it breaks the rules; needs --reason.")
     ] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Take over the champion that somebody chose in MLflow's pages."),
+    ] = False,
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
@@ -48,10 +54,17 @@ def promote(
     Example: study promote fer2013 4
     """
     from study.cli.reports.version_tables import print_outcome
+    from study.errors import SpecError
     from study.home import Home
-    from study.registry.promotion import promote as decide
+    from study.registry import promotion
 
-    outcome = decide(Home.current(), model, version, force=force, reason=reason)
+    if adopt and (version is not None or force):
+        raise SpecError("--adopt takes over what stands in MLflow; leave the version and --force out")
+    outcome = (
+        promotion.adopt(Home.current(), model, reason=reason)
+        if adopt
+        else promotion.promote(Home.current(), model, version, force=force, reason=reason)
+    )
     print_outcome(outcome, as_json=as_json)
     if outcome.decision.kind == "refused":
         raise typer.Exit(2)
@@ -81,6 +94,15 @@ def history(model: Model, as_json: AsJson = False) -> None:
     from study.registry.promotion import history as read
 
     print_history(read(Home.current(), model), as_json=as_json)
+    _tell_of_moved_champions(model)
+
+
+def _tell_of_moved_champions(model: str | None) -> None:
+    from study.home import Home
+    from study.registry.promotion import moved_champions
+
+    for sentence in moved_champions(Home.current(), model):
+        print(f"warning: {sentence}", file=sys.stderr)
 
 
 @model_commands.command(rich_help_panel="Models")

@@ -190,6 +190,8 @@ def _history_text(model: str, decision: Decision) -> str:
     match decision.kind:
         case "promoted":
             return f"promoted {model}/{decision.version}{place}" + (", forced" if decision.forced else "")
+        case "adopted":
+            return f"took over {model}/{decision.version}{place}, as somebody had chosen it in MLflow's pages"
         case "rolled back":
             return f"went back to {model}/{decision.version} from {model}/{decision.champion_before}"
         case "refused":
