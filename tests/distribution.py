@@ -12,11 +12,10 @@ TOGETHER = ("tests/end_to_end", "tests/cluster", "tests/registry")
 """Folders whose tests share what takes long to start. Of the others each file is one piece."""
 LONGEST = (
     "tests/end_to_end",
-    "tests/cluster",
-    "tests/driver_processes/test_interrupted_study.py",
-    "tests/training/test_recipe_training.py",
-    "tests/upstream/test_ray.py",
     "tests/registry",
+    "tests/training/test_recipe_training.py",
+    "tests/driver_processes/test_interrupted_study.py",
+    "tests/upstream/test_ray.py",
 )
 """Pieces that take more than a minute, the longest first: begun last, one of them would run alone."""
 MOST_PROCESSES = 4
@@ -24,14 +23,12 @@ MOST_PROCESSES = 4
 
 
 def num_processes(config: pytest.Config) -> int:
-    """One more than there are cores for the whole suite, as half of the time a test waits for processes to
-    start; none beside this one for some files, on a single core, or for slow tests, which need all cores.
+    """As many as there are cores for the whole suite, none beside this one for some files or for slow tests,
+    which need all cores.
     """
     is_whole = all(Path(argument).is_dir() for argument in config.args)
-    cores = len(os.sched_getaffinity(0))
-    if not is_whole or cores == 1 or config.option.markexpr == "slow":
-        return 0
-    return min(cores + 1, MOST_PROCESSES)
+    cores = min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    return cores if is_whole and cores > 1 and config.option.markexpr != "slow" else 0
 
 
 def piece_of(test: str) -> str:

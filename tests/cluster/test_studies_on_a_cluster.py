@@ -36,6 +36,9 @@ EVERY_EPOCH_KEPT = {"rule": "asha_pause", "first_rung": 0.95}
 """A trial that may pause writes a checkpoint with each epoch. Others end just before the last epoch."""
 
 
+pytestmark = pytest.mark.slow  # a head, a node, a server and an object store start for them
+
+
 @pytest.fixture(autouse=True)
 def _token(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in laptop.cluster.client_environment.items():
@@ -161,7 +164,6 @@ def test_what_the_cluster_has_against_a_study_is_one_message(laptop: Laptop) -> 
     assert "knows no job of a study 'on-gpus'" in laptop.study("logs", "on-gpus").stderr
 
 
-@pytest.mark.slow
 def test_four_studies_of_two_people_while_a_node_comes_and_dies(
     laptop: Laptop, s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +216,6 @@ def test_four_studies_of_two_people_while_a_node_comes_and_dies(
     assert len(list((laptop.folder / "cache").glob("*/others/train.arrow"))) == 1
 
 
-@pytest.mark.slow
 def test_four_tenants_have_equal_shares(laptop: Laptop) -> None:
     """Three slots for sleeping tasks, so that one is always left over.
 
@@ -264,7 +265,6 @@ def test_stopped_and_resumed_from_the_laptop(laptop: Laptop) -> None:
     check_that_nothing_changed(before, result)
 
 
-@pytest.mark.slow
 def test_a_study_outlives_the_head(laptop: Laptop) -> None:
     file = write_study(
         laptop, "ashes", budget={"trials": 2, "epochs": 40}, early_stopping=EVERY_EPOCH_KEPT, seed=5

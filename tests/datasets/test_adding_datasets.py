@@ -193,9 +193,9 @@ def test_impossible_options_are_refused(options, message):
 
 def test_adding_two_thousand_images_is_quick(home, tmp_path, write_parquet, make_images):
     source = write_parquet(tmp_path / "many.parquet", make_images(2000, side=28), [0, 1] * 1000, "ab")
-    start = time.perf_counter()
+    start = time.process_time()
     add_dataset(home, "many", source, AddOptions())
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5, "seconds of a core, as others may keep this process waiting"
 
 
 def test_memory_does_not_grow_with_the_source(home, tmp_path, write_idx, make_images):

@@ -144,7 +144,7 @@ def test_a_driver_with_the_token_runs_tasks(head: Head, ray_environment: dict[st
     assert "answer 42" in done.stdout, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("token", ["another-token", None])
+@pytest.mark.parametrize("token", [pytest.param("another-token", marks=pytest.mark.slow), None])
 def test_a_driver_without_the_token_is_refused(
     head: Head, ray_environment: dict[str, str], token: str | None
 ) -> None:

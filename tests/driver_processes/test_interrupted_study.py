@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,63 +48,77 @@ def end(process: subprocess.Popen[str]) -> tuple[str, str]:
     return shown, said
 
 
-def test_a_study_that_is_ended_in_each_way_loses_nothing(home_with_digits: Home, tmp_path: Path) -> None:
-    home = home_with_digits
-    file = tmp_path / "cut.yaml"
-    file.write_text(yaml.safe_dump(SPEC))
-
-    terminated = start(home, "run", str(file))
-    wait_until_running(home, "cut", terminated, num_ended=1)
-    terminated.send_signal(signal.SIGTERM)
-    _, said = end(terminated)
-    assert terminated.returncode == 130
+def terminate(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    _, said = end(process)
+    assert process.returncode == 130
     assert "Go on with: study resume cut" in said
-    before = StudyResult.read(home.studies / "cut")
-    assert before.state == "interrupted"
-    assert before.final is None
-    assert "RUNNING" not in statuses(home).values()
 
-    check_that_another_dataset_is_refused(home)
-    leaving = start(home, "resume", "cut")
-    wait_until_running(home, "cut", leaving, num_ended=2)
-    leaving.send_signal(signal.SIGINT)
+
+def interrupt_twice(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
     time.sleep(0.2)
-    leaving.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
     begun = time.monotonic()
-    end(leaving)
+    end(process)
     assert time.monotonic() - begun < 60
-    assert leaving.returncode == 130
+    assert process.returncode == 130
 
-    without_ray = start(home, "resume", "cut")
-    wait_until_running(home, "cut", without_ray, num_ended=3)
-    for raylet in wait_for_processes(without_ray.pid, "raylet"):
+
+def kill_the_raylet(process: subprocess.Popen[str]) -> None:
+    for raylet in wait_for_processes(process.pid, "raylet"):
         raylet.kill()
-    _, said = end(without_ray)
-    assert without_ray.returncode == 2
+    _, said = end(process)
+    assert process.returncode == 2
     assert "Ray's own process on this machine has ended" in said
     assert "study resume" in said
-    assert "RUNNING" not in statuses(home).values()
 
-    killed = start(home, "resume", "cut")
-    wait_until_running(home, "cut", killed, num_ended=4)
-    killed.kill()
-    killed.communicate(timeout=PATIENCE_SECONDS)
 
-    resumed = start(home, "resume", "cut")
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate(timeout=PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param([terminate], id="terminated"),
+        pytest.param(
+            [terminate, interrupt_twice, kill_the_raylet, kill], id="in each way", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_a_study_that_is_ended_and_resumed_loses_nothing(
+    home_with_digits: Home, tmp_path: Path, ends: list[Callable[[subprocess.Popen[str]], None]]
+) -> None:
+    home, file, num_trials = home_with_digits, tmp_path / "cut.yaml", len(ends) + 1
+    file.write_text(yaml.safe_dump({**SPEC, "budget": {"trials": num_trials, "epochs": 25}}))
+    words = ["run", str(file)]
+    states: list[StudyResult] = []
+    for number, ended in enumerate(ends):
+        process = start(home, *words)
+        wait_until_running(home, "cut", process, num_ended=number)
+        ended(process)
+        states.append(StudyResult.read(home.studies / "cut"))
+        assert (states[-1].state, states[-1].final) == ("interrupted", None)
+        assert ended is kill or "RUNNING" not in statuses(home).values()
+        words = ["resume", "cut"]
+    check_that_another_dataset_is_refused(home)
+    resumed = start(home, *words)
     shown, said = end(resumed)
     assert resumed.returncode == 0, said
     assert "registered model     digits version 1" in shown
 
     after = StudyResult.read(home.studies / "cut")
-    assert [(trial.state, len(trial.values)) for trial in after.trials] == [("complete", 25)] * 5
-    assert statuses(home) == {str(number): "FINISHED" for number in range(5)}
-    for trial in before.trials:
+    assert [(trial.state, len(trial.values)) for trial in after.trials] == [("complete", 25)] * num_trials
+    assert statuses(home) == {str(number): "FINISHED" for number in range(num_trials)}
+    for trial in (trial for before in states for trial in before.trials):
         assert after.trials[trial.number].point == trial.point
         assert dict(trial.values).items() <= dict(after.trials[trial.number].values).items(), (
             "a measured epoch changed"
         )
     uninterrupted = StudyRecord.create(tmp_path, "whole", objectives=after.spec.objectives)
-    drawn = [uninterrupted.ask(find_space("digits"), seed=3) for _ in range(5)]
+    drawn = [uninterrupted.ask(find_space("digits"), seed=3) for _ in range(num_trials)]
     assert [trial.point for trial in after.trials] == [point for _, point in filter(None, drawn)]
 
 
@@ -121,7 +136,7 @@ def test_rarer_ends_are_told_too(home_with_digits: Home, tmp_path: Path, how: st
     file = tmp_path / "cut.yaml"
     file.write_text(yaml.safe_dump(SPEC))
     process = start(home_with_digits, "run", str(file))
-    wait_until_running(home_with_digits, "cut", process, num_ended=1)
+    wait_until_running(home_with_digits, "cut", process, num_ended=0)
     if how == "hangup":
         process.send_signal(signal.SIGHUP)
     else:

@@ -75,6 +75,7 @@ told["threads"] = ray.get(actor.threads.remote())
 print(json.dumps(told))
 """
 PATIENCE_SECONDS = 600
+pytestmark = pytest.mark.slow  # seven processes start one after the other
 
 
 @pytest.fixture(scope="module")

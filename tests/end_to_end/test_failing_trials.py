@@ -59,7 +59,7 @@ def kill_the_first_trial(home: Home) -> None:
         trial.kill()
 
 
-@pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.parametrize("retries", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_trial_whose_process_dies_is_retried_as_often_as_the_study_says(
     local_ray: None, study: Study, home_with_digits: Home, tmp_path: Path, retries: int
 ) -> None:

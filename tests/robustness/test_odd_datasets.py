@@ -17,7 +17,7 @@ from trainables.errors import DatasetError
 KINDS = dict(sources())
 
 
-@pytest.mark.parametrize("size", [None, 8])
+@pytest.mark.parametrize("size", [None, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("on_error", ["refuse", "skip"])
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
 def test_an_odd_source(

@@ -33,7 +33,7 @@ def test_mixups_share_follows_beta(alpha):
     assert stats.kstest(share[share < 0.5], lambda x: 2 * stats.beta.cdf(x, alpha, alpha)).pvalue > 0.001
 
 
-@pytest.mark.parametrize("alpha", [1e-30, 1e-3, 1e4])
+@pytest.mark.parametrize("alpha", [1e-30, 1e-3, 1e3])
 def test_no_alpha_makes_a_share_that_is_no_number(alpha):
     share = mixed("mixup", 2000, 1, alpha=alpha).share_B
     assert ((share >= 0) & (share <= 1)).all()
