@@ -62,6 +62,7 @@ class TrialActor(tune.Trainable):
         use_threads(self._context.cpus // len(self._devices))
         _stay_in_share(self._context)
         self._outbox = Outbox(self._context.tracking_uri).start()
+        self._outbox.wake()  # it imports MLflow while this process readies its first training
         self._dataset: Dataset | None = None
         self._training: Training | None = None
         self._epoch_to_repeat: Epoch | None = None
