@@ -135,7 +135,9 @@ def check_that_another_dataset_is_refused(home: Home) -> None:
 def test_rarer_ends_are_told_too(home_with_digits: Home, tmp_path: Path, how: str) -> None:
     file = tmp_path / "cut.yaml"
     file.write_text(yaml.safe_dump(SPEC))
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # children inherit that nohup ignores it
     process = start(home_with_digits, "run", str(file))
+    signal.signal(signal.SIGHUP, before)
     wait_until_running(home_with_digits, "cut", process, num_ended=0)
     if how == "hangup":
         process.send_signal(signal.SIGHUP)
