@@ -13,9 +13,7 @@ from study.search.trial_scheduler import TrialScheduler
 class RaySearcher(Searcher):
     """Asks for trials as slots become free, so that each draw knows all that was measured before it."""
 
-    def __init__(
-        self, scheduler: TrialScheduler, slots: Slots, on_phase: Callable[[Phase], None] = lambda _: None
-    ) -> None:
+    def __init__(self, scheduler: TrialScheduler, slots: Slots, on_phase: Callable[[Phase], None]) -> None:
         super().__init__()
         self._on_phase = on_phase
         self._scheduler = scheduler
