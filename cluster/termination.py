@@ -30,4 +30,6 @@ def terminations_as_interrupts() -> Iterator[None]:
 
 
 def _interrupt(*_: object) -> None:
+    if not callable(signal.getsignal(signal.SIGINT)):
+        raise KeyboardInterrupt  # a shell has the jobs that it starts with `&` ignore SIGINT
     signal.raise_signal(signal.SIGINT)

@@ -53,7 +53,7 @@ def serve_pages(port: int) -> None:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    for order, seconds in ((signal.SIGINT, PATIENCE_SECONDS), (signal.SIGKILL, None)):
+    for order, seconds in ((signal.SIGTERM, PATIENCE_SECONDS), (signal.SIGKILL, None)):
         try:
             os.killpg(server.pid, order)
         except ProcessLookupError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from study.environment import MAX_DIFF_BYTES, environment, local_changes
+from study.environment import MAX_DIFF_BYTES, environment, local_changes, masked_secrets
 
 
 @pytest.fixture
@@ -57,3 +57,17 @@ def test_outside_a_repository_there_is_nothing_to_tell(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert local_changes() is None
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('+DB_PASSWORD = "hunter2"', "+DB_PASSWORD = ***"),
+        ("+api_key: abc123", "+api_key: ***"),
+        ('+    "secret_access_key": "abc",', '+    "secret_access_key": ***'),
+        ("+url = postgresql://ada:hunter2@db/study", "+url = postgresql://ada:***@db/study"),
+        ("+learning_rate = 3e-4", "+learning_rate = 3e-4"),
+    ],
+)
+def test_what_is_assigned_to_the_name_of_a_secret_is_masked(line: str, shown: str) -> None:
+    assert masked_secrets(line) == shown
