@@ -4,26 +4,17 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from cluster.auth_token import can_have_token, has_token, protect_token_file, token_source
+from cluster.auth_token import can_have_token, protect_token_file, token_source
 from cluster.errors import ClusterError
+from cluster.leftovers import noted
 from cluster.lifeline import lifeline
+from cluster.ray_settings import set_ray_environment
 from cluster.termination import terminations_as_interrupts
-
-# Ray reads some of these when it is imported, so they are set before. The environment's own values stay.
-RAY_SETTINGS = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # its tables are not silenced by verbose=0
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard copies of results
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else each worker starts through uv, on a copy of the folder
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as a later Ray will do; without it each task warns
-    "RAY_agent_register_timeout_ms": "120000",  # its agent imports for half a minute on a busy machine
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a program says itself what failed, and why
-}
 
 DEFAULT_PORT = 6379
 TIMEOUT_SECONDS = 3.0
@@ -33,6 +24,10 @@ _OF_A_CLUSTER = "start it with `ray start --head`, correct RAY_ADDRESS, or unset
 _OF_A_MACHINE = (
     "free some of its cores or memory and try again; a study that has begun goes on with `study resume NAME`"
 )
+
+
+def _print_error(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def check_reachable() -> None:
@@ -58,28 +53,37 @@ def check_reachable() -> None:
 
 
 @contextmanager
-def connected(address: str | None = None) -> Iterator[None]:
+def connected(
+    address: str | None = None,
+    *,
+    noted_in: Path | None = None,
+    last_words: Callable[[str], object] = _print_error,
+) -> Iterator[None]:
     """A connection to Ray that ends with the block, and a local cluster with it.
 
     It goes to the cluster at `address`, or else at `RAY_ADDRESS`, or else to a local cluster. A process that
     is already connected keeps its connection. All threads of a process share one connection: one of them
-    opens it. Raises ClusterError if the cluster does not start or answer.
+    opens it. The processes of a local cluster are noted in the folder `noted_in`, for whoever comes after a
+    death of this one. `last_words` tells a person why this process ends, where the cluster is gone and the
+    block cannot be ended. Raises ClusterError if the cluster does not start or answer.
     """
     address = address or os.environ.get("RAY_ADDRESS")
-    _set_environment(address)
+    set_ray_environment(address)
     import ray
 
     if ray.is_initialized():
         yield
         return
-    _initialize(address)
-    protect_token_file()
-    try:
-        # Ray has put handlers of its own in place.
-        with terminations_as_interrupts(), lifeline(ray.get_runtime_context().gcs_address):
-            yield
-    finally:
-        ray.shutdown()
+    is_local = address in (None, "", "local")
+    with noted(noted_in) if noted_in is not None and is_local else nullcontext():
+        _initialize(address)
+        protect_token_file()
+        try:
+            # Ray has put handlers of its own in place.
+            with terminations_as_interrupts(), lifeline(ray.get_runtime_context().gcs_address, last_words):
+                yield
+        finally:
+            ray.shutdown()
 
 
 def is_shared() -> bool:
@@ -111,13 +115,14 @@ def num_gpus() -> int:
     return min(num_installed, sum(name.strip() not in ("", "-1") for name in visible.split(",")))
 
 
-def _set_environment(address: str | None) -> None:
-    for name, value in RAY_SETTINGS.items():
-        os.environ.setdefault(name, value)
-    # A cluster without a token refuses a client that insists on one. Once Ray is imported, it no longer reads
-    # this variable, and asks for a token by itself where it starts a local cluster.
-    if "ray" not in sys.modules and (not address or has_token()):
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+def gpu_kind() -> str | None:
+    """What Ray calls the GPUs of this machine that this process may use, such as H100; None without any."""
+    if not num_gpus():
+        return None
+    from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager
+
+    kind: Callable[[], str | None] = NvidiaGPUAcceleratorManager.get_current_node_accelerator_type
+    return kind()
 
 
 def _initialize(address: str | None) -> None:
@@ -142,7 +147,10 @@ def _start_or_join(address: str | None) -> None:
 
     if address:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    else:
+        return
+    from cluster.lean_node import lean_node
+
+    with lean_node():
         ray.init(
             num_cpus=num_cores(),
             include_dashboard=False,

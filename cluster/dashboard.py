@@ -9,7 +9,8 @@ import json
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,6 +69,29 @@ class Dashboard:
                 return None
             raise self._refusal(error) from None
 
+    def read(self, path: str, most_bytes: int) -> bytes:
+        """The bytes at a path, of which no more than the first `most_bytes` are transferred."""
+        try:
+            return self._send("GET", path, most_bytes=most_bytes)
+        except urllib.error.HTTPError as error:
+            raise self._refusal(error) from None
+
+    def messages(self, path: str) -> Iterator[str]:
+        """The texts that a WebSocket at a path sends, as they come, until the head closes it.
+
+        Ctrl-C ends the wait for the next one with a KeyboardInterrupt.
+        """
+        import asyncio  # which few commands need
+
+        texts = self._texts(path)
+
+        async def next_text() -> str | None:
+            return await anext(texts, None)
+
+        with asyncio.Runner() as runner:  # which ends what waits, and closes the connection
+            while (text := runner.run(next_text())) is not None:
+                yield text
+
     def post(self, path: str, content: Mapping[str, Any] | None = None) -> None:
         """Sends a JSON object."""
         self._answer("POST", path, None if content is None else json.dumps(content).encode())
@@ -84,6 +108,27 @@ class Dashboard:
         """The error for an address where something else than Ray answers."""
         found = f"what answers at {self.address} is not Ray's dashboard"
         return ClusterError(f"{found}; give its address, such as {EXAMPLE_ADDRESS} (--address)")
+
+    async def _texts(self, path: str) -> AsyncGenerator[str, None]:
+        import aiohttp  # takes half a second to import, and few commands need it
+
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+        address = "ws" + self.address.removeprefix("http") + path
+        try:
+            async with (
+                aiohttp.ClientSession(trust_env=True, timeout=limits) as session,
+                session.ws_connect(
+                    address, headers=authorization_header(), heartbeat=ANSWER_SECONDS, max_msg_size=0
+                ) as socket_of_head,
+            ):
+                async for message in socket_of_head:
+                    if message.type is aiohttp.WSMsgType.TEXT:
+                        yield message.data
+        except aiohttp.WSServerHandshakeError as error:
+            refused = urllib.error.HTTPError(address, error.status, error.message, Message(), None)
+            raise self._refusal(refused) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from None
 
     def _object(self, answer: bytes) -> dict[str, Any]:
         found = self._parsed(answer) if answer else {}
@@ -103,13 +148,15 @@ class Dashboard:
         except urllib.error.HTTPError as error:
             raise self._refusal(error) from None
 
-    def _send(self, method: str, path: str, content: bytes | None = None) -> bytes:
+    def _send(
+        self, method: str, path: str, content: bytes | None = None, *, most_bytes: int | None = None
+    ) -> bytes:
         """The body of the answer. Raises HTTPError for a status of failure, ClusterError for no answer."""
         headers = {**authorization_header(), "Content-Type": "application/json"}
         request = urllib.request.Request(self.address + path, content, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
-                return bytes(response.read())
+                return bytes(response.read(most_bytes))
         except urllib.error.HTTPError:
             raise
         except http.client.HTTPException:
@@ -136,7 +183,8 @@ class Dashboard:
         if error.code == 404 and urlsplit(error.url).path == VERSION_PATH:
             return self.not_a_dashboard()
         # The body is a traceback: its last line that says something is the reason.
-        lines = [line for line in error.read().decode(errors="replace").splitlines() if len(line) > 1]
+        body = b"" if error.fp is None else error.read()
+        lines = [line for line in body.decode(errors="replace").splitlines() if len(line) > 1]
         reason = lines[-1].strip() if lines else error.reason
         return ClusterError(f"{cluster} answers {error.code}: {reason}")
 

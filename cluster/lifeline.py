@@ -3,9 +3,8 @@
 import os
 import signal
 import socket
-import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -32,13 +31,14 @@ class _Loss:
 
 
 @contextmanager
-def lifeline(gcs_address: str) -> Iterator[None]:
+def lifeline(gcs_address: str, last_words: Callable[[str], object]) -> Iterator[None]:
     """Interrupts the block (SIGINT) within half a minute after the cluster is gone, and raises ClusterError.
 
     Gone is a cluster whose head does not answer at `gcs_address`, or, of those that this process started, one
-    whose own processes have ended.
+    whose own processes have ended. Where the block does not end then, because Ray's calls never return, the
+    process does, with exit code 2; `last_words` tells a person why.
     """
-    watch = _Watch(gcs_address, _own_processes())
+    watch = _Watch(gcs_address, _own_processes(), last_words)
     watch.start()
     try:
         yield
@@ -51,9 +51,12 @@ def lifeline(gcs_address: str) -> Iterator[None]:
 
 
 class _Watch:
-    def __init__(self, gcs_address: str, processes: Mapping[str, psutil.Process]) -> None:
+    def __init__(
+        self, gcs_address: str, processes: Mapping[str, psutil.Process], last_words: Callable[[str], object]
+    ) -> None:
         self._gcs_address = gcs_address
         self._processes = processes
+        self._last_words = last_words
         self._is_over = threading.Event()
         self._num_failures = 0
         self.loss: _Loss | None = None
@@ -71,8 +74,10 @@ class _Watch:
             self.loss = self._look()
         os.kill(os.getpid(), signal.SIGINT)
         if not self._is_over.wait(self.loss.grace_seconds):
-            print(f"error: {self.loss.reason}; {_WAY_OUT}", file=sys.stderr, flush=True)
-            os._exit(2)
+            try:
+                self._last_words(f"error: {self.loss.reason}; {_WAY_OUT}")
+            finally:
+                os._exit(2)
 
     def _look(self) -> _Loss | None:
         ended = [name for name, process in self._processes.items() if _has_ended(process)]

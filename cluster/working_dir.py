@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cluster.errors import ClusterError
 
+SOURCE_KINDS = ("py", "yaml", "sql", "html", "css", "js", "svg")
 MAX_BYTES = 20_000_000
 """Code and configuration are some hundred kB; more means that data or an environment slipped in."""
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -31,6 +32,8 @@ def zip_files(files: Mapping[str, bytes]) -> bytes:
 
 
 def source_files(package: Path) -> dict[str, bytes]:
-    """The Python and YAML files of the package in a folder, by their paths from the folder's parent on."""
-    found = (path for kind in ("*.py", "*.yaml") for path in package.rglob(kind))
+    """The code of the package in a folder, and the files that it reads, by their paths from the folder's
+    parent on; never what else lies there, such as secrets.
+    """
+    found = (path for kind in SOURCE_KINDS for path in package.rglob(f"*.{kind}"))
     return {path.relative_to(package.parent).as_posix(): path.read_bytes() for path in found}

@@ -3,7 +3,9 @@ study runs.
 """
 
 import errno
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -32,6 +34,24 @@ def check_disk_space(home: Home, min_free_bytes: int = MIN_FREE_BYTES) -> None:
             f"{min_free_bytes / 1e6:,.0f} MB; "
             "delete what is not needed there, or name another folder"
         )
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of all files in a folder and below it; files that go meanwhile count nothing."""
+    total = 0
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size
+    return total
+
+
+def size_text(num_bytes: int) -> str:
+    """A size for a person: `12.3 MB`, `87 kB`."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if num_bytes >= size:
+            return f"{num_bytes / size:,.1f} {unit}"
+    return f"{num_bytes / 1e3:,.0f} kB"
 
 
 def is_disk_full(error: Exception) -> bool:

@@ -52,6 +52,26 @@ class Home:
         return self.folder / "artifacts"
 
     @property
+    def ray_processes(self) -> Path:
+        """Which processes of Ray the drivers on each machine have."""
+        return self.folder / "ray_processes"
+
+    @property
+    def library_output(self) -> Path:
+        """What Ray, MLflow and torch printed while the last driver of each study ran, where they did."""
+        return self.folder / "library_output"
+
+    @property
+    def step_times(self) -> Path:
+        """What steps of trainings took on each machine, by which studies are quoted."""
+        return self.folder / "step_times"
+
+    @property
+    def drift_sheets(self) -> Path:
+        """Contact sheets of the strangest images that `study drift` found."""
+        return self.folder / "drift"
+
+    @property
     def fetched_models(self) -> Path:
         """Copies of registered models that studies start from."""
         return self.folder / "fetched_models"

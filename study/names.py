@@ -1,11 +1,19 @@
 """Names, tags and metrics sent to MLflow, Optuna and the file system; built nowhere else."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What studies and datasets may be called: it serves as folder, MLflow experiment and registered model."""
+WAITS = "waits for a"
+"""Begins what a study says in its job's log that has no slot."""
+STOPS = "stops once"
+"""Begins what a study says there that was asked to stop."""
+
+LONGEST_CLASS = 200
+"""Characters of a class name in the name of a metric, of which MLflow takes 250."""
 
 STUDY = "study.name"
 TRIAL = "study.trial"
@@ -14,7 +22,7 @@ CONFIRMS = "study.confirms"
 FURTHER_SEED = "study.further_seed"
 """Beside it: which of the further seeds, from 1."""
 KIND = "study.kind"
-"""On a version of a model: `single` network, or `ensemble` of seeds."""
+"""On a version of a model: `single` training (one network, or one for each fold), or `ensemble` of seeds."""
 MADE_OF = "study.made_of"
 """On a version of a model: the candidate's name."""
 CONTINUES = "study.continues"
@@ -24,7 +32,11 @@ CONTINUES_FROM = "study.continues_from_epoch"
 OBJECTIVE = "study.objective"
 """On a version of a model: the metric that its study optimised."""
 OBJECTIVE_VALUE = "study.objective_value"
-"""Beside it, for a single network: its value on the validation split, to the last digit."""
+"""Beside it, for a single training: its value on the validation split, or its mean over folds, to the last
+digit."""
+FOLDS = "study.folds"
+"""On a version of a model: over how many folds its values of validation are means; absent where they are of
+the validation split."""
 THREADS = "study.threads"
 """On a version of a model: the CPU threads that trained it."""
 PROMOTION = "study.promotion"
@@ -52,6 +64,10 @@ POINT = "study.point"
 """On a trial's run: its configuration, as JSON."""
 DEVICE = "device"
 MICRO_BATCH = "micro_batch"
+FROZEN_LAYERS = "frozen_layers"
+"""On a trial's run: in words, whether the output of its frozen layers is computed once or at each epoch."""
+BUDGET = "study.budget"
+"""On a study's run: what it may spend by now, in words, with all that people added to it."""
 BEST_TRIAL = "study.best_trial"
 """On a study's run: the number of the trial whose configuration was registered."""
 MODEL = "model"
@@ -61,13 +77,29 @@ RECIPE = "recipe"
 VERDICT = "verdict"
 """Beside it: whether the recipe reaches what its source states."""
 PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+"""The description of a run or an experiment, in Markdown, as MLflow's pages show it."""
 USER = "mlflow.user"
 COMMIT = "mlflow.source.git.commit"
 SOURCE = "mlflow.source.name"
 TABLES = "mlflow.loggedArtifacts"
 """By which MLflow knows the tables of a run."""
+_VIEWS, _VIEW = "mlflow.sharedViewState.", "study-"
+"""Begin the name of an experiment's tag that holds a view of its runs: MLflow's part, and ours."""
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment on MLflow's pages for training, not on those for language models."""
+
+_OWN_TAGS = (BEST_TRIAL, MODEL, RECIPE, VERDICT, DEVICE, MICRO_BATCH, FROZEN_LAYERS)
+_OWN_PREFIXES = (
+    "mlflow.",
+    "study.",
+    "dataset.",
+    "version.",
+    "test.",
+    "validation.",
+    "verdict.",
+    "decisions.",
+)
 
 DECISIONS_RUN = "decisions.run"
 """On the experiment of a log of decisions: the id of the run that holds it."""
@@ -75,6 +107,11 @@ DECISIONS_RUN_TAGS = {"mlflow.runName": "decisions", KIND: "decisions"}
 """On that run."""
 REPRODUCTIONS = "reproductions"
 """MLflow's experiment for the tables of reproductions."""
+
+
+def is_own_tag(key: str) -> bool:
+    """Whether MLflow or a study sets a tag of this name itself, so that no person can."""
+    return key.lower() in _OWN_TAGS or key.lower().startswith(_OWN_PREFIXES)
 
 
 def experiment_name(dataset: str) -> str:
@@ -141,6 +178,22 @@ def gpu_share_tags(gpus_per_trial: float, reason: str | None) -> dict[str, str]:
     return {"study.gpus_per_trial": f"{gpus_per_trial:g}", **({"study.gpu_share": reason} if reason else {})}
 
 
+def view_tag(metric: str) -> str:
+    """The tag of an experiment that holds the view with this objective as the first column."""
+    return f"{_VIEWS}{view_name(metric)}"
+
+
+def view_name(metric: str) -> str:
+    """By which an address of MLflow's pages asks for that view."""
+    return f"{_VIEW}{metric}"
+
+
+def view_of_tag(key: str) -> str | None:
+    """The objective whose view a tag holds; None for a tag that holds none of ours."""
+    ours = f"{_VIEWS}{_VIEW}"
+    return key.removeprefix(ours) if key.startswith(ours) else None
+
+
 def verdict_tag(recipe: str) -> str:
     """The tag that holds a recipe's verdict, on the run of a table of reproductions."""
     return f"verdict.{recipe}"
@@ -168,6 +221,11 @@ def validation_metric(metric: str) -> str:
     return f"validation/{metric}"
 
 
+def deviation_metric(metric: str) -> str:
+    """The standard deviation of a metric over folds, at every epoch of a trial that has folds."""
+    return f"folds/{metric}_deviation"
+
+
 def best_metric(metric: str) -> str:
     """The best value of the objective so far, at every epoch of a trial."""
     return f"best/{metric}"
@@ -181,6 +239,13 @@ def system_metric(name: str) -> str:
 def cost_metric(name: str) -> str:
     """What a study cost, such as cost/seconds."""
     return f"cost/{name}"
+
+
+def budget_metric(name: str) -> str:
+    """What a study may spend, such as budget/trials: a metric, as people change it and MLflow keeps
+    parameters for ever.
+    """
+    return f"budget/{name}"
 
 
 def metric_on_test_split(
@@ -208,6 +273,22 @@ def recipe_metric(recipe: str, metric: str) -> str:
     return f"{recipe}/{metric}"
 
 
-def class_metric(kind: str, class_name: str) -> str:
-    """The metric of one class, such as recall/happy; characters that MLflow refuses become underscores."""
-    return f"{kind}/{re.sub(r'[^0-9A-Za-z_. :-]', '_', class_name)}"
+def class_metrics(kind: str, classes: Sequence[str]) -> tuple[str, ...]:
+    """The metric of each class, such as within_class/recall/happy: MLflow shows charts by alphabet, so these,
+    which are many, come last.
+
+    What MLflow refuses becomes an underscore; classes that no longer differ then have their number, too.
+    """
+    texts = [_class_text(name) for name in classes]
+    counts = Counter(text.lower() for text in texts)  # MySQL takes `a` and `A` for equal
+    while len(set(map(str.lower, texts))) < len(texts):
+        texts = [
+            f"{text}-{number}" if counts[text.lower()] > 1 else text for number, text in enumerate(texts)
+        ]
+        counts = Counter(text.lower() for text in texts)
+    return tuple(f"within_class/{kind}/{text}" for text in texts)
+
+
+def _class_text(name: str) -> str:
+    text = re.sub(r"[^0-9A-Za-z_. :-]", "_", name)[:LONGEST_CLASS]
+    return text if text.strip(".") else "_" * max(len(text), 1)  # MLflow reads `..` as a folder

@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-LEAST_LINES = 94.0
-LEAST_BRANCHES = 86.5
+LEAST_LINES = 96.5
+LEAST_BRANCHES = 90.4
 
 
 def main() -> None:

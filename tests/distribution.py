@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("tests/end_to_end", "tests/cluster", "tests/registry")
+TOGETHER = ("tests/end_to_end", "tests/cluster", "tests/registry", "tests/study/serving")
 """Folders whose tests share what takes long to start. Of the others each file is one piece."""
 LONGEST = (
     "tests/end_to_end",
@@ -16,6 +16,7 @@ LONGEST = (
     "tests/training/test_recipe_training.py",
     "tests/driver_processes/test_interrupted_study.py",
     "tests/upstream/test_ray.py",
+    "tests/robustness/test_named_moments.py",
 )
 """Pieces that take more than a minute, the longest first: begun last, one of them would run alone."""
 MOST_PROCESSES = 4

@@ -1,7 +1,7 @@
 """Homes of tests: a STUDY_HOME whose MLflow has its tables already, with the digits or without.
 
-MLflow takes six seconds to make its tables, one migration after the other, so they are made once for a run of
-the tests and copied.
+MLflow takes seconds to be imported and to make its tables, so they are made once for a run of the tests and
+copied.
 """
 
 import fcntl

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,16 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """A server with its data in a folder of its own, which goes with it. Raises NoPostgresError."""
+def running_postgres(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """A server with its data in a folder of its own, which goes with it; `settings` replace some of SETTINGS.
+    Raises NoPostgresError.
+    """
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         programs = _programs()
         if _identity():
             shutil.chown(folder, UNPRIVILEGED)
         _initialise(programs, Path(folder))
-        process, port = _start(programs, Path(folder))
+        process, port = _start(programs, Path(folder), {**SETTINGS, **(settings or {})})
         try:
             yield PostgresServer(port)
         finally:
@@ -132,8 +134,8 @@ def _initialise(programs: Path, folder: Path) -> None:
         raise NoPostgresError(f"initdb failed as {getpass.getuser()}: {error.stderr}") from None
 
 
-def _start(programs: Path, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
-    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+def _start(programs: Path, folder: Path, settings: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = (folder / "log").open("wb")
     for _ in range(NUM_TRIES):
         port = free_port()

@@ -20,6 +20,8 @@ ALLOWED = {
     "study": set(PACKAGES),
 }
 HOMES = {
+    "plotly": ("study/report/", "study/results/pictures.py"),
+    "cv2": ("study/serving/",),
     "ray": ("cluster/", "study/execution/"),
     "mlflow": (
         "study/connections/",
@@ -27,7 +29,7 @@ HOMES = {
         "study/tracking/",
         "study/registry/",
     ),
-    "optuna": ("study/search/",),
+    "optuna": ("study/search/", "study/analysis/importance.py"),
 }
 LAYERS_OF_TRAINABLES = (
     "trainables",  # its loose files, which are leaves; `__main__` stands above all
@@ -36,6 +38,7 @@ LAYERS_OF_TRAINABLES = (
     "trainables.devices",
     "trainables.models.architectures",
     "trainables.models",
+    "trainables.feature_cache",
     "trainables.transforms",
     "trainables.metrics",
     "trainables.inference",
@@ -55,11 +58,20 @@ LAYERS = (
     "study.planning",
     "study.evaluation",
     "study.results",
+    "study.live",
     "study.registry",
+    "study.serving",
+    "study.field",
     "study.tracking",
+    "study.analysis",
+    "study.report.figures",
+    "study.report",
     "study.execution",
+    "study.quote",
     "study.remote",
     "study.driver",
+    "study.doctor",
+    "study.garbage",
     "study.cli.reports",
     "study.cli.commands",
     "study.cli",
@@ -70,17 +82,34 @@ leaves of `study` itself."""
 CLUSTER = (
     "cluster.errors",
     "cluster.auth_token",
+    "cluster.ray_settings",
+    "cluster.fork_server",
+    "cluster.forked_job",
+    "cluster.leftovers",
     "cluster.lifeline",
     "cluster.termination",
     "cluster.nodes",
     "cluster.packing",
     "cluster.working_dir",
     "cluster.fair_share",
+    "cluster.slot_pauses",
+    "cluster.ageing",
+    "cluster.queue_policy",
+    "cluster.claims",
+    "cluster.gpu_hours",
+    "cluster.autoscaler",
+    "cluster.gauges",
+    "cluster.slot_gauges",
+    "cluster.lean_node",
     "cluster.connection",
+    "cluster.replicas",
     "cluster.slot_queue",
     "cluster.dashboard",
+    "cluster.mailbox",
     "cluster.jobs",
     "cluster.deployment.prepare",
+    "cluster.deployment.healthy",
+    "cluster.deployment.pin_images",
 )
 """Modules of `cluster`, the lowest first."""
 
@@ -232,6 +261,13 @@ def test_package_init_is_a_docstring(package: str) -> None:
         (
             "study.planning.plan, study.cli.reports.study_tables, study.cli.commands.datasets",
             {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"},
+        ),
+        (
+            "study.driver.running, study.driver.further_seeds, study.execution.preparation, "
+            "study.execution.gpu_sharing, study.execution.tuning, study.execution.tuned_trial, "
+            "study.execution.ray_searcher, study.execution.ray_scheduler, study.registry.version_files, "
+            "study.tracking.study_run",
+            {"torch", "torchvision", "timm", "sklearn"},
         ),
         ("study.driver.running", {"torch", "ray", "mlflow", "torchvision", "timm", "sklearn"}),
         (

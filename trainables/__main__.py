@@ -94,7 +94,12 @@ def _train(options: argparse.Namespace) -> None:
         "epochs",
         flush=True,
     )
+    told = None
     for epoch in training:
+        use = training.feature_use
+        if use is not None and epoch.phase != told:
+            told = epoch.phase
+            print(f"phase {epoch.phase}: {use.sentence}", flush=True)
         print(_line(epoch, recipe.num_epochs), flush=True)
         if options.output is not None:
             _keep(training, dataset, epoch, history, options.output)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 
 @contextmanager
@@ -12,11 +13,11 @@ def atomic_file(file: Path) -> Iterator[Path]:
     """A path beside `file` to write to, which takes its place once the block ends without an error; its
     folder is made.
 
-    After an error inside, `file` is as it was. Of several processes that write at once, the last one's file
-    stays.
+    After an error inside, `file` is as it was. Of several processes that write at once, also of several
+    machines that share the folder, the last one's file stays.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}-{token_hex(4)}")
     try:
         yield unfinished
         unfinished.replace(file)

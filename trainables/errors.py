@@ -6,7 +6,9 @@ TrainableError
 ├── RecipeError (ValueError)            a configuration that no training can follow
 │   └── FieldError                      a field whose value breaks its rule
 ├── WeightsError (ValueError)           pretrained weights that cannot be found or do not fit
+├── CutOffError (RuntimeError)          work that was cut off, and that the same call goes on with
 ├── DivergedError (ArithmeticError)     a training whose loss stopped being a number
+├── ExportError (ValueError)            a classifier that cannot be written as a file for others to run
 └── MemoryExhaustedError (MemoryError)  a training that the device's memory cannot hold
 """
 
@@ -52,8 +54,16 @@ class WeightsError(TrainableError, ValueError):
     """Pretrained weights that cannot be found, or that do not fit the model."""
 
 
+class CutOffError(TrainableError, RuntimeError):
+    """Work that was cut off by no fault of what it is about; what is done stays for the same call."""
+
+
 class DivergedError(TrainableError, ArithmeticError):
     """A training whose loss stopped being a finite number."""
+
+
+class ExportError(TrainableError, ValueError):
+    """A classifier that cannot be written as a file for others to run, or whose file says something else."""
 
 
 class MemoryExhaustedError(TrainableError, MemoryError):

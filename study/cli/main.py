@@ -7,11 +7,17 @@ from typing import Annotated
 import typer
 
 from cluster.termination import terminations_as_interrupts
+from study.cli.commands.analysis import analysis_commands
 from study.cli.commands.clusters import cluster_commands
 from study.cli.commands.datasets import dataset_commands
+from study.cli.commands.field import field_commands
 from study.cli.commands.models import model_commands
+from study.cli.commands.reporting import report_commands
+from study.cli.commands.serving import serving_commands
 from study.cli.commands.studies import study_commands
 from study.cli.commands.study_edits import edit_commands
+from study.cli.commands.upkeep import upkeep_commands
+from study.cli.commands.watching import watching_commands
 from study.errors import StopRequestedError
 from trainables.printable import message_text, quoted
 
@@ -25,8 +31,18 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(study_commands)
+app.add_typer(report_commands)
+app.add_typer(watching_commands)
+app.add_typer(upkeep_commands)
 app.add_typer(dataset_commands, name="data", rich_help_panel="Data and recipes")
-for commands in (edit_commands, model_commands, cluster_commands):
+for commands in (
+    edit_commands,
+    analysis_commands,
+    model_commands,
+    serving_commands,
+    field_commands,
+    cluster_commands,
+):
     app.add_typer(commands)
 
 

@@ -16,16 +16,19 @@ from study.connections.database_url import install_driver, masked
 from study.connections.mlflow_database import make_if_missing, sqlite_file
 from study.errors import TrackingError
 from study.home import Home
-from study.names import EXPERIMENT_KIND, experiment_name
+from study.names import EXPERIMENT_KIND, NOTE, experiment_name
 from study.scoped_environment import scoped_environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
     from mlflow.store.entities import PagedList
 
 Found = TypeVar("Found")
 
 TIMEOUT_SECONDS = 2.0
+_NOT_LOGGED_IN = ("CUSTOMER_UNAUTHORIZED", "UNAUTHENTICATED")
+_REFUSALS = ("PERMISSION_DENIED", *_NOT_LOGGED_IN)
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
 
 
@@ -57,6 +60,8 @@ def connect(tracking_uri: str) -> "MlflowClient":
 
     A SQLite database is made where there is none, or only the beginning of one. Raises TrackingError.
     """
+    # MLflow reports its use to its makers unless it is told otherwise before it is imported.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 
     # MLflow logs its tables and pages to the terminal, where a person watches trials, and a locked database
@@ -64,6 +69,7 @@ def connect(tracking_uri: str) -> "MlflowClient":
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     file = sqlite_file(tracking_uri)
     if file is not None:
         make_if_missing(file)
@@ -80,6 +86,43 @@ def all_pages(search: "Callable[..., PagedList[Found]]", **arguments: Any) -> It
 
 
 @contextmanager
+def right_needed(tracking_uri: str, right: str) -> Iterator[None]:
+    """Turns the refusal of an account inside into a TrackingError that names the `right` it lacks."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in _REFUSALS:
+            raise
+        raise TrackingError(_refusal_text(tracking_uri, error.error_code, right)) from error
+
+
+def failure_text(tracking_uri: str, error: "MlflowException") -> str:
+    """What went wrong at `tracking_uri`, in a sentence."""
+    if error.error_code in _REFUSALS:
+        return _refusal_text(tracking_uri, error.error_code, "a right on what this command reads or writes")
+    return f"MLflow at {masked(tracking_uri)} failed: {error.message}"
+
+
+def _refusal_text(tracking_uri: str, error_code: str, right: str) -> str:
+    server, account = f"MLflow at {masked(tracking_uri)}", os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if account is None:
+        return (
+            f"{server} asks for an account: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+            "which whoever administers MLflow's accounts gives you"
+        )
+    if error_code in _NOT_LOGGED_IN:
+        return (
+            f"{server} knows no account {account!r} with this password; correct MLFLOW_TRACKING_USERNAME or "
+            "MLFLOW_TRACKING_PASSWORD, or ask whoever administers MLflow's accounts"
+        )
+    return (
+        f"{server} refuses {account!r}: this needs {right}. Ask whoever administers MLflow's accounts for it"
+    )
+
+
+@contextmanager
 def tracking_errors(tracking_uri: str) -> Iterator[None]:
     """Turns an MlflowException inside into a TrackingError that says how to go on."""
     from mlflow.exceptions import MlflowException
@@ -88,8 +131,8 @@ def tracking_errors(tracking_uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise TrackingError(
-            f"MLflow at {masked(tracking_uri)} failed: {error.message}; nothing measured is lost: once it "
-            "works again, study resume goes on"
+            f"{failure_text(tracking_uri, error)}; nothing measured is lost: once it works again, study "
+            "resume goes on"
         ) from error
 
 
@@ -114,8 +157,8 @@ def addressed_to(tracking_uri: str) -> Iterator[None]:
             mlflow.set_registry_uri(before[1])  # type: ignore[arg-type]
 
 
-def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
-    """The id of the dataset's experiment, which is created if it is missing.
+def prepare_experiment(client: "MlflowClient", home: Home, dataset: str, about: str | None = None) -> str:
+    """The id of the dataset's experiment, which is created if it is missing, with `about` as its description.
 
     The first call on a fresh database also creates its tables; trials start after it, so that they do not
     race for that.
@@ -127,7 +170,9 @@ def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
     if found is None:
         try:
             client.create_experiment(
-                name, artifact_location=artifact_location(client, home, name), tags=EXPERIMENT_KIND
+                name,
+                artifact_location=artifact_location(client, home, name),
+                tags={**EXPERIMENT_KIND, NOTE: about or _about(dataset)},
             )
         except MlflowException as error:  # another study made it in the meantime
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -141,6 +186,15 @@ def prepare_experiment(client: "MlflowClient", home: Home, dataset: str) -> str:
         )
     _check_artifacts(found.artifact_location)
     return str(found.experiment_id)
+
+
+def _about(dataset: str) -> str:
+    return (
+        f"Studies on the dataset `{dataset}`. A run that has others below it is a study, and each of those "
+        "is one trained configuration. The data: "
+        f"`study data show {dataset}`; the studies: `study list`; the registered versions: "
+        f"`study models {dataset}`"
+    )
 
 
 def artifact_location(client: "MlflowClient", home: Home, name: str) -> str | None:

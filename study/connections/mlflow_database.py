@@ -1,7 +1,7 @@
 """The birth of MLflow's SQLite database: made beside its place, under a lock, and renamed once it is whole.
 
-MLflow itself makes it in place, one migration after the other, for some six seconds: a process that dies
-meanwhile, or a second one that begins, leaves a file that no later command can use.
+MLflow itself makes it in place, one migration after the other, for seconds: a process that dies meanwhile, or
+a second one that begins, leaves a file that no later command can use.
 """
 
 import fcntl
@@ -13,8 +13,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from study.connections.mlflow_tables import make_tables
 from study.errors import TrackingError
 from trainables.atomic import atomic_file
+
+ASIDE = ".half-made-"
+"""In the name of a database whose making was cut off."""
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:
@@ -29,17 +33,27 @@ def make_if_missing(file: Path) -> None:
     One whose making was cut off is put aside, under a name that says so. Raises TrackingError where the
     folder cannot be written to.
     """
-    if _is_whole(file):
+    if is_whole(file):
         return
     with _locked(file):
-        if _is_whole(file):
+        if is_whole(file):
             return
         if file.exists() and file.stat().st_size:
-            file.rename(file.with_name(f"{file.name}.half-made-{time.strftime('%Y%m%d-%H%M%S')}"))
+            file.rename(file.with_name(f"{file.name}{ASIDE}{time.strftime('%Y%m%d-%H%M%S')}"))
         _make(file)
 
 
-def _is_whole(file: Path) -> bool:
+def half_made(file: Path) -> tuple[Path, ...]:
+    """What cut-off makings of the database at `file` left beside it."""
+    aside = sorted(file.parent.glob(f"{file.name}{ASIDE}*"))
+    if not _lock_of(file).exists():
+        return tuple(aside)
+    with _locked(file):  # whoever makes it now holds the lock
+        unfinished = [one for one in file.parent.glob(f".{file.name}.*") if one != _lock_of(file)]
+        return (*sorted(unfinished), *aside)
+
+
+def is_whole(file: Path) -> bool:
     """Whether MLflow has come to the end of making it, which is its first experiment."""
     if not file.exists() or file.stat().st_size == 0:
         return False
@@ -54,7 +68,7 @@ def _make(file: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with atomic_file(file) as unfinished:
-        unfinished.unlink(missing_ok=True)  # of a process of the same number that died here
+        make_tables(unfinished)  # MLflow makes those that are not there by now
         # MLflow's own default is a folder `mlruns` wherever the command is typed.
         artifacts = (file.parent / "artifacts").absolute().as_uri()
         store = SqlAlchemyStore(f"sqlite:///{unfinished}", artifacts)  # type: ignore[no-untyped-call]
@@ -65,7 +79,7 @@ def _make(file: Path) -> None:
 def _locked(file: Path) -> Iterator[None]:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        opened = os.open(file.with_name(f".{file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        opened = os.open(_lock_of(file), os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise TrackingError(
             f"MLflow's database cannot be made at {file} ({error.strerror}); make the folder writable, or "
@@ -76,3 +90,7 @@ def _locked(file: Path) -> Iterator[None]:
         yield
     finally:
         os.close(opened)
+
+
+def _lock_of(file: Path) -> Path:
+    return file.with_name(f".{file.name}.lock")

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from study.connections.database_url import masked
-from study.connections.mlflow_client import check_reachable, connect
-from study.connections.mlflow_database import sqlite_file
+from study.connections.mlflow_client import check_reachable, connect, failure_text
+from study.connections.mlflow_database import is_whole, sqlite_file
 from study.errors import TrackingError, UnknownModelError
 from study.home import Home
 
@@ -31,7 +30,13 @@ def registry_of(home: Home) -> Iterator["MlflowClient"]:
     try:
         yield connect(uri)
     except MlflowException as error:
-        raise TrackingError(f"MLflow at {masked(uri)} failed: {error.message}") from error
+        raise TrackingError(failure_text(uri, error)) from error
+
+
+def has_whole_database(home: Home) -> bool:
+    """Whether MLflow's database exists and is not half made, without making it."""
+    file = sqlite_file(home.tracking_uri)
+    return file is None or is_whole(file)
 
 
 def has_database(home: Home) -> bool:

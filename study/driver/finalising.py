@@ -2,30 +2,59 @@
 registered.
 """
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from study import names
-from study.connections.mlflow_client import tracking_errors
-from study.driver.progress import Progress
+from study.connections.mlflow_client import connect, tracking_errors
 from study.evaluation.candidate_models import CandidateModel, confirmed_candidates, found_candidates
 from study.evaluation.confirmation import Confirmation
 from study.evaluation.final_result import Candidate, Confirmed, FinalResult
 from study.evaluation.selection import compare_repeated
 from study.evaluation.test_split import Measurement, is_measured, measure_once
-from study.planning.plan import Plan
+from study.home import Home
+from study.planning.plan import Plan, plan_study
+from study.registry.decision_log import DecisionLog
 from study.registry.model_card import Origin, model_card
-from study.registry.registration import register
+from study.registry.registration import make_candidate, register
 from study.registry.seen_images import leak_of
 from study.registry.siblings import Verdict, compare_siblings
+from study.registry.split_use import num_comparisons
+from study.results.study_result import find_study
+from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
 from study.tracking.result_tables import log_final
-from study.tracking.study_run import StudyRun
 from trainables.datasets.dataset import Dataset
 
 
+@dataclass(frozen=True, kw_only=True)
+class ParentRun:
+    """The study's run in MLflow."""
+
+    client: Any
+    """MLflow's, which has no types here."""
+    run_id: str
+
+
+def finalise_study(
+    home: Home,
+    name: str,
+    run_id: str,
+    winner: int,
+    confirmed: tuple[int, ...],
+    *,
+    say: Callable[[str], object],
+) -> None:
+    """`finalise` of the study of that name, for a process that has nothing of it yet."""
+    plan = plan_study(find_study(home, name).spec, home)
+    record = StudyRecord.open(plan.folder)
+    run = ParentRun(client=connect(home.tracking_uri), run_id=run_id)
+    finalise(plan, record.trial(winner), tuple(map(record.trial, confirmed)), run, say)
+
+
 def finalise(
-    plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: StudyRun, progress: Progress
+    plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: ParentRun, say: Callable[[str], object]
 ) -> FinalResult:
     """Chooses a configuration, measures its candidates on the test split, registers them, and writes the
     result.
@@ -37,7 +66,7 @@ def finalise(
     """
     rows, models = _chosen(plan, winner, confirmed)
     what = " and ".join(one.name for one in models)
-    progress.say(
+    say(
         f"registering {what}"
         if is_measured(plan, models)
         else f"measuring {what} on the sealed test split and registering"
@@ -92,20 +121,27 @@ def _verdict(plan: Plan, measured: Mapping[Literal["single", "ensemble"], Measur
         measured["ensemble"].evidence,
         plan.spec.objective.metric,
         plan.spec.promotion,
+        plan.spec.num_folds,
     )
 
 
 def _registered(
-    plan: Plan, run: StudyRun, model: CandidateModel, measured: Measurement, verdict: Verdict | None
+    plan: Plan, run: ParentRun, model: CandidateModel, measured: Measurement, verdict: Verdict | None
 ) -> Candidate:
     run_id = model.run_id or run.run_id
     version = _find_version(plan, run, run_id, model) or register(
         run.client,
         run_id,
         model.classifier,
-        Dataset.open(plan.dataset_folder).validation.images[0],
+        Dataset.open(plan.dataset_folder).validation.pixels(0),
         tags=_tags(plan, model, measured, verdict),
-        model_card=model_card(_origin(plan, run, model), plan.manifest, model.classifier, measured.result),
+        model_card=model_card(
+            _origin(plan, run, model),
+            plan.manifest,
+            model.classifier,
+            measured.result,
+            num_comparisons(DecisionLog.read(run.client, plan.home, plan.spec.dataset), plan.manifest.digest),
+        ),
         evidence=measured.evidence,
         rules=plan.spec.promotion,
     )
@@ -117,20 +153,23 @@ def _registered(
         test=measured.result,
         model=registered,
         version=version,
+        num_folds=model.num_folds,
     )
 
 
-def _find_version(plan: Plan, run: StudyRun, run_id: str, model: CandidateModel) -> int | None:
+def _find_version(plan: Plan, run: ParentRun, run_id: str, model: CandidateModel) -> int | None:
     """The version that an earlier execution registered before it was interrupted."""
     with tracking_errors(run.client.tracking_uri):
         found = run.client.search_model_versions(
             f"name = '{names.model_name(plan.spec.dataset)}' and run_id = '{run_id}'"
         )
-    versions = [int(version.version) for version in found if version.tags.get(names.MADE_OF) == model.name]
+        versions = [int(one.version) for one in found if one.tags.get(names.MADE_OF) == model.name]
+        if versions:  # that execution may have died before the alias followed
+            make_candidate(run.client, names.model_name(plan.spec.dataset), max(versions))
     return max(versions, default=None)
 
 
-def _origin(plan: Plan, run: StudyRun, model: CandidateModel) -> Origin:
+def _origin(plan: Plan, run: ParentRun, model: CandidateModel) -> Origin:
     return Origin(
         study=plan.spec.study,
         trial=model.trial,
@@ -139,6 +178,7 @@ def _origin(plan: Plan, run: StudyRun, model: CandidateModel) -> Origin:
         run_id=model.run_id or run.run_id,
         metric=plan.spec.objective.metric,
         value=model.value,
+        num_folds=model.num_folds,
     )
 
 
@@ -156,6 +196,7 @@ def _tags(
         names.THREADS: str(plan.spec.resources.cpus_per_trial),
         names.TEST_ACCURACY: f"{accuracy.value:.4f}",
         names.TEST_ACCURACY_INTERVAL: f"{accuracy.low:.4f} to {accuracy.high:.4f}",
+        **({} if model.num_folds is None else {names.FOLDS: str(model.num_folds)}),
         **({} if verdict is None else {names.COMPARED: verdict.sentence}),
         **({} if model.lineage is None else {names.LINEAGE: model.lineage}),
         **(

@@ -11,7 +11,7 @@ from study.evaluation.confirmation import Confirmation, configurations_to_confir
 from study.planning.plan import Plan
 from study.planning.study_context import StudyContext
 from study.search.record.checkpoints import delete_checkpoints
-from study.search.record.driver_lock import Phase
+from study.search.record.driver_lock import OnPhase
 from study.search.record.kept_weights import delete_weights
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
@@ -27,7 +27,7 @@ def train_further_seeds(
     record: StudyRecord,
     run: StudyRun,
     context: StudyContext,
-    on_phase: Callable[[Phase], None],
+    on_phase: OnPhase,
     progress: Progress,
 ) -> tuple[Trial, ...]:
     """Trains what the confirmation still lacks, and returns the configurations that it is about, the best by
@@ -41,6 +41,8 @@ def train_further_seeds(
     confirmation.want(record, trials, wanted.seeds, plan.space)
     left = [trial for trial in confirmation.record.trials if not trial.has_ended]
     if left:
+        # It has slots under the study's own name in the queue, and with its priority.
+        confirmation.record.note(**{name: record.facts.get(name) for name in ("user", "priority")})
         progress.say(
             f"confirming the best {len(trials)} with {wanted.seeds} further seeds each: {len(left)} trainings"
         )
@@ -54,7 +56,7 @@ def _train(
     confirmation: Confirmation,
     run: StudyRun,
     context: StudyContext,
-    on_phase: Callable[[Phase], None],
+    on_phase: OnPhase,
     progress: Progress,
 ) -> None:
     from study.execution.tuning import tune_study
@@ -67,12 +69,16 @@ def _train(
         }
     )
     context = replace(
-        context, study_folder=str(confirmation.folder), confirmations=confirmation.wanted, is_resumed=True
+        context,
+        study_folder=str(confirmation.folder),
+        confirmations=confirmation.wanted,
+        is_resumed=True,
+        pause_epochs=(),
     )
-    with progress.watching(spec, record, confirmation.name) as on_change:
+    with progress.watching(spec, record, confirmation.name, is_search=False) as on_change:
         changed = partial(_changed, confirmation, run, on_change)
         try:
-            tune_study(spec, plan.space, record, context, partial(_stops, plan), changed, on_phase)
+            tune_study(spec, plan.space, record, context, partial(_edits_that_count, plan), changed, on_phase)
         finally:
             run.close_trials(record, confirmation.run_tags)
 
@@ -87,11 +93,11 @@ def _changed(
     on_change(number)
 
 
-def _stops(plan: Plan) -> tuple[Edit, ...]:
+def _edits_that_count(plan: Plan) -> tuple[Edit, ...]:
     """The edits that count while the best configurations are trained again; the others are about the
     search.
     """
-    return tuple(edit for edit in read_edits(plan.folder) if edit.kind in ("stop", "resume"))
+    return tuple(edit for edit in read_edits(plan.folder) if edit.kind in ("stop", "resume", "priority"))
 
 
 def _delete_weights_of_others(confirmation: Confirmation, trials: tuple[Trial, ...]) -> None:

@@ -1,17 +1,19 @@
-"""Progress on the terminal: a live table where there is one, a line for each ended trial where there is
-not.
+"""Progress of a study that this process drives: a view on a terminal, elsewhere a line for each trial
+that has ended.
 """
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
+from study.live.durations import clock
+from study.live.events import EventLog, TrialEvents
+from study.live.run_view import RunView
+from study.live.showing import is_screen
 from study.names import trial_name
 from study.safe_console import SafeConsole, literal
 from study.search.record.lineage import replaced
@@ -29,52 +31,130 @@ _STYLES = {
     "paused": "blue",
     "waiting": "dim",
 }
-MAX_RUNNING_SHOWN = 12
 LONGEST_SILENCE_SECONDS = 20.0
 
 
 class Progress:
-    """Tells a person what a study is doing, on stderr so that stdout stays for results."""
+    """Tells a person what a study is doing, on stderr so that stdout stays for results.
 
-    def __init__(self, console: Console | None = None) -> None:
+    On a terminal it is a view that fills it while the study runs; the lines come below once it has ended.
+    Elsewhere each line comes at once.
+    """
+
+    def __init__(self, console: Console | None = None, *, is_plain: bool = False) -> None:
+        """`is_plain` wants lines on a terminal, too."""
         self._console = console or SafeConsole(stderr=True)
+        self._is_plain = is_plain
         self._started = self._said = time.monotonic()
+        self._following: _Following | None = None
+        self._kept: list[str] | None = None
+        """Lines that come once the view has ended; None where there is no view."""
+        self._running_view: RunView | None = None
 
     def say(self, text: str) -> None:
         """One line on what happens now."""
-        self._said = time.monotonic()
-        self._console.print(
-            f"[dim]{_clock(time.monotonic() - self._started):>6}[/dim]  {text}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        self._print(text)
+        if self._following is not None:
+            self._following.log.say(self._console.render_str(text).plain)
+
+    def say_last(self, text: str) -> None:
+        """The reason why this process ends at once, wherever its other threads are; it ends the view."""
+        if self._running_view is not None:
+            self._running_view.end()
+            self._print_kept()
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def following(
+        self, folder: Path, on_best: Callable[[Trial], object] = lambda trial: None
+    ) -> Iterator[None]:
+        """Inside, what happens in the study in `folder` is noted there for whoever watches it, and a terminal
+        shows its view. `on_best` is called when a trial of the search ended better than all before it.
+        """
+        self._following = _Following(EventLog(folder), on_best)
+        try:
+            with self._view(folder):
+                yield
+        finally:
+            self._following = None
 
     @contextmanager
     def watching(
-        self, spec: StudySpec, record: StudyRecord, name: Callable[[int], str] = trial_name
+        self,
+        spec: StudySpec,
+        record: StudyRecord,
+        name: Callable[[int], str] = trial_name,
+        *,
+        is_search: bool = True,
     ) -> Iterator[Callable[[int], None]]:
         """While inside, call the yielded function with a trial's number whenever it reported.
 
-        `name` says how trials are called.
+        `name` says how trials are called; they are those of the search, or train its best again.
         """
-        board = _Board(spec, record, name)
-        with self._live(board):
+        board, note = _Board(spec, record, name), self._noting(spec, record, name, is_search=is_search)
 
-            def on_change(number: int) -> None:
-                trial = board.take(number)
-                if trial.has_ended or self._is_overdue():
-                    self.say(board.sentence(trial))
+        def on_change(number: int) -> None:
+            trial = board.take(number)
+            note(trial)
+            if trial.has_ended or self._is_overdue():
+                self._print(board.sentence(trial))
 
-            yield on_change
+        yield on_change
+
+    def _noting(
+        self, spec: StudySpec, record: StudyRecord, name: Callable[[int], str], *, is_search: bool
+    ) -> Callable[[Trial], None]:
+        following = self._following
+        if following is None:
+            return lambda trial: None
+        log = TrialEvents(following.log, spec, record.trials)
+
+        def note(trial: Trial) -> None:
+            found = log.note(trial, name(trial.number), is_search=is_search)
+            if any(event.kind == "best" for event in found):
+                following.on_best(trial)
+
+        return note
+
+    def _print(self, text: str) -> None:
+        self._said = time.monotonic()
+        line = f"[dim]{clock(time.monotonic() - self._started):>6}[/dim]  {text}"
+        if self._kept is None:
+            self._print_line(line)
+        else:
+            self._kept.append(line)
+
+    def _print_line(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def _view(self, folder: Path) -> Iterator[None]:
+        if self._is_plain or not is_screen(self._console):
+            yield
+            return
+        self._kept = []
+        self._running_view = RunView(folder, self._console)
+        try:
+            with self._running_view.shown():
+                yield
+        finally:
+            self._running_view = None
+            self._print_kept()
+
+    def _print_kept(self) -> None:
+        kept, self._kept = self._kept or [], None
+        for line in kept:
+            self._print_line(line)
 
     def _is_overdue(self) -> bool:
-        """Whether nothing was said for a while, where no live table shows that trials go on."""
-        return not self._console.is_terminal and time.monotonic() - self._said > LONGEST_SILENCE_SECONDS
+        """Whether nothing was said for a while, where no view shows that trials go on."""
+        return self._kept is None and time.monotonic() - self._said > LONGEST_SILENCE_SECONDS
 
-    def _live(self, board: "_Board") -> AbstractContextManager[object]:
-        if not self._console.is_terminal:
-            return nullcontext()
-        return Live(get_renderable=board.draw, console=self._console, refresh_per_second=2, transient=True)
+
+@dataclass(frozen=True)
+class _Following:
+    log: EventLog
+    on_best: Callable[[Trial], object]
 
 
 class _Board:
@@ -87,8 +167,6 @@ class _Board:
         self._trials: dict[int, Trial] = {
             trial.number: trial for trial in record.trials if trial.state != "waiting"
         }
-        self._epochs_before = self._epochs_settled()
-        self._started = time.monotonic()
 
     def take(self, number: int) -> Trial:
         self._trials[number] = self._record.trial(number)
@@ -104,35 +182,12 @@ class _Board:
             f"[{_STYLES[trial.state]}]{trial.state:<8}[/]",
             f"{value:<{len(metric) + 7}}",
             f"{trial.last_epoch:>3}/{self._spec.budget.epochs} epochs",
-            f"{_clock(trial.seconds):>6}",
+            f"{clock(trial.seconds):>6}",
             f"best {best.value:.4f} ({self._name(best.number)})" if best and best.value is not None else "",
             f"[red]{literal(trial.reason)}[/]" if trial.state == "failed" else "",
             f"[dim]{literal(trial.reason)}[/]" if trial.number in replaced(self._trials.values()) else "",
         ]
         return "  ".join(part for part in ends if part)
-
-    def draw(self) -> RenderableType:
-        spec = self._spec
-        ended = self._num_ended()
-        head = Table.grid(padding=(0, 2))
-        head.add_row(
-            Text(spec.study, style="bold"),
-            f"{ended} of {spec.budget.trials} trials",
-            ProgressBar(
-                total=spec.budget.trials * spec.budget.epochs, completed=self._epochs_settled(), width=30
-            ),
-            f"{_clock(time.monotonic() - self._started)} so far, {self._remaining()}",
-        )
-        running = Table.grid(padding=(0, 2))
-        for trial in [trial for trial in self._trials.values() if trial.state == "running"][
-            :MAX_RUNNING_SHOWN
-        ]:
-            value = "" if trial.value is None else f"{spec.objective.metric} {trial.value:.4f}"
-            bar = ProgressBar(total=spec.budget.epochs, completed=trial.last_epoch, width=20)
-            running.add_row(
-                self._name(trial.number), bar, f"epoch {trial.last_epoch}/{spec.budget.epochs}", value
-            )
-        return Group(Text(), head, running)
 
     def _num_ended(self) -> int:
         return sum(trial.has_ended for trial in self._in_place())
@@ -148,29 +203,5 @@ class _Board:
             for trial in self._trials.values()
             if trial.value is not None and trial.state not in ("failed", "infeasible")
         ]
-        sign = 1 if self._spec.objective.maximise else -1
-        return max(valued, key=lambda trial: sign * (trial.value or 0.0), default=None)
-
-    def _epochs_settled(self) -> int:
-        """Epochs that are done, or that a trial which ended early will not need."""
-        return sum(
-            self._spec.budget.epochs if trial.has_ended else trial.last_epoch for trial in self._in_place()
-        )
-
-    def _remaining(self) -> str:
-        settled = self._epochs_settled()
-        if settled <= self._epochs_before:
-            return "remaining time not known yet"
-        left = self._spec.budget.trials * self._spec.budget.epochs - settled
-        return (
-            f"about {_clock((time.monotonic() - self._started) / (settled - self._epochs_before) * left)} to "
-            "go"
-        )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02d}m"
-    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+        merit = self._spec.objective.merit
+        return max(valued, key=lambda trial: merit(trial.value or 0.0), default=None)

@@ -20,12 +20,12 @@ SPEC = {
 }
 
 
-def run_quickstart(home: Home | None = None) -> StudyResult:
+def run_quickstart(home: Home | None = None, progress: Progress | None = None) -> StudyResult:
     """Adds the digits if they are not there, and runs a study under the first free name: quickstart,
     quickstart-2, ...
     """
     home = home or Home.current()
-    progress = Progress()
+    progress = progress or Progress()
     if not (home.datasets / DATASET).exists():
         progress.say("adding the dataset digits: 1,797 handwritten digits of 8x8 pixels from scikit-learn")
         add_dataset(

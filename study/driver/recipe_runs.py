@@ -14,10 +14,11 @@ from search_spaces.errors import UnknownNameError
 from search_spaces.named import find_recipe, named_recipes
 from search_spaces.named_recipe import NamedRecipe
 from study.driver.progress import Progress
-from study.driver.running import resume_study, run_study
+from study.driver.running import end_ray_of_dead_drivers, resume_study, run_study
 from study.errors import SpecError, StopRequestedError, StudyError
 from study.home import Home
 from study.results.reproduction import Reproduction, Reproductions
+from study.results.study_result import StudyResult
 from study.search.record.storage import SPEC_FILE
 from study.study_file.study_spec import StudySpec
 from trainables.errors import TrainableError
@@ -53,7 +54,8 @@ def reproduce(
     done: list[Reproduction] = []
     not_run: dict[str, str] = {}
     specs = [(recipe, reproduction_spec(recipe, scale)) for recipe in recipes]
-    with connected():
+    end_ray_of_dead_drivers(home, progress.say)
+    with connected(noted_in=home.ray_processes, last_words=progress.say_last):
         for recipe, spec in specs:
             try:
                 done.append(_reproduce(recipe, spec, home, progress))
@@ -107,6 +109,8 @@ def _reproduce(recipe: NamedRecipe, spec: StudySpec, home: Home, progress: Progr
     _check_dataset_is_here(recipe, home)
     if (found := Reproduction.read(folder)) is not None:
         progress.say(f"{recipe.name} was reproduced before: study show {spec.study}")
+        if not StudyResult.read(folder).is_end_told:
+            resume_study(spec.study, home=home, progress=progress)
         return found
     num_seeds = spec.budget.trials
     progress.say(

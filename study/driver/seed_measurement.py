@@ -1,6 +1,6 @@
 """Measuring trained classifiers on the sealed test split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +8,21 @@ from numpy.typing import NDArray
 from search_spaces.named import find_recipe
 from study.evaluation.intervals import metric_intervals
 from study.evaluation.trained_classifier import trained_classifier
-from study.planning.plan import Plan
+from study.home import Home
+from study.planning.plan import Plan, plan_study
 from study.results.reproduction import Reproduction, scaled_down
+from study.results.study_result import find_study
 from study.search.record.study_record import StudyRecord
 from trainables.datasets.sealed_test import open_test_split
 from trainables.datasets.split import Split
 from trainables.metrics.from_logits import metrics_of
+
+
+def measure_reproduction_of(home: Home, name: str, *, say: Callable[[str], object]) -> None:
+    """`measure_reproduction` of the study of that name, for a process that has nothing of it yet."""
+    plan = plan_study(find_study(home, name).spec, home)
+    say("measuring every seed on the sealed test split")
+    measure_reproduction(plan, StudyRecord.open(plan.folder))
 
 
 def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:

@@ -9,7 +9,7 @@ def warnings_of(plan: Plan) -> tuple[str, ...]:
 
     Raises SpecError or UnknownModelError where the study names a model that is not there.
     """
-    remarks = small_data_remarks(plan.manifest)
+    remarks = small_data_remarks(plan.manifest, plan.spec.num_folds)
     if not any(is_registered_model(weights) for _, weights in plan.pretrained()):
         return remarks
     from study.registry.seen_images import leaks_into_test  # imports torch

@@ -1,4 +1,7 @@
-"""The candidates of a chosen configuration: one trained network, and the ensemble of its seeds."""
+"""The candidates of a chosen configuration: one training, and the ensemble of its seeds.
+
+A training is one network, or, with folds, as many networks as there are folds, whose mean is the model.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +15,8 @@ from study.planning.plan import Plan
 from study.search.record.lineage import lineage, lineage_text
 from study.search.record.trial import Trial
 from trainables.inference.classifier import Classifier
-from trainables.inference.ensemble import Ensemble
+from trainables.inference.ensemble import Ensemble, members_of
+from trainables.inference.fold_models import num_folds_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,7 @@ class CandidateModel:
     run_id: str | None
     """The MLflow run that trained it; None where several did, or where it is not known."""
     value: float | None
-    """The study's objective on the validation split; None for an ensemble."""
+    """The study's objective on the validation split, or its mean over folds; None for an ensemble."""
     classifier: Classifier | Ensemble
     lineage: str | None = None
     """The trials that trained its weights, if there are several."""
@@ -39,8 +43,13 @@ class CandidateModel:
 
     @property
     def temperature(self) -> float:
-        """The divisor of its logits; 1 for an ensemble, whose members have their own."""
-        return self.classifier.config.temperature if self.kind == "single" else 1.0
+        """The divisor of its logits; 1 where several networks have their own."""
+        return 1.0 if isinstance(self.classifier, Ensemble) else self.classifier.config.temperature
+
+    @property
+    def num_folds(self) -> int | None:
+        """How many folds its networks held out in turn; None without folds."""
+        return num_folds_of(self.classifier)
 
 
 def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:
@@ -83,10 +92,10 @@ def confirmed_candidates(plan: Plan, confirmation: Confirmation, number: int) ->
     return (single, *_ensemble(number, classifiers))
 
 
-def _ensemble(number: int, classifiers: dict[int, Classifier]) -> Sequence[CandidateModel]:
+def _ensemble(number: int, classifiers: dict[int, Classifier | Ensemble]) -> Sequence[CandidateModel]:
     if len(classifiers) < 2:
         return ()
-    members = Ensemble(tuple(classifiers.values()))
+    members = Ensemble([member for one in classifiers.values() for member in members_of(one)])
     return (
         CandidateModel(
             kind="ensemble",

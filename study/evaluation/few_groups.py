@@ -18,7 +18,7 @@ def expanded_tail(tail: float, num_groups: int | None) -> float:
     return float(norm.cdf(t.ppf(tail, num_groups - 1) * math.sqrt(num_groups / (num_groups - 1))))
 
 
-def confidence_of(share_of_resamples: float, num_groups: int | None, num_differing: int) -> float:
+def confidence_of(share_of_resamples: float, num_groups: int, num_differing: int) -> float:
     """The confidence that a gain is real which this share of resamples shows: the opposite of
     `expanded_tail`.
 
@@ -26,8 +26,6 @@ def confidence_of(share_of_resamples: float, num_groups: int | None, num_differi
     """
     from scipy.stats import norm, t
 
-    if num_groups is None:
-        return share_of_resamples
     most = 1 - 0.5**num_differing
     if num_groups < 2:
         return min(most, 0.5)

@@ -18,7 +18,7 @@ class Candidate:
     """A version that was measured on the test split and registered."""
 
     kind: Literal["single", "ensemble"]
-    """One trained network, or the mean of the probabilities of several."""
+    """One training, or the mean of the probabilities of several."""
     trial: int
     """The trial that has its configuration."""
     seeds: tuple[int, ...]
@@ -26,6 +26,8 @@ class Candidate:
     test: TestResult
     model: str
     version: int
+    num_folds: int | None = None
+    """How many networks each training has, one for each fold; None without folds."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,7 +63,7 @@ def metric_intervals(
     intervals = {}
     for name in METRICS:
         value = getattr(metrics, name)
-        low, high = _percentiles(value, resampled[name], tail)
+        low, high = percentiles(value, resampled[name], tail)
         if low > value - _NO_WIDTH:
             low = wilson_ends()[name][0]
         if high < value + _NO_WIDTH:
@@ -94,7 +94,8 @@ def _union(one: Interval, other: Interval) -> Interval:
     return Interval(value=one.value, low=min(one.low, other.low), high=max(one.high, other.high))
 
 
-def _percentiles(value: float, resampled_B: NDArray[np.float64], tail: float) -> tuple[float, float]:
+def percentiles(value: float, resampled_B: NDArray[np.float64], tail: float) -> tuple[float, float]:
+    """The ends of an interval: the percentiles, moved by what the resamples' mean lies beside the value."""
     low, high = np.quantile(resampled_B, (tail, 1 - tail)) + (value - resampled_B.mean())
     return float(low), float(high)
 
@@ -158,7 +159,7 @@ def _resampled(
     if groups_N is None:
         parts = [
             _counted(indices_BN, pair_N, len(pair_J), loss_N)
-            for indices_BN in _draws(len(labels_N), len(labels_N), source)
+            for indices_BN in draws(len(labels_N), len(labels_N), source)
         ]
     else:
         _, group_N = np.unique(groups_N, return_inverse=True)
@@ -168,7 +169,7 @@ def _resampled(
         loss_G = np.bincount(group_N, weights=loss_N).astype(np.float64)
         parts = [
             _counted_groups(indices_BG, counts_GJ, loss_G)
-            for indices_BG in _draws(len(loss_G), len(labels_N), source)
+            for indices_BG in draws(len(loss_G), len(labels_N), source)
         ]
     counts_BJ, loss_sum_B = (np.concatenate(part) for part in zip(*parts, strict=True))
     return scores(
@@ -179,7 +180,7 @@ def _resampled(
     )
 
 
-def _draws(num_units: int, num_images: int, source: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+def draws(num_units: int, num_images: int, source: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     """All resamples of units, images or groups, some at a time, each row one of them."""
     num_at_once = max(_IMAGES_AT_ONCE // num_images, 1)
     for start in range(0, NUM_RESAMPLES, num_at_once):

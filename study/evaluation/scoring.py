@@ -58,10 +58,12 @@ def calibration_of(
     *,
     temperature: float,
 ) -> Calibration:
-    """The calibration on the test split, with and without a temperature fitted to the validation split.
+    """The calibration on the test split, with and without a temperature fitted to `validation_NK`, and that
+    on validation by halves.
 
-    `validation_NK` are the same candidate's on the validation split, and both were made with `temperature`, 1
-    for none.
+    These are the same candidate's probabilities of images that it was not trained on, and both were made with
+    `temperature`, 1 for none. The same images chose the candidate's epoch, so they flatter it: what a
+    temperature does for them shows on images that it was not fitted to, while the final one is that of all.
     """
     # What a softmax at temperature T made is p^(1/T), normalised: T times its logarithm are the logits but
     # for a constant.
@@ -75,7 +77,23 @@ def calibration_of(
         after=_scores(logits_NK / fitted, labels_N),
         is_registered=temperature != 1,
         is_at_bound=is_at_bound(fitted),
+        validation_by_halves=_by_halves(validation_logits_NK, validation_labels_N),
     )
+
+
+def _by_halves(
+    logits_NK: torch.Tensor, labels_N: NDArray[np.int64]
+) -> tuple[CalibrationScores, CalibrationScores] | None:
+    """Scores without a temperature, and with that of the other half; each class is halved."""
+    if len(labels_N) < 2:
+        return None
+    half_N = np.empty(len(labels_N), np.int64)
+    half_N[np.argsort(labels_N, kind="stable")] = np.arange(len(labels_N)) % 2
+    tempered_NK = logits_NK.clone()
+    for half in (0, 1):
+        rows, others = torch.from_numpy(half_N == half), torch.from_numpy(half_N != half)
+        tempered_NK[rows] /= fitted_temperature(logits_NK[others], torch.tensor(labels_N[half_N != half]))
+    return _scores(logits_NK, labels_N), _scores(tempered_NK, labels_N)
 
 
 def _logarithm(probabilities_NK: NDArray[np.float32]) -> torch.Tensor:

@@ -9,16 +9,19 @@ FEW_OF_A_CLASS = 20
 """Images of a class in the test split below which its recall is hardly known."""
 ASSUMED_ACCURACY = 0.8
 """Of which the width is told; it depends little on it."""
+USUAL_FOLDS = 5
 
 
-def small_data_remarks(manifest: Manifest) -> tuple[str, ...]:
-    """Sentences on splits that are too small to tell much: the images, the groups and the intervals to
-    expect; none for a large dataset.
+def small_data_remarks(manifest: Manifest, num_folds: int | None = None) -> tuple[str, ...]:
+    """Sentences on images that are too few to tell much: how many, their groups and the intervals to expect;
+    none for a large dataset.
+
+    They are those of the test split, and of the validation split, or, with folds, of train and validation.
     """
     splits = manifest.splits
     if "test" not in splits or "validation" not in splits:
         return ()
-    test, validation = splits["test"], splits["validation"]
+    test, validation, pool = splits["test"], splits["validation"], _pool(manifest)
     sentences = []
     fewest = min(test.num_by_class)
     if _width(_num_units(test)) > WIDE or fewest < FEW_OF_A_CLASS:
@@ -27,12 +30,43 @@ def small_data_remarks(manifest: Manifest) -> tuple[str, ...]:
             f"The test split is small: {_counted(test)}, {fewest} of class {of_class}. {_expected(test)} "
             "More images tell more, or a larger --test-fraction of them."
         )
-    if _width(_num_units(validation)) > WIDE:
+    if num_folds is not None and _width(_num_units(pool)) > WIDE:
+        sentences.append(
+            f"The images of all folds, which choose among trials, are few: {_counted(pool)}. "
+            f"{_expected(pool)}"
+        )
+    elif num_folds is None and _width(_num_units(validation)) > WIDE:
         sentences.append(
             f"The validation split, which chooses among trials, is small: {_counted(validation)}. "
-            f"{_expected(validation)}"
+            f"{_expected(validation)}{_offered(pool)}"
         )
     return tuple(sentences)
+
+
+def _pool(manifest: Manifest) -> SplitSummary:
+    """Train and validation together."""
+    train, validation = manifest.splits["train"], manifest.splits["validation"]
+    num_groups = None
+    if train.num_groups is not None and validation.num_groups is not None:
+        in_both = manifest.findings.num_groups_across.get("train+validation", 0)
+        num_groups = train.num_groups + validation.num_groups - in_both
+    return SplitSummary(
+        num_images=train.num_images + validation.num_images,
+        num_by_class=tuple(map(sum, zip(train.num_by_class, validation.num_by_class, strict=True))),
+        digest="",
+        origin="",
+        num_groups=num_groups,
+    )
+
+
+def _offered(pool: SplitSummary) -> str:
+    """Folds, where there are images for them."""
+    if min((*pool.num_by_class, _num_units(pool))) < USUAL_FOLDS:
+        return ""
+    return (
+        f" `validate: {{folds: {USUAL_FOLDS}}}` in a study file validates on all {_counted(pool)} of train "
+        f"and validation, for about {USUAL_FOLDS} times the work."
+    )
 
 
 def _num_units(split: SplitSummary) -> int:

@@ -3,18 +3,25 @@
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from trainables.inference.classifier import Classifier
-from trainables.inference.ensemble import Ensemble
+from trainables.datasets.sealed_test import kept_of_test
+from trainables.datasets.split import StoredImages
 from trainables.inference.latency import median_seconds
+
+if TYPE_CHECKING:  # evidence is read where torch is not needed
+    from trainables.inference.classifier import Classifier
+    from trainables.inference.ensemble import Ensemble
 
 # N images, K classes
 
+MEASURED_FOLDER = "measured"
+"""Inside a study's folder: one folder for each measurement, named after its last candidate, with one for each
+kind of candidate."""
 ARRAYS_FILE = "evidence.npz"
 FACTS_FILE = "evidence.json"
 
@@ -28,6 +35,8 @@ class EvidenceFacts:
     classes: tuple[str, ...]
     latency_ms: float
     """To classify one image, on the machine that measured."""
+    kept_columns: tuple[str, ...] = ()
+    """That the dataset keeps of its source's table, such as an age."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +53,8 @@ class TestEvidence(EvidenceFacts):
     probabilities_NK: NDArray[np.float32]
     groups_N: NDArray[np.int64] | None = None
     """Numbers, equal for images of one group (a person, a film); None where images have none."""
+    kept_NM: NDArray[np.str_] | None = None
+    """The value of each kept column, empty where an image has none; None where no column is kept."""
 
     def write(self, folder: Path) -> None:
         """Puts the evidence into `folder`, which must exist."""
@@ -52,6 +63,7 @@ class TestEvidence(EvidenceFacts):
             "is_clean_N": self.is_clean_N,
             "probabilities_NK": self.probabilities_NK,
             **({} if self.groups_N is None else {"groups_N": self.groups_N}),
+            **({} if self.kept_NM is None else {"kept_NM": self.kept_NM}),
         }
         np.savez_compressed(folder / ARRAYS_FILE, **arrays)
         facts = {fact.name: getattr(self, fact.name) for fact in fields(EvidenceFacts)}
@@ -64,7 +76,25 @@ class TestEvidence(EvidenceFacts):
         with np.load(folder / ARRAYS_FILE) as arrays:
             return cls(**vars(facts), **arrays)
 
+    def values_of(self, column: str) -> NDArray[np.str_] | None:
+        """The value (N,) that each image has in a kept column, empty where it has none; None where the column
+        is not kept.
+        """
+        if self.kept_NM is None or column not in self.kept_columns:
+            return None
+        values_N: NDArray[np.str_] = self.kept_NM[:, self.kept_columns.index(column)]
+        return values_N
 
-def latency_ms(classifier: Classifier | Ensemble, image_1HWC: NDArray[np.uint8]) -> float:
+
+def kept_values(folder: Path) -> dict[str, Any]:
+    """The fields of the evidence that hold what the dataset in `folder` keeps of its source's table."""
+    kept = kept_of_test(folder)
+    if not kept:
+        return {}
+    rows = [[value or "" for value in row] for row in zip(*kept.values(), strict=True)]
+    return {"kept_columns": tuple(kept), "kept_NM": np.array(rows, np.str_)}
+
+
+def latency_ms(classifier: "Classifier | Ensemble", image: StoredImages) -> float:
     """How long one stored image takes: the median of a few times."""
-    return median_seconds(lambda: classifier.probabilities_of_stored(image_1HWC)) * 1e3
+    return median_seconds(lambda: classifier.probabilities_of_stored(image)) * 1e3

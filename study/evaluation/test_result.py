@@ -47,7 +47,8 @@ class Calibration:
     """The probabilities with and without temperature scaling. Its labels are the same both ways."""
 
     temperature: float
-    """Fitted to the validation split."""
+    """Fitted to the validation split; with folds to each image's probabilities by the networks that were not
+    trained on it."""
     before: CalibrationScores
     after: CalibrationScores
     is_registered: bool
@@ -56,6 +57,12 @@ class Calibration:
     """
     is_at_bound: bool = False
     """Whether the temperature is an end of its range: none fits, and no version applies it."""
+    validation_by_halves: tuple[CalibrationScores, CalibrationScores] | None = None
+    """Without and with a temperature on what it was fitted to, where each half has the temperature of the
+    other (cross-fit); None where there are too few images.
+    """
+    is_by_member: bool = False
+    """Whether the networks of an ensemble apply temperatures of their own, which both ways have."""
 
     @property
     def is_worse(self) -> bool:

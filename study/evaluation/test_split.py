@@ -13,15 +13,16 @@ from pydantic import TypeAdapter
 
 from study.evaluation.candidate_models import CandidateModel
 from study.evaluation.scoring import calibration_of, test_result
-from study.evaluation.test_evidence import TestEvidence, latency_ms
+from study.evaluation.test_evidence import MEASURED_FOLDER, TestEvidence, kept_values, latency_ms
 from study.evaluation.test_result import TestResult
 from study.planning.plan import Plan
 from trainables.atomic import atomic_folder
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.sealed_test import open_test_split, openings, pixel_digests_of_test
 from trainables.datasets.split import Split
+from trainables.inference.ensemble import Ensemble
+from trainables.inference.fold_models import validation_of
 
-FOLDER = "measured"
 RESULT_FILE = "test.json"
 
 
@@ -64,12 +65,12 @@ def measure_once(
 
 
 def _folder(plan: Plan, models: Sequence[CandidateModel]) -> Path:
-    return plan.folder / FOLDER / models[-1].name  # the last consists of all the others
+    return plan.folder / MEASURED_FOLDER / models[-1].name  # the last consists of all the others
 
 
 def _measure(plan: Plan, models: Sequence[CandidateModel], known: frozenset[bytes]) -> dict[str, Measurement]:
     """By kind."""
-    validation = Dataset.open(plan.dataset_folder).validation
+    dataset = Dataset.open(plan.dataset_folder)
     test, is_clean_N = open_test_split(
         plan.dataset_folder, opened_by=f"study {plan.spec.study}", measurement=models[-1].name
     )
@@ -77,24 +78,27 @@ def _measure(plan: Plan, models: Sequence[CandidateModel], known: frozenset[byte
         is_known_N = [digest in known for digest in pixel_digests_of_test(plan.dataset_folder)]
         is_clean_N = is_clean_N & ~np.array(is_known_N)
     num_openings = len(openings(plan.dataset_folder))
-    return {
-        model.kind: _measured(plan, model, validation, test, is_clean_N, num_openings) for model in models
-    }
+    return {model.kind: _measured(plan, model, dataset, test, is_clean_N, num_openings) for model in models}
 
 
 def _measured(
     plan: Plan,
     model: CandidateModel,
-    validation: Split,
+    dataset: Dataset,
     test: Split,
     is_clean_N: NDArray[np.bool_],
     num_openings: int,
 ) -> Measurement:
     probabilities_NK = model.classifier.probabilities_of_stored(test.images)
-    validation_NK = model.classifier.probabilities_of_stored(validation.images)
     calibration = calibration_of(
-        probabilities_NK, test.labels, validation_NK, validation.labels, temperature=model.temperature
+        probabilities_NK,
+        test.labels,
+        *validation_of(model.classifier, dataset),
+        temperature=model.temperature,
     )
+    if isinstance(model.classifier, Ensemble):
+        is_by_member = any(member.config.temperature != 1 for member in model.classifier.members)
+        calibration = replace(calibration, is_by_member=is_by_member)
     result = test_result(
         probabilities_NK,
         test.labels,
@@ -113,6 +117,7 @@ def _measured(
         probabilities_NK=probabilities_NK,
         latency_ms=latency_ms(model.classifier, test.images[:1]),
         groups_N=None if test.groups is None else np.array(test.groups),
+        **kept_values(plan.dataset_folder),
     )
     return Measurement(result=result, evidence=evidence)
 

@@ -1,6 +1,7 @@
 """The interval of a share, of independent images or of images in groups."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,7 @@ CONFIDENCE = 0.95
 
 def share_interval(part: int, whole: int) -> Interval:
     """The share `part / whole`, `whole` above 0, with its 95 % score interval (Wilson 1927)."""
-    from scipy.stats import binomtest
-
-    ends = binomtest(part, whole).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(value=part / whole, low=float(ends.low), high=float(ends.high))
+    return _interval(part / whole, whole)
 
 
 def share_of(is_part_N: NDArray[np.bool_], groups_N: NDArray[np.int64] | None) -> Interval:
@@ -29,12 +27,7 @@ def share_of(is_part_N: NDArray[np.bool_], groups_N: NDArray[np.int64] | None) -
     if groups_N is None:
         return share_interval(int(is_part_N.sum()), len(is_part_N))
     share, num = float(is_part_N.mean()), effective_number(is_part_N, groups_N)
-    square = _normal_quantile() ** 2
-    centre = (share + square / (2 * num)) / (1 + square / num)
-    half = math.sqrt(square * (share * (1 - share) / num + square / (4 * num**2))) / (1 + square / num)
-    return Interval(
-        value=share, low=min(max(centre - half, 0), share), high=max(min(centre + half, 1), share)
-    )
+    return _interval(share, num)
 
 
 def effective_number(is_part_N: NDArray[np.bool_], groups_N: NDArray[np.int64]) -> float:
@@ -61,7 +54,15 @@ def effective_number(is_part_N: NDArray[np.bool_], groups_N: NDArray[np.int64]) 
     return min(max(share * (1 - share) * ratio**2 / max(variance, 1e-12), least), num_images)
 
 
-def _normal_quantile() -> float:
-    from scipy.stats import norm
+def _interval(share: float, num: float) -> Interval:
+    """Of a share of `num` independent images."""
+    square = _normal_quantile() ** 2
+    centre = (share + square / (2 * num)) / (1 + square / num)
+    half = math.sqrt(square * (share * (1 - share) / num + square / (4 * num**2))) / (1 + square / num)
+    return Interval(
+        value=share, low=min(max(centre - half, 0), share), high=max(min(centre + half, 1), share)
+    )
 
-    return float(norm.ppf((1 + CONFIDENCE) / 2))
+
+def _normal_quantile() -> float:
+    return NormalDist().inv_cdf((1 + CONFIDENCE) / 2)  # SciPy takes a second to import

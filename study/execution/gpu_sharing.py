@@ -9,16 +9,21 @@ from typing import Any
 
 from ray.exceptions import RayError
 
+from cluster.autoscaler import largest_cluster
+from cluster.connection import is_shared
 from cluster.nodes import Node, nodes
 from cluster.packing import OVERHEAD_BYTES, Packing, pack
-from study.errors import StudyError
-from study.execution.capacity import check_fits
+from study.errors import StopRequestedError, StudyError
+from study.execution.capacity import check_cluster_fits, with_whole_gpu
 from study.execution.memory_probe import Probed, probe_on_gpus
 from study.execution.peak_memory import configuration_text, heaviest_recipes, num_architectures
+from study.execution.slots import await_gpu_node
 from study.planning.plan import Plan
+from study.search.record.driver_lock import OnPhase
 from study.search.record.study_record import StudyRecord
+from study.study_file.edits import is_stopped, last_priority, read_edits
 from trainables.recipe.tree import Recipe
-from trainables.training.resource_probe import DeviceMemory, Probe
+from trainables.training.probe_result import DeviceMemory, Probe
 
 _FACT = "gpu_share"
 
@@ -52,24 +57,33 @@ class GpuShare:
         record.note(**{_FACT: asdict(self)})
 
 
-def decide_gpu_share(plan: Plan, record: StudyRecord, say: Callable[[str], object]) -> GpuShare:
+def decide_gpu_share(
+    plan: Plan, record: StudyRecord, say: Callable[[str], object], on_phase: OnPhase
+) -> GpuShare:
     """What each trial gets of the connected cluster's GPUs: as the record has it, as long as the GPUs are of
     the same kinds.
 
-    Raises SpecError if no machine of the cluster can hold a trial, StudyError if torch cannot use a GPU that
-    is there.
+    Where all machines with GPUs are still to be started, waits for the first one, and tells `on_phase`.
+    Raises SpecError if no machine that the cluster has or may start can hold a trial, StudyError if torch
+    cannot use a GPU that is there, StopRequestedError if somebody stops the study while it waits.
     """
-    wanted, have = plan.spec.resources, nodes()
-    check_fits(wanted, have)
+    wanted = plan.spec.resources
+    check_cluster_fits(wanted)
     if wanted.gpus_per_trial != "auto":
         return GpuShare(gpus_per_trial=wanted.gpus_per_trial)
-    with_gpus = [node for node in have if node.num_slots(wanted.cpus_per_trial, 1)]
+    known, with_gpus = GpuShare.noted(record), with_whole_gpu(wanted, nodes())
+    with_gpus_at_most = with_whole_gpu(wanted, largest_cluster()) if is_shared() else with_gpus
+    if with_gpus_at_most and not with_gpus:
+        if known is not None and known.gpu_kinds:
+            return _told(known, say)  # the study waits when its first trial is to start
+        _await_gpu_node(plan, record, on_phase)
+        with_gpus = with_whole_gpu(wanted, nodes())
     kinds = tuple(sorted({node.gpu_kind for node in with_gpus}, key=str))
-    known = GpuShare.noted(record)
     if known is not None and known.gpu_kinds == kinds:
         share = known
     elif kinds:
-        share = _measured(plan, with_gpus, kinds, say)
+        num_gpus = sum(node.num_gpus for node in with_gpus_at_most)
+        share = _measured(plan, with_gpus, kinds, _most_at_once(plan, num_gpus), say)
     else:
         share = GpuShare(
             gpus_per_trial=0.0,
@@ -77,18 +91,40 @@ def decide_gpu_share(plan: Plan, record: StudyRecord, say: Callable[[str], objec
         )
     if share is not known:
         share.note(record)
+    return _told(share, say)
+
+
+def _told(share: GpuShare, say: Callable[[str], object]) -> GpuShare:
     if share.reason is not None:
         say(share.reason)
     return share
 
 
+def _await_gpu_node(plan: Plan, record: StudyRecord, on_phase: OnPhase) -> None:
+    study = plan.spec.study
+
+    def check_goes_on() -> None:
+        if is_stopped(read_edits(plan.folder)):
+            raise StopRequestedError(f"study {study!r} was asked to stop")
+
+    edit = last_priority(read_edits(plan.folder))
+    await_gpu_node(
+        plan.spec.resources, study, record, edit, lambda why: on_phase("queued", why), check_goes_on
+    )
+    on_phase("starting", "a GPU node is there")
+
+
 def _measured(
-    plan: Plan, with_gpus: Sequence[Node], kinds: tuple[str | None, ...], say: Callable[[str], object]
+    plan: Plan,
+    with_gpus: Sequence[Node],
+    kinds: tuple[str | None, ...],
+    most_at_once: int,
+    say: Callable[[str], object],
 ) -> GpuShare:
     recipes, cpus = heaviest_recipes(plan), plan.spec.resources.cpus_per_trial
     say(_what_is_measured(plan, recipes, kinds))
     try:
-        probed = probe_on_gpus(recipes, plan.dataset_folder, cpus, kinds, say)
+        probed = probe_on_gpus(recipes, plan.dataset_folder, plan.spec.num_folds, cpus, kinds, say)
     except RayError as error:
         if isinstance(error, StudyError):  # a task's error is one of Ray's and one of its cause's kind
             raise StudyError(str(error.args[0] if error.args else error)) from error
@@ -98,9 +134,7 @@ def _measured(
             gpu_kinds=kinds,
             reason=f"one trial on each GPU, as measuring failed: {lines[-1]}",
         )
-    return largest_share(
-        recipes, dict(zip(kinds, probed, strict=True)), with_gpus, cpus, _most_at_once(plan, with_gpus)
-    )
+    return largest_share(recipes, dict(zip(kinds, probed, strict=True)), with_gpus, cpus, most_at_once)
 
 
 def largest_share(
@@ -157,6 +191,7 @@ class _Choice:
     peak_bytes: int
     total_bytes: int
     images_per_second: float | None
+    is_streamed: bool
 
     @classmethod
     def of(
@@ -185,6 +220,7 @@ class _Choice:
             peak_bytes=peak_bytes,
             total_bytes=memory.total,
             images_per_second=probe.images_per_second,
+            is_streamed=probe.is_streamed,
         )
 
     def sentence(self, *, is_one_of_several: bool) -> str:
@@ -201,17 +237,18 @@ class _Choice:
         return (
             f"{num} trial{'s' if num > 1 else ''} on each GPU{where}: the largest configuration, "
             f"{configuration_text(self.largest)}, "
-            f"took {self.peak_bytes / 1e9:.1f} of {self.total_bytes / 1e9:.0f} GB{speed}; "
+            f"took {self.peak_bytes / 1e9:.1f} of {self.total_bytes / 1e9:.0f} GB{speed}"
+            f"{', its images streamed from the disk' if self.is_streamed else ''}; "
             f"{self.packing.limit}"
         )
 
 
-def _most_at_once(plan: Plan, with_gpus: Sequence[Node]) -> int:
+def _most_at_once(plan: Plan, num_gpus: float) -> int:
     """Trials that the study could have for each GPU: more would leave other GPUs idle, as Ray fills one after
     the other.
     """
     wanted = min(plan.spec.budget.trials, plan.spec.resources.max_concurrent or plan.spec.budget.trials)
-    return math.ceil(wanted / sum(node.num_gpus for node in with_gpus))
+    return math.ceil(wanted / num_gpus)
 
 
 def _what_is_measured(plan: Plan, recipes: Sequence[Recipe], kinds: tuple[str | None, ...]) -> str:

@@ -1,9 +1,12 @@
 """The device of a process that Ray started."""
 
+import socket
+
 import ray
 import torch
 
 from study.errors import StudyError
+from trainables.devices.device import device_name
 
 
 def trial_device() -> torch.device:
@@ -44,3 +47,13 @@ def _has_driver() -> bool:
         return False
     pynvml.nvmlShutdown()
     return True
+
+
+def place_of(devices: list[torch.device]) -> str:
+    """The machine and the devices of a process that Ray started, for a person: `node-3, GPU 1, 2 (NVIDIA
+    H200)`.
+    """
+    ids = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    if devices[0].type == "cpu":
+        return f"{socket.gethostname()}, CPU"
+    return f"{socket.gethostname()}, GPU {', '.join(ids)} ({device_name(devices[0])})"

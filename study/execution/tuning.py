@@ -5,18 +5,21 @@ budget is spent.
 import logging
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster.nodes import capacity, kind_resource
 from search_spaces.space import SearchSpace
 from study.errors import StopRequestedError
 from study.execution.slots import Slots, slots
+from study.live.paces import Devices, OnReport, written_paces
 from study.names import trial_name
 from study.planning.study_context import StudyContext
 from study.search.limits import Limits
 from study.search.pbt.explorer import Explorer
 from study.search.pbt.generations import Generations
-from study.search.record.driver_lock import Phase
+from study.search.record.driver_lock import OnPhase
 from study.search.record.study_record import StudyRecord
 from study.search.trial_scheduler import TrialScheduler
 from study.stopping.early_stopping import build_rules
@@ -39,7 +42,7 @@ def tune_study(
     context: StudyContext,
     edits: Callable[[], tuple[Edit, ...]],
     on_change: Callable[[int], None],
-    on_phase: Callable[[Phase], None],
+    on_phase: OnPhase,
 ) -> None:
     """Runs trials until the budget is spent. Their reports go into `record`.
 
@@ -51,8 +54,13 @@ def tune_study(
     record.note(gpus_per_trial=context.gpus)
     scheduler = _scheduler(spec, space, record, context, edits, on_change)
     if not scheduler.is_over:  # Ray Tune takes seconds to say that there is nothing to do
-        with slots(spec.resources, context, record) as free_slots:
-            _tuner(scheduler, free_slots, context, on_change, on_phase).fit()
+        with (
+            slots(spec.resources, context, record, scheduler.last_priority) as free_slots,
+            written_paces(Path(context.study_folder), partial(_devices, context)) as paces,
+        ):
+            _tuner(
+                scheduler, free_slots, context, spec.resources.gpu_kind, on_change, on_phase, paces.take
+            ).fit()
     shutil.rmtree(
         Path(context.study_folder) / RAY_FOLDER, ignore_errors=True
     )  # all that counts is in the record
@@ -108,24 +116,35 @@ def _tuner(
     scheduler: TrialScheduler,
     free_slots: Slots,
     context: StudyContext,
+    gpu_kind: str | None,
     on_change: Callable[[int], None],
-    on_phase: Callable[[Phase], None],
+    on_phase: OnPhase,
+    on_report: OnReport,
 ) -> "tune.Tuner":
     from ray import tune
 
     from study.execution.ray_scheduler import RayScheduler
-    from study.execution.ray_searcher import RaySearcher
-    from study.execution.trial_actor import TrialActor
+    from study.execution.ray_searcher import RaySearcher, Starts
+    from study.execution.tuned_trial import TunedTrial
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     _keep_secrets()
-    searcher = RaySearcher(scheduler, free_slots, on_phase)
+    searcher = RaySearcher(scheduler, free_slots, on_phase, context.run_name)
     return tune.Tuner(
-        tune.with_resources(TrialActor, {"cpu": context.cpus, "gpu": context.gpus}),
+        tune.with_resources(
+            TunedTrial, {"cpu": context.cpus, "gpu": context.gpus, **kind_resource(gpu_kind)}
+        ),
         param_space=context.to_config(),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=RayScheduler(scheduler, on_change, searcher.has_room_after_an_end),
+            scheduler=RayScheduler(
+                scheduler,
+                on_change,
+                searcher.has_room_after_an_end,
+                searcher.gives_way,
+                searcher.move,
+                on_report,
+            ),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_name,
@@ -135,8 +154,21 @@ def _tuner(
             name=RAY_FOLDER,
             storage_path=str(Path(context.study_folder)),
             verbose=0,
+            callbacks=[Starts(searcher)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
+    )
+
+
+def _devices(context: StudyContext) -> Devices:
+    """What the connected cluster has for the study at this moment."""
+    found = capacity()
+    return Devices(
+        num_cpus=found.num_cpus,
+        num_gpus=found.num_gpus,
+        gpus_by_kind=found.gpus_by_kind,
+        cpus_per_trial=context.cpus,
+        gpus_per_trial=context.gpus,
     )
 
 

@@ -93,7 +93,9 @@ def find_earlier(
     check_reachable(home.tracking_uri)
     fitting = Fitting(space=space, fixed=spec.fix, manifest=manifest, epochs=spec.budget.epochs)
     for wanted in spec.earlier:
-        trials = earlier_trials(home.tracking_uri, wanted, DatasetTraits.of(manifest), spec.objective)
+        trials = earlier_trials(
+            home.tracking_uri, wanted, DatasetTraits.of(manifest), spec.objective, spec.num_folds
+        )
         found += fitting.choose(trials, wanted, (*named, *(one.start for one in found.used)))
     return found
 

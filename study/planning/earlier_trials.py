@@ -41,6 +41,8 @@ class EarlierTrial:
     metric: str
     """What it is ranked by."""
     value: float | None
+    num_folds: int | None = None
+    """Over how many folds the value is a mean; None where it is of the validation split."""
     run_id: str
     user: str
     point: Point | None
@@ -54,7 +56,8 @@ class EarlierTrial:
         return f"{trial_name(self.number)} of {self.study} on {self.dataset}"
 
     def __str__(self) -> str:
-        score = "" if self.value is None else f", {self.metric} {self.value:.4f}"
+        folds = "" if self.num_folds is None else f" over {self.num_folds} folds"
+        score = "" if self.value is None else f", {self.metric} {self.value:.4f}{folds}"
         return (
             f"{self.origin} (similarity "
             f"{self.similarity:.2f}{score}{f', by {self.user}' if self.user else ''})"
@@ -69,14 +72,22 @@ class _Study:
     begun: int
     """Milliseconds since 1970."""
     objective: str | None
+    num_folds: int | None
     traits: DatasetTraits
     similarity: float
 
 
 def earlier_trials(
-    tracking_uri: str, wanted: EarlierBest, traits: DatasetTraits, objective: Objective
+    tracking_uri: str,
+    wanted: EarlierBest,
+    traits: DatasetTraits,
+    objective: Objective,
+    num_folds: int | None = None,
 ) -> Iterator[EarlierTrial]:
     """Complete trials of earlier studies: of the dataset most similar to `traits` first, then the best first.
+
+    Means over folds and values of the validation split do not compare: of one dataset, the studies with
+    `num_folds` folds, as the new one has them, come first, and each number of folds is ranked by itself.
 
     All studies of the MLflow server count, whoever ran them. Raises SpecError for a name that no study or
     dataset there has, TrackingError.
@@ -88,15 +99,19 @@ def earlier_trials(
         return
     client = connect(tracking_uri)
     with tracking_errors(tracking_uri):
-        studies = _studies(client, wanted, traits)
-        for _, of_dataset in groupby(studies, lambda study: (study.similarity, study.traits.digest)):
-            found = [trial for study in of_dataset for trial in _best_trials(client, study, objective)]
+        studies = _studies(client, wanted, traits, num_folds)
+        for _, comparable in groupby(
+            studies, lambda study: (study.similarity, study.traits.digest, study.num_folds)
+        ):
+            found = [trial for study in comparable for trial in _best_trials(client, study, objective)]
             yield from sorted(found, key=lambda trial: _rank(trial, objective))
 
 
-def _studies(client: "MlflowClient", wanted: EarlierBest, traits: DatasetTraits) -> list[_Study]:
+def _studies(
+    client: "MlflowClient", wanted: EarlierBest, traits: DatasetTraits, num_folds: int | None
+) -> list[_Study]:
     """The wanted studies by the similarity of their datasets; the study's own dataset comes first among
-    equals.
+    equals, and of one dataset its own number of folds.
     """
     known = [study for run in _runs_of_studies(client) if (study := _study(run, traits)) is not None]
     _check_known("study", wanted.studies, [study.name for study in known])
@@ -113,6 +128,8 @@ def _studies(client: "MlflowClient", wanted: EarlierBest, traits: DatasetTraits)
             -study.similarity,
             study.traits.digest != traits.digest,
             study.traits.digest,
+            study.num_folds != num_folds,
+            study.num_folds or 0,
             -study.begun,
         ),
     )
@@ -133,6 +150,7 @@ def _study(run: "Run", traits: DatasetTraits) -> _Study | None:
     try:
         its_traits = DatasetTraits.read(run.data.tags[names.DATASET_TRAITS])
         similarity = traits.similarity(its_traits)
+        num_folds = run.data.params.get("folds")
     except (ValueError, ArithmeticError):
         return None
     return _Study(
@@ -141,6 +159,7 @@ def _study(run: "Run", traits: DatasetTraits) -> _Study | None:
         experiment_id=run.info.experiment_id,
         begun=run.info.start_time,
         objective=run.data.params.get("objective"),
+        num_folds=None if num_folds is None else int(num_folds),
         traits=its_traits,
         similarity=similarity,
     )
@@ -182,6 +201,7 @@ def _trial(run: "Run", study: _Study, value: float, metric: str) -> EarlierTrial
         similarity=study.similarity,
         metric=metric,
         value=None if math.isnan(value) else value,
+        num_folds=study.num_folds,
         run_id=run.info.run_id,
         user=tags.get(names.USER, ""),
         point=_point(tags.get(names.POINT, "")),

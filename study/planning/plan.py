@@ -6,11 +6,14 @@ import random
 import re
 import shutil
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
-from cluster.connection import num_cores, num_gpus
+import numpy as np
+
+from cluster.connection import gpu_kind, num_cores, num_gpus
 from search_spaces.dimensions import Choice, Dimension, Value
+from search_spaces.errors import did_you_mean
 from search_spaces.named import find_recipe, find_space
 from search_spaces.space import Point, SearchSpace
 from study.connections.database_url import check_answers, is_same_database, masked
@@ -19,6 +22,7 @@ from study.errors import SpecError
 from study.home import Home
 from study.planning.earlier_starts import EarlierStarts, find_earlier
 from study.planning.fitted_space import fitted
+from study.planning.half_begun import is_half_begun
 from study.planning.reproduction_check import check_reproduces
 from study.recipes.point import build_recipe, check_names, check_value
 from study.search.pbt.explorer import population_remarks
@@ -26,21 +30,19 @@ from study.search.sampling.sampler_remarks import sampler_remarks
 from study.search.sampling.start_points import StartPoint, start_points
 from study.study_file.mistakes import Mistakes
 from study.study_file.study_spec import StudySpec
+from trainables.datasets.dataset import Dataset
+from trainables.datasets.folds import fold_numbers
 from trainables.datasets.listing import find_dataset
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.published import fetch_dataset, is_published
 from trainables.errors import RecipeError
-from trainables.models.catalogue import find_architecture
 from trainables.models.pretrained_files import ensure_weights
 from trainables.printable import quoted
 from trainables.recipe.model import Model
+from trainables.recipe.tree import Recipe
 
 NUM_CORNERS = 400
 """Extreme configurations of the space that are checked."""
-FLOPS_PER_SECOND_OF_A_CORE = 40e9
-"""fp32 training of small CNNs on one core of an AVX2 server, measured; a rough guess for others."""
-FLOPS_PER_MULTIPLY_ADD_TRAINED = 6
-"""A forward and a backward pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,8 @@ class Plan:
     home: Home
     remarks: tuple[str, ...]
     """Remarks on how the sampler searches this space."""
+    fold_sizes: tuple[int, ...] = ()
+    """Images of each fold of train and validation; empty without folds."""
 
     @property
     def folder(self) -> Path:
@@ -65,41 +69,62 @@ class Plan:
 
     @property
     def num_images_trained(self) -> int:
-        """Images that pass through training if no trial stops early, and the best are confirmed."""
+        """Images that pass through training at most: no trial stops early, and the best are confirmed."""
         confirm = self.spec.confirm
         num_trainings = self.spec.budget.trials + (0 if confirm is None else confirm.top * confirm.seeds)
-        return num_trainings * self.spec.budget.epochs * self.manifest.splits["train"].num_images
-
-    def cpu_hours(self) -> float | None:
-        """Rough core hours on CPUs if no trial stops early; None where an architecture's cost is not
-        known.
-        """
-        costs = [self._multiply_adds(point) for point in _corners(self.space)]
-        if any(cost is None for cost in costs):
-            return None
-        mean = sum(cost or 0 for cost in costs) / len(costs)
         return (
-            self.num_images_trained
-            * mean
-            * FLOPS_PER_MULTIPLY_ADD_TRAINED
-            / FLOPS_PER_SECOND_OF_A_CORE
-            / 3600
+            num_trainings * self.spec.budget.epochs * max(map(self.num_images_of_epoch, self.corner_recipes))
         )
+
+    def num_images_of_epoch(self, recipe: Recipe) -> int:
+        """The training split, with folds each as often as it is not held out, or the parts of it that a study
+        may fix.
+        """
+        most = recipe.data.train_images
+        if self.fold_sizes:
+            num_others = [sum(self.fold_sizes) - size for size in self.fold_sizes]
+        else:
+            num_others = [self.manifest.splits["train"].num_images]
+        kept = [num if most is None else min(num, most) for num in num_others]
+        return sum(min(num, recipe.data.epoch_images or num) for num in kept)
+
+    @property
+    def num_validated(self) -> int:
+        """Images that each epoch of a trial is validated on; with folds, those of all folds."""
+        return sum(self.fold_sizes) or self.manifest.splits["validation"].num_images
 
     def pretrained(self) -> set[tuple[str, str]]:
         """Pairs of architecture and weights that trials may start from, `none` left out."""
-        points = [*_corners(self.space), *(start.point for start in self.starts)]
-        models = [
-            build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0).model
-            for point in points
-        ]
-        return {(model.architecture, model.weights) for model in models if model.weights != "none"}
+        recipes = [*self.corner_recipes, *(self.recipe(start.point) for start in self.starts)]
+        return {
+            (recipe.model.architecture, recipe.model.weights)
+            for recipe in recipes
+            if recipe.model.weights != "none"
+        }
 
-    def _multiply_adds(self, point: Point) -> int | None:
-        recipe = build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0)
-        return find_architecture(recipe.model.architecture).multiply_adds(
-            recipe.data.image_size, self.manifest.channels
-        )
+    def recipe(self, point: Point) -> Recipe:
+        """The recipe of a point of the space. Raises RecipeError."""
+        return build_recipe(point, dataset=self.manifest, epochs=self.spec.budget.epochs, seed=0)
+
+    @cached_property
+    def _corners(self) -> tuple[Recipe | RecipeError, ...]:
+        return tuple(map(self._recipe_or_error, _corners(self.space)))
+
+    @property
+    def corner_recipes(self) -> list[Recipe]:
+        """Of points at the ends of the space's ranges, those that can be trained."""
+        return [found for found in self._corners if isinstance(found, Recipe)]
+
+    @property
+    def corner_errors(self) -> list[RecipeError]:
+        """Why the others cannot."""
+        return [found for found in self._corners if isinstance(found, RecipeError)]
+
+    def _recipe_or_error(self, point: Point) -> Recipe | RecipeError:
+        try:
+            return self.recipe(point)
+        except RecipeError as error:
+            return error
 
 
 def plan_study(spec: StudySpec, home: Home) -> Plan:
@@ -115,6 +140,9 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
         check_reproduces(spec, space, manifest)
     with mistakes.of("start_from"):
         starts = start_points(spec.start_from, space, spec.fix)
+    fold_sizes: tuple[int, ...] = ()
+    with mistakes.of("validate", "folds"):
+        fold_sizes = _fold_sizes(spec, folder)
     mistakes.refuse()
     earlier = find_earlier(spec, space, manifest, starts, home)
     plan = Plan(
@@ -126,8 +154,13 @@ def plan_study(spec: StudySpec, home: Home) -> Plan:
         dataset_folder=folder,
         home=home,
         remarks=(),
+        fold_sizes=fold_sizes,
     )
+    with mistakes.of("promotion", "max_subgroup_gap"):
+        _check_subgroups(plan)
     _check_recipes(plan, mistakes)
+    with mistakes.of("validate", "folds"):
+        _check_images_of_folds(plan)
     mistakes.refuse()
     with mistakes.of("fix", "weights"):
         _check_files_of_weights(plan)
@@ -253,15 +286,12 @@ def _check_recipes(plan: Plan, mistakes: Mistakes) -> None:
         with mistakes.of("start_from"):
             _check_recipe(plan, start.point, f"start point {start.origin}")
     met: set[tuple[str, ...]] = set()
-    for point in _corners(plan.space):
-        try:
-            build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=0)
-        except RecipeError as error:
-            path = _key_of(plan.spec, str(error))
-            if path not in met:  # one value of a dimension is enough to tell
-                met.add(path)
-                text = f"the search space allows a configuration that no training can follow: {error}"
-                mistakes.add(path, partial(str, text))
+    for error in plan.corner_errors:
+        path = _key_of(plan.spec, str(error))
+        if path not in met:  # one value of a dimension is enough to tell
+            met.add(path)
+            text = f"the search space allows a configuration that no training can follow: {error}"
+            mistakes.add(path, partial(str, text))
 
 
 def _key_of(spec: StudySpec, refusal: str) -> tuple[str, ...]:
@@ -271,9 +301,42 @@ def _key_of(spec: StudySpec, refusal: str) -> tuple[str, ...]:
     return ("search_space",) if named is None else (places[named], named)
 
 
+def _fold_sizes(spec: StudySpec, folder: Path) -> tuple[int, ...]:
+    """Raises DatasetError where the images cannot be divided into so many folds."""
+    if spec.num_folds is None:
+        return ()
+    return tuple(np.bincount(fold_numbers(Dataset.open(folder), spec.num_folds)).tolist())
+
+
+def _check_images_of_folds(plan: Plan) -> None:
+    """Raises SpecError where a configuration wants more training images than all folds but one have."""
+    if not plan.fold_sizes:
+        return
+    points = [*_corners(plan.space), *(start.point for start in plan.starts)]
+    wanted = max((int(point["train_images"]) for point in points if "train_images" in point), default=0)
+    least = sum(plan.fold_sizes) - max(plan.fold_sizes)
+    if wanted > least:
+        raise SpecError(
+            f"train_images {wanted} is more than the {least:,} images that {len(plan.fold_sizes)} folds "
+            "leave to train on; lower it, or leave it out"
+        )
+
+
+def _check_subgroups(plan: Plan) -> None:
+    """Raises SpecError where the rule on subgroups needs a column that the dataset does not keep."""
+    rule, kept = plan.spec.promotion.max_subgroup_gap, plan.manifest.kept_columns
+    if rule is not None and rule.column not in kept:
+        keeps = f"it keeps {', '.join(kept)}" if kept else "it keeps none"
+        raise SpecError(
+            f"promotion.max_subgroup_gap divides by the column {quoted(rule.column)}, which the dataset "
+            f"{plan.manifest.name!r} does not keep ({keeps}{did_you_mean(rule.column, kept)}); add it again "
+            f"with --keep-column {quoted(rule.column)} --replace, which leaves its digest as it is"
+        )
+
+
 def _check_recipe(plan: Plan, point: Point, what: str) -> None:
     try:
-        build_recipe(point, dataset=plan.manifest, epochs=plan.spec.budget.epochs, seed=0)
+        plan.recipe(point)
     except RecipeError as error:
         raise SpecError(f"{what}: {error}") from None
 
@@ -315,6 +378,14 @@ def _check_gpus(spec: StudySpec) -> None:
             "set RAY_ADDRESS to a cluster",
             key="resources.gpus_per_trial",
         )
+    wanted = spec.resources.gpu_kind
+    if "RAY_ADDRESS" not in os.environ and wanted is not None and wanted != (found := gpu_kind()):
+        raise SpecError(
+            f"resources.gpu_kind is {wanted}, and this machine has "
+            f"{'no GPU' if found is None else f'GPUs of kind {found}'}; drop it, or set RAY_ADDRESS to a "
+            "cluster",
+            key="resources.gpu_kind",
+        )
 
 
 def _check_storage(spec: StudySpec, home: Home) -> None:
@@ -343,17 +414,18 @@ def _extremes(dimension: Dimension) -> tuple[Value, ...]:
 
 def check_name_is_free(plan: Plan) -> None:
     """Raises SpecError if a study of that name exists, StudyError if one does in `search_storage`."""
-    if plan.folder.exists():
-        raise SpecError(name_is_taken(plan.spec.study))
-    if plan.spec.search_storage is not None:
+    check_folder_is_free(plan)
+    if plan.spec.search_storage is not None and not plan.folder.exists():
         from study.search.record.storage import check_name_is_free_in
 
         check_name_is_free_in(plan.spec.search_storage, plan.spec.study)
 
 
-def name_is_taken(name: str) -> str:
-    """What a person reads who begins a study of a name that exists."""
-    return (
-        f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; "
-        "or choose another name"
-    )
+def check_folder_is_free(plan: Plan) -> None:
+    """Raises SpecError if a study of that name exists; one that was half begun does not."""
+    if plan.folder.exists() and not is_half_begun(plan.folder):
+        name = plan.spec.study
+        raise SpecError(
+            f"a study named {name!r} exists; see it: study show {name}; go on with it: study resume {name}; "
+            "or choose another name"
+        )

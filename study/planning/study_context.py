@@ -30,7 +30,7 @@ class StudyContext:
     is_resumed: bool
     """Whether an earlier driver of this study died, so that a trial may already have a run."""
     seconds_between_checkpoints: float
-    """A trial writes its state at the end of an epoch if the last time is longer ago; 0 for every epoch."""
+    """A trial writes its state if the last time is longer ago; 0 for each epoch."""
     measures_latency: bool
     """Whether an objective or a constraint wants to know how long an image takes."""
     tags: Mapping[str, str]
@@ -41,6 +41,13 @@ class StudyContext:
     """Of each trial; a fraction is a part of one that it shares."""
     gpu_overhead_bytes: int = 0
     """What a trial's process takes of a shared GPU besides its tensors."""
+    num_folds: int | None = None
+    """Into how many folds the images of train and validation are divided; None for the dataset's own
+    splits."""
+    pause_epochs: tuple[int, ...] = ()
+    """After these a trial may wait, and go on in another process: each is reported once its checkpoint is
+    written.
+    """
     confirmations: tuple[tuple[int, int], ...] = ()
     """Of each trial that confirms: the trial whose configuration it trains again, and which further seed,
     from 1. None in a search.

@@ -67,6 +67,8 @@ _FIELDS = _by_dimension()
 
 _DIMENSIONS: Mapping[str, str] = {path: name for name, (path, _) in _FIELDS.items()}
 
+CUSTOMARY_SIZE = 224
+"""Pixels: the side of the images that most published networks were trained on."""
 DEFAULTS: Mapping[str, Value] = {
     **{
         name: ",".join(default) if isinstance(default, tuple) else default
@@ -118,6 +120,14 @@ def _owner(name: str) -> tuple[type, str] | None:
     return part, field
 
 
+def default_image_size(dataset: Manifest) -> int:
+    """The larger side of the dataset's images; of images at their own sizes, at most what networks are
+    trained on by custom.
+    """
+    larger = max(dataset.height, dataset.width)
+    return min(larger, CUSTOMARY_SIZE) if dataset.is_encoded else larger
+
+
 def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, seed: int) -> Recipe:
     """The recipe of `point` on a dataset, for `epochs` epochs in all.
 
@@ -130,7 +140,7 @@ def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, 
     for name, (path, default) in _FIELDS.items():
         _put(tree, path, point.get(name, DEFAULTS.get(name, default)))
     if tree["data"]["image_size"] is None:
-        tree["data"]["image_size"] = max(dataset.height, dataset.width, architecture.smallest_image_size or 1)
+        tree["data"]["image_size"] = max(default_image_size(dataset), architecture.smallest_image_size or 1)
     _check_num_images(point, dataset)
     _check_averaging(point)
     tree["loss"]["class_weights"] = _class_weights(point, dataset)
@@ -144,6 +154,7 @@ def build_recipe(point: Mapping[str, Value], *, dataset: Manifest, epochs: int, 
         raise error.named(_dimension(error.field)) from None
     check_recipe(recipe)
     check_branches(recipe.model.head, dataset.classes)
+    dataset.check_crop(recipe.data.smallest_crop)
     return recipe
 
 

@@ -57,7 +57,9 @@ on standard output, and nothing else there.
 _EXIT_CODES = (
     ("0", "The command is done."),
     ("1", "`predict` met an image that it cannot read."),
+    ("1", "`drift` found that images are not like those trained on."),
     ("1", "`reproduce-model` came to another result than the one recorded."),
+    ("1", "`doctor` found something that is wrong, and it still is."),
     ("1", "The study that `submit --wait` or `logs -f` follows has failed."),
     ("1", "There is a defect in this program: the command ends with a traceback."),
     (

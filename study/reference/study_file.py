@@ -25,15 +25,17 @@ def study_file_section() -> str:
     """A table of the keys of a study file, and one for each key that holds a mapping."""
     parts = [_keys(StudySpec)]
     for path, model in nested_models():
-        parts.append(f"### {code(path)}\n\n{one_line(model.__doc__ or '')}\n\n{_keys(model)}")
+        parts.append(
+            f"### {code(path.rpartition('.')[2])}\n\n{one_line(model.__doc__ or '')}\n\n{_keys(model)}"
+        )
     return "\n".join(parts)
 
 
 def nested_models() -> Iterator[tuple[str, type[BaseModel]]]:
-    """The keys of a study file that hold mappings with keys of their own, and the models of these."""
-    for name, field in StudySpec.model_fields.items():
-        for model in _models(field.annotation):
-            yield field.alias or name, model
+    """The keys of a study file that hold mappings with keys of their own, and the models of these; a key of
+    such a mapping is named with a dot.
+    """
+    yield from _nested("", StudySpec)
 
 
 def examples() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -45,8 +47,19 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{path}.{field.alias or name}", _around(path, {field.alias or name: _example(field)})
 
 
+def _nested(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, field in model.model_fields.items():
+        key = f"{path}{field.alias or name}"
+        for below in _models(field.annotation):
+            yield key, below
+            yield from _nested(f"{key}.", below)
+
+
 def _around(path: str, tree: dict[str, Any]) -> dict[str, Any]:
     """A mapping where a study file has it."""
+    outer, _, inner = path.partition(".")
+    if inner == "max_subgroup_gap":
+        return {outer: {inner: {"column": "age", "gap": 0.1, **tree}}}
     if path == "extend":
         kind = {} if tree.keys() & {"float", "int", "choice"} else {"float": [1e-4, 1e-2]}
         return {path: {"learning_rate": {**kind, **tree}}}

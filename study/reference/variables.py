@@ -23,14 +23,20 @@ VARIABLES: Mapping[str, Variable] = MappingProxyType(
             "`.study` in the current folder",
             "/data/study",
             "The folder where everything lives: `datasets/`, `studies/`, `mlflow.db`, `artifacts/`, "
-            "`fetched_models/`. "
+            "`fetched_models/`, `drift/`, `step_times/`, `library_output/`. "
             "On a cluster all nodes see it at this path.",
         ),
         "STUDY_CACHE": Variable(
             "`~/.cache/study`",
             "/local/study",
             "The folder where each machine keeps its copies of datasets that are published at `s3://…`, "
-            "without the test split.",
+            "without the test split, and the output of frozen layers. Choose a volume of the machine's own.",
+        ),
+        "STUDY_CACHE_GB": Variable(
+            "half of that folder's volume",
+            "200",
+            "How much all of that may take together. The least recently used go; one that a process uses "
+            "stays.",
         ),
         "STUDY_USER": Variable(
             "the name of the system's user",
@@ -38,12 +44,55 @@ VARIABLES: Mapping[str, Variable] = MappingProxyType(
             "The name under which studies, edits and decisions are noted. `study submit` sends it with a "
             "study.",
         ),
+        "STUDY_USER_SOURCE": Variable(
+            "asked of MLflow where an account is named",
+            "as told",
+            "Who says that STUDY_USER is that person: `verified by MLflow` or `as told`. `study submit` "
+            "sets it.",
+        ),
         "STUDY_USER_CAP": Variable(
             "no cap",
             "0.5",
             "The largest share of a shared cluster, above 0 and at most 1, that one user's studies hold "
-            "together. "
-            "Set it where Ray is started.",
+            "together while others want slots. Set it where Ray is started.",
+        ),
+        "STUDY_QUEUE_POLICY": Variable(
+            "no limits",
+            "/study/queue.yaml",
+            "The operator's policy for the queue of a shared cluster: how high a priority each person may "
+            "give, their share, their GPU hours in a month. Set it where Ray is started.",
+        ),
+        "STUDY_HOURLY_COST": Variable(
+            "no price is told",
+            "2.50 EUR",
+            "What an hour of the machines that a study uses costs, all together: a number, and a currency if "
+            "you like. `study check` tells what the study will cost, `study show` and the report what it "
+            "did.",
+        ),
+        "STUDY_NOTIFY": Variable(
+            "nobody is told",
+            "https://hooks.slack.com/services/…",
+            "Who is told when a study ends, fails, or waits for long: a webhook (a POST of JSON with `text`, "
+            "as Slack and Mattermost take it), or `mailto:NAME@HOST`. A secret: it is in no record. On a "
+            "cluster, set it where Ray is started.",
+        ),
+        "STUDY_NOTIFY_COMMAND": Variable(
+            "none",
+            "./tell-the-team",
+            "A command of the shell that is told the same, as JSON on its standard input.",
+        ),
+        "STUDY_NOTIFY_AT": Variable(
+            "`notify.at` of the study file: end, failure, wait",
+            "best, end, failure",
+            "Of what people are told: the `end`, a `failure`, a new `best`, a long `wait` for a slot.",
+        ),
+        "STUDY_NOTIFY_WAIT": Variable(
+            "30", "120", "After how many minutes in the queue `STUDY_NOTIFY` is told, once for each wait."
+        ),
+        "STUDY_MAIL_SERVER": Variable(
+            "none",
+            "smtp://NAME:PASSWORD@HOST:587",
+            "The server that takes mail for `mailto:…`; `smtps://…` for TLS.",
         ),
         "STUDY_COMMIT": Variable(
             "the commit of the current folder",
@@ -64,9 +113,15 @@ VARIABLES: Mapping[str, Variable] = MappingProxyType(
             "sync --extra s3`.",
         ),
         "MLFLOW_TRACKING_USERNAME": Variable(
-            "none", "ada", "The account on an MLflow server that has accounts."
+            "none",
+            "ada",
+            "The account on an MLflow server that has accounts. Studies that begin with it are noted under "
+            "it.",
         ),
         "MLFLOW_TRACKING_PASSWORD": Variable("none", "…", "Its password."),
+        "MLFLOW_DISABLE_TELEMETRY": Variable(
+            "`true`", "`false`", "Whether MLflow keeps from reporting its use to its makers."
+        ),
         "RAY_ADDRESS": Variable(
             "a local Ray cluster, which ends with the study",
             "10.0.0.1:6379",

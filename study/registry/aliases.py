@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 def aliases_by(decisions: Sequence[Decision], versions: Sequence[Version]) -> dict[str, int]:
     """The version of each alias by the log; an alias without a version is left out.
 
-    The candidate is the newest version, unless it was promoted before.
+    The candidate is the newest version, also once it is champion, and `previous` the champion before the
+    last change, also after a rollback: no decision takes an alias away, which in MLflow needs more rights
+    than to move one.
     """
     line, known = champions(decisions), {version.number for version in versions}
-    present = [number for number in line if number in known]
     aliases = {}
+    if known:
+        aliases[names.CANDIDATE] = max(known)
     if line and line[-1] in known:
         aliases[names.CHAMPION] = line[-1]
-        if len(present) > 1:
-            aliases[names.PREVIOUS] = present[-2]
-    promoted = {decision.version for decision in decisions if decision.kind != "refused"}
-    newest = max(known, default=None)
-    if newest is not None and newest not in promoted:
-        aliases[names.CANDIDATE] = newest
+    before = [decision.champion_before for decision in decisions if decision.kind != "refused"]
+    previous = next((one for one in reversed(before) if one in known and one not in line[-1:]), None)
+    if previous is not None:
+        aliases[names.PREVIOUS] = previous
     return aliases
 
 
@@ -40,20 +41,22 @@ def moved_champion(decisions: Sequence[Decision], versions: Sequence[Version]) -
     return None if found is None or found in by_log else found
 
 
-def mend_aliases(
-    client: "MlflowClient", model: str, decisions: Sequence[Decision], versions: Sequence[Version]
-) -> bool:
-    """Sets the aliases as the log says; returns whether any was different.
+def lagging_aliases(decisions: Sequence[Decision], versions: Sequence[Version]) -> dict[str, int]:
+    """The aliases that are not as the log says, and their versions by the log.
 
     They differ where a process died between log and alias, or where a person moved one.
     """
-    wanted = aliases_by(decisions, versions)
-    found = {
-        alias: version.number for version in versions for alias in version.aliases if alias in names.ALIASES
+    found = {alias: version.number for version in versions for alias in version.aliases}
+    return {
+        alias: number
+        for alias, number in aliases_by(decisions, versions).items()
+        if found.get(alias) != number
     }
-    for alias, number in wanted.items():
-        if found.get(alias) != number:
-            client.set_registered_model_alias(model, alias, str(number))
-    for alias in found.keys() - wanted.keys():
-        client.delete_registered_model_alias(model, alias)
-    return wanted != found
+
+
+def set_aliases(
+    client: "MlflowClient", model: str, decisions: Sequence[Decision], versions: Sequence[Version]
+) -> None:
+    """Sets the aliases as the log says."""
+    for alias, number in lagging_aliases(decisions, versions).items():
+        client.set_registered_model_alias(model, alias, str(number))

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from study.errors import MissingFilesError
-from study.evaluation.test_evidence import TestEvidence, latency_ms
+from study.evaluation.test_evidence import TestEvidence, kept_values, latency_ms
 from study.home import Home
 from study.registry.version_files import fetch
 from study.registry.version_layout import CLASSIFIER, EVIDENCE
 from study.registry.versions import Version
+from trainables.datasets.encoded_images import EncodedImages
 from trainables.datasets.listing import find_dataset, read_manifest
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.sealed_test import open_test_split
+from trainables.datasets.split import StoredImages
 from trainables.errors import DatasetError
 from trainables.inference.classifier import Classifier
 from trainables.inference.ensemble import Ensemble, load_classifier
@@ -84,6 +86,7 @@ def _measured(
             ],
             latency_ms=latency_ms(classifier, np.zeros((1, *_stored_shape(classifier)), np.uint8)),
             groups_N=None if split.groups is None else np.array(split.groups),
+            **kept_values(folder),
         )
         for classifier in loaded
     )
@@ -105,7 +108,12 @@ def _check_fits(version: Version, classifier: Classifier | Ensemble, manifest: M
         )
 
 
-def _probabilities(classifier: Classifier | Ensemble, images_NHWC: np.ndarray) -> np.ndarray:
+def _probabilities(classifier: Classifier | Ensemble, images_NHWC: StoredImages) -> np.ndarray:
+    if isinstance(images_NHWC, EncodedImages):
+        chunks = np.array_split(np.arange(len(images_NHWC)), len(images_NHWC) // 256 + 1)
+        return np.concatenate(
+            [classifier.probabilities([images_NHWC[row] for row in chunk.tolist()]) for chunk in chunks]
+        )
     if images_NHWC.shape[1:] == _stored_shape(classifier):
         return classifier.probabilities_of_stored(images_NHWC)
     if classifier.config.permute_seed is not None:

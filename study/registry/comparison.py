@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from study.evaluation.few_groups import confidence_of, expanded_tail
 from study.evaluation.intervals import resampled_metrics
+from study.evaluation.paired_gain import PairedGain
 from study.evaluation.paired_tests import holm_rejected, paired_p_value
 from study.evaluation.scoring import num_distinct
 from study.evaluation.test_evidence import TestEvidence
+from study.registry.spent_level import Allowance, shown_confidence
 from study.study_file.objective import Objective
 from study.study_file.promotion_rules import PromotionRules
 from trainables.metrics.classification import METRICS, Metrics
@@ -59,11 +60,17 @@ class Comparison:
     gain: float
     """Of the metric, above 0 where the challenger is better, also for one that is minimised."""
     gain_low: float
-    """The paired bootstrap's bound: with the confidence of the rules, the gain is at least this."""
+    """The paired bootstrap's bound: with the needed confidence, the gain is at least this."""
     share_of_resamples: float
     """In which the gain exceeds the rules' minimum."""
     confidence: float
-    """That the gain exceeds the rules' minimum: the share of resamples, or less where groups are few."""
+    """That the gain exceeds the rules' minimum (`study.evaluation.paired_gain`)."""
+    number: int | None
+    """Which of the comparisons on these test images it is, by the log of decisions, from 1; None where it is
+    none of them.
+    """
+    needed_confidence: float
+    """That of the rules, or more, so that all comparisons on these test images together have it."""
     num_only_champion: int
     """Images that the champion alone gets right."""
     num_only_challenger: int
@@ -82,9 +89,16 @@ class Comparison:
 
 
 def compare_evidence(
-    champion: TestEvidence, challenger: TestEvidence, metric: str, rules: PromotionRules
+    champion: TestEvidence,
+    challenger: TestEvidence,
+    metric: str,
+    rules: PromotionRules,
+    allowance: Allowance | None = None,
 ) -> Comparison:
-    """Compares two models; the caller makes sure that images and order are the same. Deterministic."""
+    """Compares two models; the caller makes sure that images and order are the same. Deterministic.
+
+    `allowance` says what it may spend of the level of all comparisons on these images; None for all of it.
+    """
     assert champion.dataset_digest == challenger.dataset_digest
     assert np.array_equal(champion.labels_N, challenger.labels_N)
     assert (champion.groups_N is None) == (challenger.groups_N is None)
@@ -92,14 +106,12 @@ def compare_evidence(
     before, after = (metrics_of(evidence.probabilities_NK, labels_N) for evidence in pair)
     groups_N = champion.groups_N
     num_groups = num_distinct(groups_N)
-    gain, gains_B, shift = _gains(champion, challenger, metric, before, after)
-    # A resample that ties exceeds nothing, however little it is shifted: where one image of 300 differs, a
-    # third of the resamples lack it.
-    is_tie_B = np.isclose(gains_B, rules.minimum_gain, rtol=0, atol=1e-12)
+    gain = _gain(champion, challenger, metric, before, after)
+    confidence = gain.confidence(rules.minimum_gain)
+    number = None if allowance is None else allowance.number
+    needed = rules.confidence if allowance is None else allowance.needed_confidence(rules.confidence)
     was_right_N, is_right_N = (evidence.probabilities_NK.argmax(1) == labels_N for evidence in pair)
     classes = _classes(champion, before, after, was_right_N, is_right_N, rules)
-    share = float(((gains_B + shift > rules.minimum_gain) & ~is_tie_B).mean())
-    confidence = confidence_of(share, num_groups, _num_differing(champion, challenger))
     latencies = (champion.latency_ms, challenger.latency_ms)
     return Comparison(
         metric=metric,
@@ -107,10 +119,12 @@ def compare_evidence(
         num_images=len(labels_N),
         num_groups=num_groups,
         metrics={name: (getattr(before, name), getattr(after, name)) for name in METRICS},
-        gain=gain,
-        gain_low=float(np.quantile(gains_B + shift, expanded_tail(1 - rules.confidence, num_groups))),
-        share_of_resamples=share,
+        gain=gain.gain,
+        gain_low=gain.bound(1 - needed, rules.minimum_gain),
+        share_of_resamples=gain.share_above(rules.minimum_gain),
         confidence=confidence,
+        number=number,
+        needed_confidence=needed,
         num_only_champion=int((was_right_N & ~is_right_N).sum()),
         num_only_challenger=int((~was_right_N & is_right_N).sum()),
         p_value=paired_p_value(was_right_N, is_right_N, groups_N),
@@ -118,7 +132,7 @@ def compare_evidence(
         latencies_ms=latencies,
         rules=rules,
         faults=(
-            *_faults_of_gain(metric, gain, confidence, num_groups, rules),
+            *_faults_of_gain(metric, gain, confidence, needed, number, rules),
             *_faults_of_classes(classes, rules),
             *_faults_of_latency(latencies[1], rules),
         ),
@@ -126,28 +140,34 @@ def compare_evidence(
     )
 
 
-def _num_differing(champion: TestEvidence, challenger: TestEvidence) -> int:
-    """Groups of which the models say anything different."""
-    if champion.groups_N is None:
-        return 0
-    differs_N = (champion.probabilities_NK != challenger.probabilities_NK).any(1)
-    return len(np.unique(champion.groups_N[differs_N]))
-
-
-def _gains(
+def _gain(
     champion: TestEvidence, challenger: TestEvidence, metric: str, before: Metrics, after: Metrics
-) -> tuple[float, NDArray[np.float64], float]:
-    """The gain of the metric, that of each resample (B,), and what these are shifted by for the bias of the
-    bootstrap.
-    """
+) -> PairedGain:
     merit = Objective(metric=metric).merit
-    gain = merit(getattr(after, metric) - getattr(before, metric))
     old_B, new_B = (
         resampled_metrics(one.probabilities_NK, one.labels_N, one.groups_N)[metric]
         for one in (champion, challenger)
     )
-    gains_B = merit(1.0) * (new_B - old_B)
-    return gain, gains_B, gain - float(gains_B.mean())
+    return PairedGain(
+        gain=merit(getattr(after, metric) - getattr(before, metric)),
+        gains_B=merit(1.0) * (new_B - old_B),
+        num_images=len(champion.labels_N),
+        num_groups=num_distinct(champion.groups_N),
+        num_differing=_num_differing(champion, challenger, metric),
+    )
+
+
+def _num_differing(champion: TestEvidence, challenger: TestEvidence, metric: str) -> int:
+    """Images that count otherwise in the metric, or groups of which the models say anything different."""
+    old_NK, new_NK = champion.probabilities_NK, challenger.probabilities_NK
+    if champion.groups_N is not None:
+        return len(np.unique(champion.groups_N[(old_NK != new_NK).any(1)]))
+    if metric == "log_loss":
+        return int((old_NK != new_NK).any(1).sum())
+    old_N, new_N = old_NK.argmax(1), new_NK.argmax(1)
+    if metric == "accuracy":
+        old_N, new_N = old_N == champion.labels_N, new_N == champion.labels_N
+    return int((old_N != new_N).sum())
 
 
 def _classes(
@@ -181,27 +201,33 @@ def _classes(
 
 
 def _faults_of_gain(
-    metric: str, gain: float, confidence: float, num_groups: int | None, rules: PromotionRules
+    metric: str,
+    gain: PairedGain,
+    confidence: float,
+    needed: float,
+    number: int | None,
+    rules: PromotionRules,
 ) -> tuple[str, ...]:
-    if gain > rules.minimum_gain and confidence >= rules.confidence:
+    if gain.gain > rules.minimum_gain and confidence >= needed:
         return ()
     change = (
-        f"{metric} is {'better' if gain > 0 else 'worse'} by {abs(gain):.4f}"
-        if gain
+        f"{metric} is {'better' if gain.gain > 0 else 'worse'} by {abs(gain.gain):.4f}"
+        if gain.gain
         else f"{metric} is the same"
     )
-    if gain <= rules.minimum_gain:
+    if gain.gain <= rules.minimum_gain:
         return (f"{change}, and the gain must be more than {rules.minimum_gain:g} (minimum_gain)",)
-    if num_groups is not None:
-        return (
-            f"{change}, but {num_groups:,} groups show with only {confidence:.1%} confidence that the gain "
-            f"is more than {rules.minimum_gain:g} (minimum_gain), not with {100 * rules.confidence:g} % "
-            "(confidence)",
-        )
+    who = "the images" if gain.num_groups is None else f"{gain.num_groups:,} groups"
+    of_all = (
+        ""
+        if number is None
+        else f": it is comparison {number} on these test images, and all together keep "
+        f"{shown_confidence(rules.confidence)} %"
+    )
     return (
-        f"{change}, but in only {confidence:.1%} of resamples is the gain more than {rules.minimum_gain:g} "
-        "(minimum_gain), "
-        f"not in {100 * rules.confidence:g} % (confidence)",
+        f"{change}, but {who} show with only {shown_confidence(confidence, beside=needed)} % confidence that "
+        f"the gain is more than {rules.minimum_gain:g} (minimum_gain), not with "
+        f"{shown_confidence(needed, beside=confidence)} % (confidence){of_all}",
     )
 
 

@@ -9,7 +9,6 @@ files.
 """
 
 import json
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -105,29 +104,54 @@ def _open_run(client: "MlflowClient", home: Home, model: str) -> str:
     from mlflow.exceptions import MlflowException
 
     experiment_id = prepare_experiment(client, home, model)
-    run_id = str(
-        client.create_run(
-            experiment_id, start_time=int(time.time() * 1000), tags=names.DECISIONS_RUN_TAGS
-        ).info.run_id
-    )
+    # As old as the experiment, for MLflow's pages show the newest runs first, and this one is no training.
+    oldest = client.get_experiment(experiment_id).creation_time
+    run_id = _left_or_new_run(client, model, experiment_id, oldest)
+    client.set_terminated(run_id, "FINISHED", oldest)  # which keeps nobody from adding to it
     try:
         client.create_experiment(
             names.decisions_name(model),
             artifact_location=artifact_location(client, home, names.decisions_name(model)),
-            tags={names.DECISIONS_RUN: run_id, **names.EXPERIMENT_KIND},
+            tags={
+                names.DECISIONS_RUN: run_id,
+                names.NOTE: f"Leads to the log of decisions on the model `{model}`; without it the log is "
+                f"lost. To read the log: `study history {model}`",
+                **names.EXPERIMENT_KIND,
+            },
         )
     except MlflowException as error:
-        client.delete_run(run_id)
         found = _find_run(client, model)
+        if found != run_id:
+            client.delete_run(run_id)
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
             raise
         return found
-    client.set_terminated(run_id, "FINISHED")
     return run_id
 
 
+def _left_or_new_run(client: "MlflowClient", model: str, experiment_id: str, start_time: int | None) -> str:
+    """The run that a process made which died, or is about to make it the log's, or else a new one."""
+    found = client.search_runs([experiment_id], f"tags.`{names.KIND}` = 'decisions'", max_results=1)
+    if found:
+        return str(found[0].info.run_id)
+    tags = {**names.DECISIONS_RUN_TAGS, names.NOTE: _about(model)}
+    return str(client.create_run(experiment_id, start_time=start_time, tags=tags).info.run_id)
+
+
+def _about(model: str) -> str:
+    return (
+        f"Who promoted, refused or took back which version of the model `{model}`: one parameter for each "
+        f"decision. To read it: `study history {model}`"
+    )
+
+
 def _conflict(model: str, other: Decision) -> str:
-    verb = {"promoted": "promoted", "rolled back": "went back to", "refused": "was refused"}[other.kind]
+    verb = {
+        "promoted": "promoted",
+        "adopted": "adopted",
+        "rolled back": "went back to",
+        "refused": "was refused",
+    }[other.kind]
     return (
         f"{other.user} {verb} {model} version {other.version} at {other.time}, while you decided; nothing of "
         "yours was done: "

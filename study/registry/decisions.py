@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from study.registry.comparison import Comparison
+from study.registry.spent_level import shown_confidence
 
 MAX_REASON, MAX_SENTENCE = 500, 400
 """Characters of a person's reason, and of a sentence of evidence, so that a decision fits into the 6,000 of a
@@ -74,13 +75,24 @@ def sentences(comparison: Comparison) -> tuple[str, ...]:
     return (
         f"{one.metric} {before:.4f} → {after:.4f} on {one.num_images:,} images{of_groups} of dataset "
         f"{one.dataset_digest[:12]}",
-        f"gain {one.gain:+.4f}, at least {one.gain_low:+.4f} with {100 * one.rules.confidence:g} % "
-        f"confidence (paired bootstrap{by_groups})",
+        f"gain {one.gain:+.4f}, at least {one.gain_low:+.4f} with "
+        f"{shown_confidence(one.needed_confidence)} % confidence (paired bootstrap{by_groups})",
         f"{one.num_only_challenger:,} images right that were wrong, {one.num_only_champion:,} wrong that "
         "were right "
         f"({test}: p = {one.p_value:.2g})",
+        *_of_all(one),
         *one.remarks,
         *one.faults,
+    )
+
+
+def _of_all(comparison: Comparison) -> tuple[str, ...]:
+    if comparison.number is None:
+        return ()
+    return (
+        f"comparison {comparison.number} on these test images: it needs "
+        f"{shown_confidence(comparison.needed_confidence)} % confidence, so that all together keep "
+        f"{shown_confidence(comparison.rules.confidence)} %",
     )
 
 

@@ -16,16 +16,16 @@ from study.evaluation.scoring import class_results, num_distinct
 from study.evaluation.test_result import ClassResult, Interval
 from study.registry.seen_images import SeenImages
 from trainables.datasets.classes import relabelled
-from trainables.datasets.decoded_images import group_numbers
-from trainables.datasets.decoding import DecodedBatch, decoded_batches
+from trainables.datasets.decoding import Content, DecodedBatch, decoded_batches
 from trainables.datasets.options import AddOptions
-from trainables.datasets.pixels import pixel_digest
+from trainables.datasets.pixels import decoded_pixels, pixel_digest
 from trainables.datasets.problems import Problems
 from trainables.datasets.sources.formats import read_source
 from trainables.datasets.sources.source import SourceImage
 from trainables.datasets.split import SPLITS
+from trainables.datasets.spooled_images import group_numbers
 from trainables.errors import DatasetError
-from trainables.inference.classifier import Classifier, as_stored
+from trainables.inference.classifier import Classifier, ClassifierConfig, as_stored
 from trainables.inference.ensemble import Ensemble
 
 # N images, H height, W width, C channels, K classes
@@ -84,7 +84,7 @@ def evaluate(
         source, images=(image for image in source.images if split is None or image.split == split)
     )
     measured = _Predictions(classifier, _columns(source.classes, classifier.config.classes), source.classes)
-    decode = partial(as_stored, config=classifier.config)
+    decode = partial(_stored_and_digest, config=classifier.config)
     for batch in decoded_batches(source, decode, problems, images_per_batch=IMAGES_PER_BATCH):
         measured.add(batch)
         progress("measuring", measured.num_read, source.num_images)
@@ -133,16 +133,16 @@ class _Predictions:
         self.groups: list[str | None] = []
         self.digests: list[bytes] = []
 
-    def add(self, batch: DecodedBatch) -> None:
+    def add(self, batch: DecodedBatch[tuple[NDArray[np.uint8], bytes]]) -> None:
         """Classifies some images. Raises DatasetError for one of a class that the model does not know."""
         self.num_read += batch.num_read
         if not batch.images:
             return
         self.labels += [self._label(image) for image, _ in batch.images]
         self.groups += [image.group for image, _ in batch.images]
-        self.digests += [pixel_digest(pixels) for _, pixels in batch.images]
+        self.digests += [digest for _, (_, digest) in batch.images]
         self.num_by_split.update(image.split for image, _ in batch.images if image.split is not None)
-        pixels_NHWC = np.stack([pixels for _, pixels in batch.images])
+        pixels_NHWC = np.stack([pixels for _, (pixels, _) in batch.images])
         self.probabilities.append(self._classifier.probabilities_of_stored(pixels_NHWC))
 
     def _label(self, image: SourceImage) -> int:
@@ -150,6 +150,13 @@ class _Predictions:
         if image.label not in self._columns:
             raise _unknown_classes([self._theirs[image.label]], self._classifier.config.classes)
         return self._columns[image.label]
+
+
+def _stored_and_digest(content: Content, config: ClassifierConfig) -> tuple[NDArray[np.uint8], bytes]:
+    """Pixels as the model takes them, and the digest of those that its dataset would know the image by."""
+    pixels = as_stored(content, config)
+    is_encoded, channels = config.preprocessing.is_encoded, config.preprocessing.channels
+    return pixels, pixel_digest(decoded_pixels(content, channels) if is_encoded else pixels)
 
 
 def _columns(theirs: tuple[str, ...], ours: tuple[str, ...]) -> dict[int, int]:

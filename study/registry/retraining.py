@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from study import names
@@ -22,12 +21,15 @@ from study.registry.version_files import fetch_weights
 from study.registry.versions import Version
 from study.study_file.objective import Objective
 from trainables.datasets.dataset import Dataset
+from trainables.datasets.folds import FoldedDataset
 from trainables.datasets.listing import find_dataset, read_manifest
 from trainables.devices.device import device_name, find_device
 from trainables.inference.classifier import Classifier, ClassifierConfig
-from trainables.inference.ensemble import Ensemble
+from trainables.inference.ensemble import Ensemble, members_of
+from trainables.inference.fold_models import fold_ensemble, validation_of
 from trainables.metrics.from_logits import metrics_of
 from trainables.recipe.tree import Recipe
+from trainables.training.cross_validation import CrossValidation
 from trainables.training.epoch import Epoch
 from trainables.training.loop import Training
 
@@ -41,7 +43,8 @@ class Retrained:
 
     metric: str
     recorded: float
-    """The metric on the validation split at registration; of an ensemble, of its registered weights now."""
+    """The metric on the validation split, or its mean over folds, at registration; of an ensemble of seeds,
+    of its registered weights now."""
     obtained: float
     tolerance: float
     """The largest difference that counts as the same."""
@@ -68,7 +71,7 @@ class _Conditions:
 
 
 def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, watch: Watch) -> Retrained:
-    """Trains each network of a version again and compares the objective's value on the validation split.
+    """Trains each network of a version again and compares the objective's value in validation.
 
     Raises SpecError where no study registered the version or the dataset is another one, and what training
     raises.
@@ -77,18 +80,21 @@ def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, wat
     dataset = _dataset(home, version, classifier.config)
     metric, before = version.tags[names.OBJECTIVE], _conditions(home, version)
     torch.set_num_threads(before.threads or torch.get_num_threads())
-    members = classifier.members if isinstance(classifier, Ensemble) else (classifier,)
-    start, trained, best = time.monotonic(), [], math.nan
-    for number, member in enumerate(members, start=1):
+    configs = _configs_of_trainings(classifier)
+    folded = _folded(dataset, configs[0].num_folds)
+    trained: list[Classifier] = []
+    start, best = time.monotonic(), math.nan
+    for number, config in enumerate(configs, start=1):
 
         def on_epoch(epoch: Epoch, num_epochs: int, value: float, number: int = number) -> None:
-            watch(number, len(members), epoch, num_epochs, value)
+            watch(number, len(configs), epoch, num_epochs, value)
 
-        again, best = _trained(home, member.config, dataset, metric, before.micro_batch, on_epoch)
-        trained.append(again)
+        again, best = _trained(home, config, dataset, folded, metric, before.micro_batch, on_epoch)
+        trained += members_of(again)
     recorded = version.tags.get(names.OBJECTIVE_VALUE)
-    is_recorded = recorded is not None and len(members) == 1
-    tolerance, because = _tolerance(metric, before, len(dataset.validation))
+    is_recorded = recorded is not None and len(configs) == 1
+    num_validated = len(dataset.validation) if folded is None else len(folded.fold_N)
+    tolerance, because = _tolerance(metric, before, num_validated)
     return Retrained(
         metric=metric,
         recorded=float(recorded)
@@ -97,9 +103,18 @@ def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, wat
         obtained=best if is_recorded else _measured(Ensemble(trained), dataset, metric),
         tolerance=tolerance,
         because=because,
-        num_networks=len(members),
+        num_networks=len(trained),
         seconds=time.monotonic() - start,
     )
+
+
+def _configs_of_trainings(classifier: Classifier | Ensemble) -> list[ClassifierConfig]:
+    """One for each training that made the networks; that of a cross-validation is of its first fold."""
+    return [member.config for member in members_of(classifier) if member.config.held_out_fold in (None, 0)]
+
+
+def _folded(dataset: Dataset, num_folds: int | None) -> FoldedDataset | None:
+    return None if num_folds is None else FoldedDataset.of(dataset, num_folds)
 
 
 def _dataset(home: Home, version: Version, config: ClassifierConfig) -> Dataset:
@@ -136,10 +151,11 @@ def _trained(
     home: Home,
     config: ClassifierConfig,
     dataset: Dataset,
+    folded: FoldedDataset | None,
     metric: str,
     micro_batch: int | None,
     on_epoch: Callable[[Epoch, int, float], None],
-) -> tuple[Classifier, float]:
+) -> tuple[Classifier | Ensemble, float]:
     """The classifier of the best epoch, and the metric there; all recipes of its lineage are trained in
     order.
     """
@@ -148,8 +164,12 @@ def _trained(
     with tempfile.TemporaryDirectory() as scratch:
         state = Path(scratch)
         for last_epoch, recipe in (*config.earlier, (config.recipe.num_epochs, config.recipe)):
-            training = Training(
-                _with_weights(home, recipe), dataset, device=find_device(), micro_batch=micro_batch
+            training = (
+                Training(_with_weights(home, recipe), dataset, device=find_device(), micro_batch=micro_batch)
+                if folded is None
+                else CrossValidation(
+                    _with_weights(home, recipe), folded, device=find_device(), micro_batch=micro_batch
+                )
             )
             if any(state.iterdir()):
                 training.load(state, with_other_values=True)
@@ -162,6 +182,8 @@ def _trained(
                     break
             training.save(state)
     assert weights is not None, "a recipe has epochs"
+    if folded is not None:
+        return fold_ensemble(config.recipe, folded, weights), merit(best)
     classifier = Classifier(config, weights)
     if config.recipe.evaluation.calibration == "temperature":
         classifier = classifier.calibrated(dataset.validation)
@@ -176,10 +198,7 @@ def _with_weights(home: Home, recipe: Recipe) -> Recipe:
 
 
 def _measured(classifier: Classifier | Ensemble, dataset: Dataset, metric: str) -> float:
-    split = dataset.validation
-    return float(
-        getattr(metrics_of(classifier.probabilities_of_stored(split.images), np.array(split.labels)), metric)
-    )
+    return float(getattr(metrics_of(*validation_of(classifier, dataset)), metric))
 
 
 def _tolerance(metric: str, before: _Conditions, num_images: int) -> tuple[float, str]:

@@ -50,7 +50,7 @@ def images_seen(home: Home, config: ClassifierConfig) -> SeenImages:
         one = pending.pop()
         if one.dataset_digest not in met:
             met.add(one.dataset_digest)
-            folder = _folder(home, one)
+            folder = dataset_folder_of(home, one)
             if folder is None:
                 unknown.append(f"its dataset {one.dataset} ({one.dataset_digest[:12]}) is not here")
             else:
@@ -111,8 +111,10 @@ def _leak(plan: Plan, weights: str, config: ClassifierConfig) -> Leak | None:
     return Leak(digests=seen.digests, sentence=sentence)
 
 
-def _folder(home: Home, config: ClassifierConfig) -> Path | None:
-    """Of the dataset with that digest, whatever its name is now; None where there is none."""
+def dataset_folder_of(home: Home, config: ClassifierConfig) -> Path | None:
+    """The folder of the dataset that a model was trained on, whatever its name is now; None where it is not
+    here.
+    """
     found: list[Manifest] = [
         one for one in list_datasets(home.datasets) if one.digest == config.dataset_digest
     ]

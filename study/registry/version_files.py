@@ -96,6 +96,7 @@ def _downloaded(home: Home, version: Version, part: str) -> Path:
 
     target = _cached(home, version) / part
     if target.exists():
+        target.parent.touch()  # `study gc` takes those that nobody used for long
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.fetched_models) as unfinished:

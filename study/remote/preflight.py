@@ -4,21 +4,15 @@ behind.
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from cluster.connection import connected
-from cluster.nodes import nodes
 from study.disk_space import check_disk_space
-from study.errors import StudyError, TrackingError
-from study.execution.capacity import check_fits
+from study.errors import StudyError
+from study.execution.capacity import check_cluster_fits
 from study.home import Home
 from study.planning.plan import check_name_is_free, plan_study
+from study.remote.tracking_address import check_tracking_is_a_server
 from study.study_file.study_spec import StudySpec
-
-START_MLFLOW = (
-    "start one that all nodes reach, such as `mlflow server --host HEAD --backend-store-uri postgresql://…`, "
-    "and set MLFLOW_TRACKING_URI"
-)
 
 
 def check_before_start(spec: StudySpec, *, is_new: bool) -> Home:
@@ -33,16 +27,6 @@ def check_before_start(spec: StudySpec, *, is_new: bool) -> Home:
         check_name_is_free(plan)
     _check_resources(spec)
     return home
-
-
-def check_tracking_is_a_server(tracking_uri: str | None) -> None:
-    """Raises TrackingError for an address that other machines cannot reach, as far as its form shows."""
-    if not tracking_uri or urlsplit(tracking_uri).scheme.split("+")[0] in ("sqlite", "file", ""):
-        raise TrackingError(
-            "a cluster needs an MLflow server, as its nodes cannot share a file; MLFLOW_TRACKING_URI is "
-            f"{tracking_uri or 'not set'}: "
-            f"{START_MLFLOW}"
-        )
 
 
 def check_home() -> Home:
@@ -60,4 +44,4 @@ def check_home() -> Home:
 
 def _check_resources(spec: StudySpec) -> None:
     with connected():
-        check_fits(spec.resources, nodes())
+        check_cluster_fits(spec.resources)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
 _MARK = "study-reply "
 _OF_RAY = (" -- Runtime env is setting up.", "Running entrypoint for job ")
@@ -15,11 +15,21 @@ _OF_RAY = (" -- Runtime env is setting up.", "Running entrypoint for job ")
 
 @dataclass(frozen=True, kw_only=True)
 class Begun:
-    """The study has begun on the cluster."""
+    """The study has begun on the cluster, or the adding of a dataset."""
 
     kind: Literal["begun"] = "begun"
     home: str
     """STUDY_HOME there."""
+    user: str
+    """Who owns it: whoever began the study, not whoever resumed it."""
+    priority: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """The study had come to its end before; nothing was left to do."""
+
+    kind: Literal["finished"] = "finished"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +51,41 @@ class Answer:
     """Its exit code."""
 
 
-Reply = Begun | Refused | Answer
+Reply = Begun | Finished | Refused | Answer
 _REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])
 
 
 def print_reply(reply: Reply) -> None:
     """Prints one reply into the job's log."""
-    print(_MARK + json.dumps(asdict(reply)), flush=True)
+    print(reply_line(reply), flush=True)
+
+
+def reply_line(reply: Reply) -> str:
+    """A reply as `replies` finds it."""
+    tree = {key: _in_utf8(value) for key, value in asdict(reply).items()}
+    return _MARK + json.dumps(tree)
+
+
+def _in_utf8(value: object) -> object:
+    """Bytes of names that are no UTF-8, which JSON cannot carry, become question marks."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def replies(log: str) -> tuple[Reply, ...]:
-    """The replies in a log, the first first; a line that is still being written is left out."""
-    lines = (line for line in log.splitlines() if line.startswith(_MARK) and line.endswith("}"))
-    return tuple(_REPLY.validate_json(line.removeprefix(_MARK)) for line in lines)
+    """The replies in a log, the first first.
+
+    A line that is still being written is left out, and so is one that is no reply: whatever runs in the job
+    may print what it likes.
+    """
+    found = (_reply(line.removeprefix(_MARK)) for line in log.splitlines() if line.startswith(_MARK))
+    return tuple(reply for reply in found if reply is not None)
+
+
+def _reply(text: str) -> Reply | None:
+    try:
+        return _REPLY.validate_json(text)
+    except ValidationError:
+        return None
 
 
 def without_replies(log: str) -> str:

@@ -30,6 +30,8 @@ class Cost:
     """What a study cost so far, its confirmation included."""
 
     items: tuple[Item, ...]
+    wall_seconds: float = 0.0
+    """From beginning to end of search and confirmation, while the study held its machines."""
 
     @classmethod
     def of(cls, record: StudyRecord, epochs: int, study_folder: Path) -> "Cost":
@@ -37,12 +39,17 @@ class Cost:
         gpus = record.facts.get(GPUS_FACT, 0.0)
         items = [_item(trial_name(trial.number), trial, epochs, gpus) for trial in record.trials]
         confirmation = Confirmation.read(study_folder)
+        wall_seconds = record.facts.get("seconds", 0.0)
         if confirmation is not None:
+            wall_seconds += confirmation.record.facts.get("seconds", 0.0)
             items += [
                 _item(confirmation.name(trial.number), trial, epochs, gpus)
                 for trial in confirmation.record.trials
             ]
-        return cls(items=tuple(item for item in items if item.state != "waiting"))
+        return cls(
+            items=tuple(item for item in items if item.state != "waiting"),
+            wall_seconds=wall_seconds,
+        )
 
     @property
     def seconds(self) -> float:

@@ -94,9 +94,14 @@ class Limits:
             return f"{self._num_failed} of {self._num_ended} trials failed"
         return None
 
+    @property
+    def num_left(self) -> int:
+        """Trials of the budget that have not started."""
+        return max(self.budget.trials - self.num_started, 0)
+
     def allow_another(self) -> bool:
         """Whether a trial may start."""
-        return self.num_started < self.budget.trials and self.reason_to_end() is None
+        return self.num_left > 0 and self.reason_to_end() is None
 
     def _is_better(self, value: float) -> bool:
         return self._best is None or self._is_worse(self._best, value)

@@ -2,6 +2,7 @@
 broke or was lost.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -10,13 +11,13 @@ from study.names import trial_name
 from study.search.limits import Limits
 from study.search.pbt.generations import Generations
 from study.search.record.study_record import StudyRecord
-from study.search.record.trial import End, EpochReport, Trial
+from study.search.record.trial import STAYS, End, EpochReport, Trial
 from study.search.record.trial_protocol import TrialConfig, TrialReport
 from study.search.sampling.start_points import start_points
 from study.stopping.decision import CONTINUE, Decision, Generation
 from study.stopping.groups import group_at
 from study.stopping.rule_set import RuleSet
-from study.study_file.edits import Edit, extended_budget, is_stopped, killed, pinned
+from study.study_file.edits import Edit, extended_budget, is_stopped, killed, last_priority, pinned
 
 
 class TrialScheduler:
@@ -63,6 +64,8 @@ class TrialScheduler:
         self._waiting: list[int] = []
         self._paused: set[int] = set()
         self._running: set[int] = set()
+        self._giving_way: set[int] = set()
+        """Of the running ones, those that pause with their next epoch."""
         self._attempts: dict[int, int] = {}
         self._points: dict[int, Point] = {}
 
@@ -82,13 +85,13 @@ class TrialScheduler:
                 self._rules.replay(
                     trial.number, trial.values, self._epochs, partial(self._group, trial.number)
                 )
-            if trial.state == "paused":
+            if trial.state == "paused" and not trial.gave_way:
                 self._paused.add(trial.number)
         if self._generations is not None and self._generations.last is not None:
             self._bring_about(self._generations, self._generations.last)
             self._waiting.clear()
         for trial in self._record.trials:
-            if trial.state == "running" and self._continues_after_restart(trial):
+            if trial.gave_way or (trial.state == "running" and self._continues_after_restart(trial)):
                 self._waiting.append(trial.number)
         self.take_edits()
 
@@ -101,6 +104,23 @@ class TrialScheduler:
     def is_over(self) -> bool:
         """Whether nothing runs and nothing more will start."""
         return not self._running and (self.is_stopped or not self._may_go_on())
+
+    @property
+    def last_priority(self) -> Edit | None:
+        """The edit that gave the study its priority; None where it has that of its beginning."""
+        return last_priority(self._edits)
+
+    @property
+    def num_more(self) -> int:
+        """Trials that could start or go on beside those that run, if there were slots for them."""
+        if self.is_stopped or self._limits.reason_to_end() is not None:
+            return 0
+        num_new = self._limits.num_left if self._may_ask() else 0
+        return len(self._waiting) + num_new + (self._trial_to_unpause() is not None)
+
+    def last_epoch(self, number: int) -> int:
+        """How far a trial has come."""
+        return self._record.trial(number).last_epoch
 
     def take_edits(self) -> None:
         """Takes in the edits of the study since the last time."""
@@ -137,7 +157,10 @@ class TrialScheduler:
             self._record.unpause(unpaused)
             return self._hand_out(unpaused)
         if self._waiting:
-            return self._hand_out(self._waiting.pop(0))
+            waited = self._waiting.pop(0)
+            if self._record.trial(waited).gave_way:
+                self._record.unpause(waited)
+            return self._hand_out(waited)
         if not self._limits.allow_another():
             return None
         drawn = self._record.ask(self._space, self._seed, pinned(self._edits))
@@ -155,7 +178,7 @@ class TrialScheduler:
         if report.state in ("failed", "infeasible"):
             self._end(number, report.state, report.reason)
             return False
-        decision = self._take_report(number, report)
+        decision = CONTINUE if report.epoch is None else self._take_epoch(number, report.epoch, report)
         self.take_edits()
         if report.state == "complete":
             self._end(number, "complete")
@@ -170,13 +193,38 @@ class TrialScheduler:
             self._running.discard(number)  # the record has it as running: the next execution goes on with it
         return number in self._running
 
+    def gives_way(self, number: int, num_kept: int | None) -> bool:
+        """Whether a trial that has just reported, and would continue, pauses, as the study keeps `num_kept`
+        slots.
+
+        Those that have come least far pause, the newest first, each with its next epoch. They go on from
+        their checkpoints, before any new trial. None of `num_kept` keeps all slots.
+        """
+        self._giving_way = self._to_give_way(num_kept)
+        if number not in self._giving_way:
+            return False
+        self._giving_way.discard(number)
+        self._running.discard(number)
+        self._waiting.append(number)
+        self._record.pause(number, gives_way=True)
+        return True
+
+    def move(self, number: int) -> None:
+        """Lets a trial that has just reported, and would continue, pause until another machine has room for
+        it, where it goes on from its checkpoint before any other trial.
+        """
+        self._giving_way.discard(number)
+        self._running.discard(number)
+        self._waiting.insert(0, number)
+        self._record.pause(number, gives_way=True)
+
     def on_trial_error(self, number: int, reason: str, *, counts: bool = True) -> None:
         """A trial's process died or broke: the trial goes on from its checkpoint, unless that happened too
         often.
 
         `counts` is False where the trial is not to blame, as its node was lost.
         """
-        if number in self._paused:
+        if number in self._paused or number in self._waiting:
             return  # it has left its process, with a checkpoint
         self._running.discard(number)
         if counts and self._record.note_retry(number, reason) > self._retries:
@@ -220,6 +268,16 @@ class TrialScheduler:
         if trial.values and (last := max(trial.values)) < self._epochs:
             self._apply(trial.number, self._decide(trial.number, last, trial.values[last]))
         return self._record.trial(trial.number).state == "running"
+
+    def _to_give_way(self, num_kept: int | None) -> set[int]:
+        """The running trials that pause; those that were chosen before stay chosen while it takes as many."""
+        num = 0 if num_kept is None else max(len(self._running) - num_kept, 0)
+        chosen = self._giving_way & self._running
+        ranked = sorted(
+            self._running,
+            key=lambda number: (number not in chosen, self._record.trial(number).last_epoch, -number),
+        )
+        return set(ranked[:num])
 
     def _trial_to_unpause(self) -> int | None:
         return self._rules.trial_to_unpause(self._paused, is_closing=self._is_quiet())
@@ -271,12 +329,10 @@ class TrialScheduler:
             parent_epoch=0 if begun is None else begun.epoch,
         )
 
-    def _take_report(self, number: int, report: TrialReport) -> Decision:
+    def _take_epoch(self, number: int, epoch: EpochReport, report: TrialReport) -> Decision:
         """Records an epoch and asks the rules, which must know of every epoch; one that is recorded already
         was decided on.
         """
-        assert report.epoch is not None, "a trial that runs or is complete reports an epoch"
-        epoch = report.epoch
         if epoch.epoch in self._record.trial(number).values:
             return CONTINUE
         self._note_report(number, epoch, report)
@@ -289,6 +345,10 @@ class TrialScheduler:
             self._record.note_measures(number, report.measures)
         if report.micro_batch != self._record.trial(number).facts.get("micro_batch"):
             self._record.note_trial(number, micro_batch=report.micro_batch)
+        stays = self._record.trial(number).facts.get(STAYS, [])
+        if report.place is not None and (not stays or stays[-1]["place"] != report.place):
+            stay = {"place": report.place, "since": time.time() - epoch.seconds}
+            self._record.note_trial(number, **{STAYS: [*stays, stay]})
 
     def _decide(self, number: int, epoch: int, value: float) -> Decision:
         return self._rules.on_epoch(number, epoch, self._epochs, value, self._group(number, epoch))

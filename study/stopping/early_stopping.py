@@ -12,11 +12,12 @@ from study.stopping.asha import Asha
 from study.stopping.asha_pause import AshaPause
 from study.stopping.hyperband import Hyperband, most_brackets
 from study.stopping.median import Median
-from study.stopping.pbt import Pbt
+from study.stopping.pbt import Pbt, interval_epochs
 from study.stopping.plateau import Plateau
 from study.stopping.protected import Protected
 from study.stopping.rule import Rule
 from study.stopping.rule_set import RuleSet
+from study.stopping.rungs import rung_epoch, rung_shares
 from study.written import Written
 
 RuleName = Literal["asha", "asha_pause", "hyperband", "median", "pbt", "none"]
@@ -62,10 +63,12 @@ class EarlyStopping(Written):
     """A trial ends after this many epochs without a better value; the count begins anew where a trial that
     trained its head alone begins to train more."""
 
-    @property
-    def pauses_trials(self) -> bool:
-        """Whether trials wait with their checkpoints: then each epoch needs one."""
-        return self.rule in ("asha_pause", "pbt")
+    def pause_epochs(self, num_epochs: int) -> tuple[int, ...]:
+        """After which of its epochs a trial of `num_epochs` waits with its checkpoint; ascending."""
+        if self.rule == "asha_pause":
+            shares = rung_shares(self.first_rung, self.reduction)
+            return tuple(sorted({rung_epoch(share, num_epochs) for share in shares} - {num_epochs}))
+        return interval_epochs(self.interval, num_epochs) if self.rule == "pbt" else ()
 
     def model_post_init(self, _: Any) -> None:
         """Checks the brackets. Raises SpecError."""

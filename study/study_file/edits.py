@@ -14,10 +14,13 @@ from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
 from study.study_file.budget import Budget
 from study.user import current_user
+from trainables.whole_lines import append_line
 
 EDITS_FILE = "edits.jsonl"
 
-Kind = Literal["stop", "resume", "extend", "pin", "unpin", "enqueue", "kill"]
+Kind = Literal[
+    "stop", "resume", "extend", "pin", "unpin", "enqueue", "kill", "priority", "archive", "unarchive", "free"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,10 @@ class Edit:
     """`enqueue`: the named recipe it comes from."""
     trial: int | None = None
     """`kill`: the trial to end."""
+    priority: int = 0
+    """`priority`: in the queue of a shared cluster, from now on."""
+    freed_weights: bool = False
+    """`archive`, `free`: whether the weights of what is not registered were deleted."""
 
 
 _EDIT = TypeAdapter(Edit)
@@ -47,13 +54,17 @@ _EDIT = TypeAdapter(Edit)
 
 def append_edit(folder: Path, edit: Edit) -> None:
     """Appends an edit to those of the study in `folder`; a running study sees it with its next epoch."""
-    with (folder / EDITS_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(edit)) + "\n")
+    append_line(folder / EDITS_FILE, json.dumps(asdict(edit)))
 
 
 def read_edits(folder: Path) -> tuple[Edit, ...]:
     """All edits of the study in `folder`, the earliest first."""
-    return tuple(_EDIT.validate_json(line) for line in edits_text(folder).splitlines())
+    return edits_in(edits_text(folder))
+
+
+def edits_in(text: str) -> tuple[Edit, ...]:
+    """The edits that stand in the text of such a file."""
+    return tuple(_EDIT.validate_json(line) for line in text.splitlines())
 
 
 def edits_text(folder: Path) -> str:
@@ -79,6 +90,17 @@ def is_stopped(edits: Iterable[Edit]) -> bool:
     return last == ["stop"]
 
 
+def is_archived(edits: Iterable[Edit]) -> bool:
+    """Whether the study is out of the list."""
+    last = [edit.kind for edit in edits if edit.kind in ("archive", "unarchive")][-1:]
+    return last == ["archive"]
+
+
+def freed_weights(edits: Iterable[Edit]) -> bool:
+    """Whether weights that going on would need were deleted, as `study archive` and `study gc` do."""
+    return any(edit.freed_weights for edit in edits)
+
+
 def extended_budget(budget: Budget, edits: Iterable[Edit]) -> Budget:
     """The budget with all that the edits add to it."""
     edits = list(edits)
@@ -97,6 +119,11 @@ def pinned(edits: Iterable[Edit]) -> dict[str, Value]:
         elif edit.kind == "unpin":
             values = {name: value for name, value in values.items() if name not in edit.dimensions}
     return values
+
+
+def last_priority(edits: Iterable[Edit]) -> Edit | None:
+    """The latest edit that gave the study another priority; None where it has that of its beginning."""
+    return next(iter([edit for edit in edits if edit.kind == "priority"][-1:]), None)
 
 
 def killed(edits: Iterable[Edit]) -> dict[int, str]:

@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 MEASURES: Mapping[str, str] = MappingProxyType(
     {
-        "parameters_million": "parameters of the network, in millions",
-        "latency_ms": "milliseconds to classify one image on the trial's device",
+        "parameters_million": "parameters of the network, in millions; with folds of all its networks",
+        "latency_ms": "milliseconds to classify one image on the trial's device; with folds by all networks",
         "train_seconds": "seconds that the trial trained and validated",
     }
 )

@@ -17,12 +17,15 @@ from study.study_file.budget import Budget, Confirm, check_confirmable
 from study.study_file.constraint import WrittenConstraint
 from study.study_file.extra_dimension import ExtraDimension
 from study.study_file.mistakes import Mistakes, Origin, dotted
+from study.study_file.notify import Notify
 from study.study_file.objective import Objective, check_objectives, check_reach
 from study.study_file.pbt_settings import check_population
 from study.study_file.promotion_rules import PromotionRules
 from study.study_file.resources import Resources
 from study.study_file.sampler import Sampler
 from study.study_file.start_from import EarlierBest, Start
+from study.study_file.tags import About, Tags
+from study.study_file.validation import Validation, check_folds
 from study.written import LARGEST_WHOLE, Scalar, Written, with_lists
 from study.yaml_file import Key, read_document
 from trainables.printable import cut, printable, quoted
@@ -51,6 +54,11 @@ class StudySpec(Written):
     """The study's name: letters, digits, `-`, `_` and `.`, at most 64."""
     dataset: Dataset = Field(examples=["fer2013"])
     """The dataset's name, or where it is published: `s3://bucket/folder/NAME`."""
+    about: About | None = Field(None, examples=["Does freezing the first stages cost anything?"])
+    """What the study is for, in a sentence or a paragraph of at most 1,000 characters; shown by `study show`
+    and by MLflow."""
+    tags: Tags = Field(default_factory=dict, examples=[{"owner": "ada", "purpose": "baseline"}])
+    """Names and texts by which the study is found again, in MLflow and by `study list --tag owner=ada`."""
     search_space: str = "fine_tuning"
     """A named space (`fine_tuning`, `from_scratch`, `everything`, `digits`, `given`), or one of your own:
     `path/to/file.py:NAME`."""
@@ -89,6 +97,9 @@ class StudySpec(Written):
     """What the study may spend."""
     early_stopping: EarlyStopping = Field(EarlyStopping(), examples=[{"rule": "hyperband", "reduction": 4}])
     """Which trials are stopped before their last epoch: a rule's name, or a mapping."""
+    validation: Validation | None = Field(None, alias="validate", examples=[{"folds": 5}])
+    """Cross-validation, for small data: each trial's value is the mean over folds of the train and validation
+    images; without it, trials are compared on the validation split."""
     confirm: Confirm | None = Field(None, examples=[{"top": 3, "seeds": 3}])
     """Further trainings of the best configurations; without them the best trial is registered as the search
     left it."""
@@ -98,6 +109,10 @@ class StudySpec(Written):
     """What a registered version must show before it becomes the champion."""
     resources: Resources = Field(Resources(), examples=[{"gpus_per_trial": 0.25, "max_concurrent": 4}])
     """What one trial takes of the machine."""
+    notify: Notify = Field(
+        Notify(), examples=[{"at": ["best", "end", "failure"], "command": "./tell-the-team"}]
+    )
+    """Who is told of the study where nobody watches it."""
     reproduces: str | None = Field(None, examples=["fer-cnn4-32x256"])
     """The named recipe whose stated result the study checks: every trial is measured on the test split, and
     none is registered."""
@@ -119,6 +134,11 @@ class StudySpec(Written):
     def objective(self) -> Objective:
         """The first objective: trials are ranked, stopped and chosen by it."""
         return self.objectives[0]
+
+    @property
+    def num_folds(self) -> int | None:
+        """Into how many folds the images of train and validation are divided; None where they are not."""
+        return None if self.validation is None else self.validation.folds
 
     @property
     def earlier(self) -> tuple[EarlierBest, ...]:
@@ -172,9 +192,13 @@ class StudySpec(Written):
         return self.model_dump(mode="json", by_alias=True)
 
     def to_public_dict(self) -> dict[str, Any]:
-        """The same without the password that `search_storage` may hold, for where others read it."""
+        """The same without the password that `search_storage` may hold, and without the command of `notify`,
+        for where others read it.
+        """
+        tree = self.to_dict()
         return {
-            **self.to_dict(),
+            **tree,
+            "notify": {**tree["notify"], "command": None},
             "search_storage": None if self.search_storage is None else without_password(self.search_storage),
         }
 
@@ -196,6 +220,9 @@ def _check_together(spec: StudySpec, mistakes: Mistakes) -> None:
             check_form(spec.search_storage)
     with mistakes.of("early_stopping"):
         check_population(spec.early_stopping, spec.budget, spec.sampler, len(spec.objectives))
+    with mistakes.of("validate"):
+        if spec.validation is not None:
+            check_folds(spec.early_stopping, spec.resources, spec.reproduces)
     with mistakes.of("confirm"):
         if spec.confirm is not None:
             check_confirmable(spec.confirm, spec.budget, spec.early_stopping)
@@ -243,6 +270,8 @@ _RULES: Mapping[str, str] = {
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be one of {expected}",
     "too_long": "must be a list of {max_length}",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
     "value_error": "{error}",
     "string_pattern_mismatch": (
         "must be a name of at most 64 letters, digits, '-', '_' and '.', which begins with a letter or digit"

@@ -44,6 +44,8 @@ class Delivery:
         self._is_one_by_one = False
         self._next: tuple[list[LogRecord | None], int] = ([], 0)
         """Records for one call, and the byte after them."""
+        self.may_gather = False
+        """Whether what was taken is all that waits, and epochs alone: later ones would fit into the call."""
 
     @property
     def is_opening(self) -> bool:
@@ -66,6 +68,7 @@ class Delivery:
         lines = self.log.read(self._sent.offset)
         taken = lines[: 1 if self._is_one_by_one else _num_in_a_call([record for record, _ in lines])]
         self._next = ([record for record, _ in taken], taken[-1][1] if taken else self._sent.offset)
+        self.may_gather = len(taken) == len(lines) and all(isinstance(one, Measured) for one, _ in taken)
         return bool(taken)
 
     def send(self, client: "MlflowClient") -> None:

@@ -2,13 +2,17 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from study.tracking.figures import confusion_matrix, learning_curves, reliability_diagram
 from study.tracking.log_records import Measured, Pictures
 from study.tracking.run_log import RunLog
 from trainables.datasets.dataset import Dataset
+from trainables.datasets.folds import images_at
 from trainables.metrics.inspection import Inspection
 from trainables.metrics.mistake_sheet import mistake_sheet
 
@@ -34,13 +38,17 @@ def log_pictures(client: "MlflowClient", run_id: str, log: RunLog, pictures: Pic
         figure = _figure_or_none(draw)
         if figure is not None:
             client.log_figure(run_id, figure, name)
-    sheet = _figure_or_none(
-        lambda: mistake_sheet(
-            Dataset.open(Path(pictures.dataset_folder)).validation, inspection, pictures.classes
-        )
-    )
+    sheet = _figure_or_none(lambda: _mistakes(inspection, pictures))
     if sheet is not None:
         client.log_image(run_id, sheet, artifact_file="most_confidently_wrong.png")
+
+
+def _mistakes(inspection: Inspection, pictures: Pictures) -> Any:
+    dataset = Dataset.open(Path(pictures.dataset_folder))
+    if not pictures.is_folded:
+        return mistake_sheet(dataset.validation, inspection, pictures.classes)
+    shown = images_at(dataset, inspection.image_M)
+    return mistake_sheet(shown, replace(inspection, image_M=np.arange(len(shown))), pictures.classes)
 
 
 def epochs_of(log: RunLog) -> list[Measured]:

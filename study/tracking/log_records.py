@@ -76,6 +76,8 @@ class Pictures:
     kind: Literal["pictures"] = "pictures"
     classes: tuple[str, ...]
     dataset_folder: str
+    is_folded: bool = False
+    """Whether their images are those of train and validation together, not of the validation split."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,9 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
 LOCKED_PAUSE_SECONDS = 0.2
 """After which a log that another process holds is looked at again."""
+GATHERING_SECONDS = 10.0
+"""The epochs of one run take at most one call in so long: a call costs MLflow's server about as much as fifty
+rows, and its pages are not read by the second."""
 _ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 """MLflow's own tries, up to four minutes for one call, would hide that a server is back, and make runs twice.
 """
@@ -37,21 +40,25 @@ class _Entry:
     to send now.
     """
     is_left: bool = False
+    gathers_until: float = 0.0
+    """By the monotonic clock: epochs that come before it wait for others."""
 
 
 class Outbox:
     """Sends logs to one MLflow server, each in its order.
 
-    A record that fails because the server is away or busy is tried again until it passes, and those behind it
-    wait, as they do for a run that cannot be opened; any other that the server rejects is reported on stderr
-    and dropped. Thread-safe. MLflow is imported by the thread: its seconds of import pass beside the first
-    epochs.
+    Epochs of one run that follow each other within GATHERING_SECONDS go together, unless somebody waits for
+    them or the log is left; everything else goes at once. A record that fails because the server is away or
+    busy is tried again until it passes, and those behind it wait, as they do for a run that cannot be opened;
+    any other that the server rejects is reported on stderr and dropped. Thread-safe. MLflow is imported by
+    the thread: its seconds of import pass beside the first epochs.
     """
 
     def __init__(self, tracking_uri: str) -> None:
         self._tracking_uri = tracking_uri
         self._entries: list[_Entry] = []
         self._num_wakes = self._num_served = 0
+        self._num_hurries = self._num_drains = 0
         self._is_closed = False
         self._changed = threading.Condition()
         self.num_sent = 0
@@ -87,16 +94,25 @@ class Outbox:
                     entry.is_left, entry.on_sent = True, on_sent
         self.wake()
 
-    def wake(self) -> None:
-        """Notes that something was appended; returns immediately."""
+    def wake(self, *, can_wait: bool = False) -> None:
+        """Notes that something was appended, which `can_wait` for what comes within seconds; returns
+        immediately.
+        """
         with self._changed:
             self._num_wakes += 1
+            self._num_hurries += not can_wait
             self._changed.notify_all()
 
     def drain(self, timeout_seconds: float) -> bool:
         """Waits until everything is sent; False if something is left after `timeout_seconds`."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._num_served == self._num_wakes, timeout_seconds)
+            self._num_drains += 1
+            self._num_hurries += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(lambda: self._num_served == self._num_wakes, timeout_seconds)
+            finally:
+                self._num_drains -= 1
 
     def close(self) -> None:
         """Sends nothing after the call that is under way; returns immediately. What is left stays on disk,
@@ -118,11 +134,11 @@ class Outbox:
         while not self._is_closed:
             with self._changed:
                 self._changed.wait_for(lambda: self._num_served < self._num_wakes)
-                num_wakes = self._num_wakes
+                num_wakes, num_hurries = self._num_wakes, self._num_hurries
             num_sent_before = self.num_sent
             try:
                 client = client or _connect(self._tracking_uri)
-                is_all_sent = self._serve_all(client)
+                seconds = self._serve_all(client)
             except Exception as error:  # noqa: BLE001  whatever it is, what waits is tried again
                 self.trouble = _one_line(error)
                 pause_seconds = (
@@ -135,51 +151,65 @@ class Outbox:
                 )  # many processes must not come back at the same moment
                 continue
             self.trouble, pause_seconds = None, FIRST_PAUSE_SECONDS
-            if not is_all_sent:
-                time.sleep(LOCKED_PAUSE_SECONDS)
-                continue
-            with self._changed:
-                self._num_served = num_wakes
-                self._changed.notify_all()
+            if seconds is None:
+                with self._changed:
+                    self._num_served = num_wakes
+                    self._changed.notify_all()
+            else:
+                self._pause(seconds, num_hurries)
 
-    def _serve_all(self, client: "MlflowClient") -> bool:
-        """Sends what the logs hold; False if another process has the lock of one. Raises what is worth
-        another try.
+    def _pause(self, seconds: float, num_hurries: int) -> None:
+        """Waits for so long, or until there is something that cannot wait."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._num_hurries > num_hurries, seconds)
+
+    def _serve_all(self, client: "MlflowClient") -> float | None:
+        """Sends what the logs hold; the seconds after which to look again, None if all is sent. Raises what
+        is worth another try.
         """
-        is_all_sent = True
+        soonest = None
         for entry in list(self._entries):
             try:
-                is_all_sent = self._serve(entry, client) and is_all_sent
+                seconds = self._serve(entry, client)
             except Exception:
                 with self._changed:  # the others come first next time, should it be this one alone that fails
                     self._entries.remove(entry)
                     self._entries.append(entry)
                 raise
-        return is_all_sent
+            soonest = seconds if soonest is None else min(soonest, seconds or soonest)
+        return soonest
 
-    def _serve(self, entry: _Entry, client: "MlflowClient") -> bool:
+    def _serve(self, entry: _Entry, client: "MlflowClient") -> float | None:
+        """As `_serve_all`, for one log: another process may have its lock, or its epochs wait for others."""
         delivery = entry.delivery
         if not delivery.log.lock():
-            return False
+            return LOCKED_PAUSE_SECONDS
         if not entry.is_begun:
             delivery.begin()
             entry.is_begun = True
-        self._send(delivery, client)
+        if (seconds := self._send(entry, client)) is not None:
+            return seconds
         while (
             entry.is_left
             and not self._is_closed
             and entry.on_sent is not None
             and not entry.on_sent(delivery)
         ):
-            self._send(delivery, client)
+            self._send(entry, client)
         with self._changed:
             if entry.is_left:  # and nobody holds it again
                 self._entries.remove(entry)
                 delivery.log.unlock()
-        return True
+        return None
 
-    def _send(self, delivery: Delivery, client: "MlflowClient") -> None:
+    def _send(self, entry: _Entry, client: "MlflowClient") -> float | None:
+        """Sends what the log holds; the seconds for which its epochs wait for others, None if none do."""
+        delivery = entry.delivery
         while not self._is_closed and delivery.take():
+            if delivery.may_gather:
+                seconds = entry.gathers_until - time.monotonic()
+                if seconds > 0 and not entry.is_left and not self._num_drains:
+                    return seconds
             try:
                 with scoped_environment(_ONE_TRY):
                     delivery.send(client)
@@ -193,6 +223,9 @@ class Outbox:
                     )
             else:
                 self.num_sent += 1
+                if delivery.may_gather:
+                    entry.gathers_until = time.monotonic() + GATHERING_SECONDS
+        return None
 
 
 def _connect(tracking_uri: str) -> Any:

@@ -14,7 +14,12 @@ def log_table(home: Home, reproductions: Reproductions) -> str:
     """
     client = connect(home.tracking_uri)
     with tracking_errors(client.tracking_uri):
-        experiment_id = prepare_experiment(client, home, names.REPRODUCTIONS)
+        experiment_id = prepare_experiment(
+            client,
+            home,
+            names.REPRODUCTIONS,
+            "Tables of `study reproduce`: what recipes reach here, beside what their sources state.",
+        )
         run_id: str = client.create_run(
             experiment_id, run_name=f"{len(reproductions.done)} recipes"
         ).info.run_id

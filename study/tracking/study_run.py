@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from study import names
@@ -14,25 +14,22 @@ from study.planning.plan import Plan
 from study.results.cost import Cost
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
-from study.study_file.edits import EDITS_FILE, edits_text
+from study.study_file.budget import Budget
+from study.study_file.edits import EDITS_FILE, Edit, edits_in, edits_text, extended_budget
 from study.tracking.dataset_input import dataset_used
 from study.tracking.delivery import Delivery
+from study.tracking.descriptions import budget_sentence, study_description
 from study.tracking.flushing import OUTBOX_FOLDER, PATIENCE_SECONDS, catch_up, delete, remove_if_empty
 from study.tracking.log_records import Described, Ended, LogRecord, Measured, Opened, Pictures, Text
+from study.tracking.objective_view import offer_view
 from study.tracking.outbox import Outbox
+from study.tracking.run_ends import end_of_trial
 from study.tracking.run_log import RunLog, Sent, logs_in
 from study.yaml_file import yaml_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_STATUS = {
-    "complete": "FINISHED",
-    "pruned": "KILLED",
-    "killed": "KILLED",
-    "failed": "FAILED",
-    "infeasible": "FAILED",
-}
 _LOG = "study"
 SECONDS_AFTER_GIVING_UP = 2.0
 
@@ -81,12 +78,14 @@ class StudyRun:
         log = RunLog(plan.folder / OUTBOX_FOLDER, _LOG)
         with tracking_errors(client.tracking_uri):
             if run_id is None:
-                log.append(*_description(plan))
+                log.append(*_description(plan), _budget(plan.spec.budget, _now()))
                 tags = {**tags, names.STUDY: plan.spec.study, names.DATASET_DIGEST: plan.manifest.digest}
                 tags[names.DATASET_TRAITS] = DatasetTraits.of(plan.manifest).to_json()
+                tags |= {**plan.spec.tags, names.NOTE: study_description(plan)}
                 run_id = client.create_run(experiment_id, tags=tags, run_name=plan.spec.study).info.run_id
                 record.note(run_id=run_id)
             client.update_run(run_id, status="RUNNING")
+            offer_view(client, experiment_id, plan.spec.objectives)
         if log.sent.run_id is None:
             log.mark(Sent(run_id=run_id))
         outbox = Outbox(client.tracking_uri).start()
@@ -102,11 +101,15 @@ class StudyRun:
         self._outbox.wake()
 
     def log_edits(self) -> None:
-        """Logs all edits of the study as one file, soon; nothing if there is none since the last call."""
+        """Logs all edits of the study as one file, and the budget that they leave, soon; nothing if there is
+        none since the last call.
+        """
         text = edits_text(self._plan.folder)
         if text != self._edits_sent and not self._is_over:
             self._edits_sent = text
-            self._delivery.log.append(Text(path=EDITS_FILE, content=text))
+            self._delivery.log.append(
+                Text(path=EDITS_FILE, content=text), *_extensions(self._plan.spec.budget, edits_in(text))
+            )
             self._outbox.wake()
 
     def close_soon(self, trial: Trial, name: str | None = None) -> None:
@@ -170,7 +173,7 @@ class StudyRun:
         """The true status of one trial's run; a trial that was cut off is KILLED, until it goes on."""
         if not log.exists:
             return  # MLflow has all of it
-        ended = _ended(trial)
+        ended = end_of_trial(trial)
         relevant = [record for record in log.records if isinstance(record, Opened | Ended)]
         last = relevant[-1] if relevant else None
         if not isinstance(last, Ended) or (last.status, dict(last.tags)) != (ended.status, ended.tags):
@@ -184,7 +187,11 @@ class StudyRun:
         relevant = [record for record in delivery.log.records if isinstance(record, Measured | Pictures)]
         if relevant and isinstance(relevant[-1], Measured):
             delivery.log.append(
-                Pictures(classes=self._plan.manifest.classes, dataset_folder=str(self._plan.dataset_folder))
+                Pictures(
+                    classes=self._plan.manifest.classes,
+                    dataset_folder=str(self._plan.dataset_folder),
+                    is_folded=self._plan.spec.num_folds is not None,
+                )
             )
             return False
         delivery.log.delete()
@@ -218,10 +225,10 @@ def _description(plan: Plan) -> list[LogRecord]:
     params = {
         "search_space": spec.search_space,
         "objective": spec.objective.metric,
-        "trials": spec.budget.trials,
         "epochs": spec.budget.epochs,
         "early_stopping": spec.early_stopping.rule,
         "seed": spec.seed,
+        **({} if spec.num_folds is None else {"folds": spec.num_folds}),
     }
     return [
         Described(params={key: str(value) for key, value in params.items()}),
@@ -233,18 +240,23 @@ def _description(plan: Plan) -> list[LogRecord]:
     ]
 
 
-def _ended(trial: Trial) -> Ended:
-    if not trial.has_ended:
-        return Ended(status="KILLED", tags={names.STATE: "interrupted"}, milliseconds=_now())
-    tags: dict[str, str] = {names.STATE: trial.state}
-    if trial.reason:
-        tags[names.REASON] = trial.reason
-    if trial.state == "pruned" and trial.values:
-        tags[names.PRUNED_AT] = str(max(trial.values))
-    return Ended(
-        status=_STATUS[trial.state],
-        tags=tags,
-        milliseconds=round(trial.ended * 1000) if trial.ended else _now(),
+def _extensions(budget: Budget, edits: Sequence[Edit]) -> list[Described]:
+    """The budget after each edit that extended it, as of that edit's time: sent twice it is one for
+    MLflow.
+    """
+    return [
+        _budget(extended_budget(budget, edits[: number + 1]), round(edit.time * 1000))
+        for number, edit in enumerate(edits)
+        if edit.kind == "extend"
+    ]
+
+
+def _budget(budget: Budget, milliseconds: int) -> Described:
+    limits = {"trials": budget.trials, "hours": budget.hours}
+    return Described(
+        tags={names.BUDGET: budget_sentence(budget)},
+        metrics={names.budget_metric(name): value for name, value in limits.items() if value is not None},
+        milliseconds=milliseconds,
     )
 
 

@@ -11,6 +11,7 @@ from study import names
 from study.planning.study_context import StudyContext
 from study.tracking.dataset_input import dataset_used
 from study.tracking.delivery import Delivery
+from study.tracking.descriptions import trial_description
 from study.tracking.log_records import Described, Ended, LogRecord, Measured, Opened, Pictures, Text
 from study.tracking.outbox import Outbox
 from study.tracking.run_log import RunLog
@@ -48,6 +49,8 @@ class TrialRun:
         self._number = number
         self._is_first = is_first
         self._has_new_epochs = False
+        self._best: float | None = None
+        """That was logged last."""
         self._classes: tuple[str, ...] = ()
 
     @property
@@ -63,7 +66,12 @@ class TrialRun:
             Opened(
                 experiment_id=context.experiment_id,
                 name=context.run_name(self._number),
-                tags={**context.tags, names.STUDY: context.study, **known},
+                tags={
+                    **context.tags,
+                    names.STUDY: context.study,
+                    names.NOTE: trial_description(context, self._number),
+                    **known,
+                },
                 key=tuple(known),
                 milliseconds=_now(),
                 may_exist=not self._is_first and not self._run_log.records,
@@ -78,6 +86,7 @@ class TrialRun:
             "epochs": recipe.num_epochs,
             "seed": recipe.seed,
             "image_size": recipe.data.image_size,
+            **({} if self._context.num_folds is None else {"folds": self._context.num_folds}),
         }
         self._log(
             Described(
@@ -89,16 +98,22 @@ class TrialRun:
         )
 
     def log_epoch(self, epoch: Epoch, best: float, of_machine: Mapping[str, float]) -> None:
-        """All of an epoch's metrics, with the objective's best value so far: MLflow's tables show what came
-        last.
+        """Logs an epoch: what a person follows at every epoch, and the rest where it says something new.
 
-        `of_machine` holds the use of the machine, by the names of MLflow's system metrics.
+        `best` is the objective's best value so far. Metrics of single classes are logged where it is this
+        epoch's: MLflow's tables show what came last, and so the classes of the weights that are kept.
+        `of_machine` holds the use of the machine, by the names of MLflow's system metrics, and is empty where
+        it was not read; an epoch's speed is logged with it.
         """
         self._has_new_epochs = True
+        is_best = best != self._best and best == getattr(epoch.metrics, self._context.metric)
+        self._best = best
         metrics = {
-            **_metrics(epoch, self._classes),
-            names.best_metric(self._context.metric): best,
-            **of_machine,
+            names.best_metric(self._context.metric): best,  # MLflow's comparison colours by the first one
+            **_of_every_epoch(epoch),
+            **self._deviation(epoch),
+            **(_of_classes(epoch, self._classes) if is_best else {}),
+            **({**_speed(epoch), **of_machine} if of_machine else {}),
         }
         self._log(Measured(step=epoch.number, phase=epoch.phase, milliseconds=_now(), metrics=metrics))
 
@@ -131,13 +146,27 @@ class TrialRun:
         """Adds the pictures of the training so far, if there was an epoch since the last ones."""
         if self._has_new_epochs:
             self._has_new_epochs = False
-            self._log(Pictures(classes=self._classes, dataset_folder=self._context.dataset_folder))
+            context = self._context
+            self._log(
+                Pictures(
+                    classes=self._classes,
+                    dataset_folder=context.dataset_folder,
+                    is_folded=context.num_folds is not None,
+                )
+            )
 
     def leave(self) -> None:
         """Adds the pictures and lets go of the log: this process trains the trial no more."""
         self.log_pictures()
         if self._delivery is not None:
             self._outbox.leave(self._delivery)
+
+    def _deviation(self, epoch: Epoch) -> dict[str, float]:
+        """How far the objective scatters over folds; empty without folds."""
+        metric = self._context.metric
+        return {
+            names.deviation_metric(name): value for name, value in epoch.deviations.items() if name == metric
+        }
 
     def _end(self, status: str, tags: Mapping[str, str]) -> None:
         self._log(Ended(status=status, tags=tags, milliseconds=_now()))
@@ -150,7 +179,7 @@ class TrialRun:
             self._run_log.append(*records)
         except OSError as error:
             _warn(error)
-        self._outbox.wake()
+        self._outbox.wake(can_wait=all(isinstance(record, Measured) for record in records))
 
 
 def _warn(error: OSError) -> None:
@@ -167,23 +196,34 @@ def _point_tag(point: Mapping[str, Any]) -> dict[str, str]:
     return {names.POINT: text} if len(text) <= MAX_TAG_CHARACTERS else {}
 
 
-def _metrics(epoch: Epoch, classes: tuple[str, ...]) -> dict[str, float]:
-    metrics = {
+def _of_every_epoch(epoch: Epoch) -> dict[str, float]:
+    """What a person follows: whether it learns, at which learning rate, and by every metric that a study may
+    optimise, as people compare studies of different objectives.
+    """
+    return {
         names.TRAIN_LOSS: epoch.train_loss,
         names.LEARNING_RATE: epoch.learning_rate,
+        **{names.validation_metric(name): getattr(epoch.metrics, name) for name in METRICS},
+    }
+
+
+def _speed(epoch: Epoch) -> dict[str, float]:
+    """How fast it trains, which changes with the machine's load rather than with the epoch."""
+    return {
         names.TRAIN_SECONDS: epoch.train_seconds,
         names.VALIDATION_SECONDS: epoch.validation_seconds,
         names.IMAGES_PER_SECOND: epoch.num_train_images / max(epoch.train_seconds, 1e-9),
     }
-    metrics |= {names.validation_metric(name): getattr(epoch.metrics, name) for name in METRICS}
-    if len(classes) <= MAX_CLASSES_WITH_METRICS:
-        for kind, values in (
-            ("recall", epoch.metrics.recall_by_class),
-            ("precision", epoch.metrics.precision_by_class),
-        ):
-            metrics |= {
-                names.class_metric(kind, name): value
-                for name, value in zip(classes, values, strict=True)
-                if value is not None
-            }
-    return metrics
+
+
+def _of_classes(epoch: Epoch, classes: tuple[str, ...]) -> dict[str, float]:
+    """Which classes it confuses, two rows a class: more than all the rest together."""
+    if len(classes) > MAX_CLASSES_WITH_METRICS:
+        return {}
+    kinds = {"recall": epoch.metrics.recall_by_class, "precision": epoch.metrics.precision_by_class}
+    return {
+        name: value
+        for kind, values in kinds.items()
+        for name, value in zip(names.class_metrics(kind, classes), values, strict=True)
+        if value is not None
+    }

@@ -147,7 +147,7 @@ def simulate(drivers: list[Driver], cpus: int) -> dict[str, object]:
                 cpus_per_slot=1.0,
                 gpus_per_slot=0.0,
             )
-            driver.granted = queue.renew(float(cpus), 0.0, asdict(demand), driver.running)
+            driver.granted, _ = queue.renew(float(cpus), 0.0, asdict(demand), driver.running)
             queue_seconds += time.perf_counter() - begin
             num_renewals += 1
         for index, driver in enumerate(drivers):
@@ -204,7 +204,7 @@ def count_requests(tracking_uri: str, num_trials: int = 5) -> dict[str, object]:
                 point, build_recipe(point, dataset=manifest, epochs=EPOCHS, seed=number), manifest, "cpu"
             )
             for one in range(1, EPOCHS + 1):
-                run.log_epoch(reported(one), 0.5, {})
+                run.log_epoch(reported(one), reported(one).metrics.accuracy, {})
                 outbox.drain(60.0)  # as between epochs that take longer than a request
             run.complete()
             run.log_pictures()

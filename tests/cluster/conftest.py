@@ -3,7 +3,6 @@ tests.
 """
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from fresh_homes import FreshHomes
 from laptop import PATIENCE_SECONDS, Laptop
+from mlflow_server import end_server
 from ports import free_port
 from real_cluster import RealCluster
 from s3_server import S3
@@ -30,8 +30,13 @@ def laptop(
     home = fresh_homes.make(folder / "shared", with_digits=True)
     (home.folder / "mlflow.db").rename(folder / "mlflow.db")
     server, address = _start_mlflow(folder)
+    policy = folder / "queue.yaml"
+    policy.write_text("everybody: {max_priority: 5}\n")
     cluster = RealCluster.with_token(
-        STUDY_HOME=str(folder / "shared"), STUDY_CACHE=str(folder / "cache"), **s3_endpoint.environment
+        STUDY_HOME=str(folder / "shared"),
+        STUDY_CACHE=str(folder / "cache"),
+        STUDY_QUEUE_POLICY=str(policy),
+        **s3_endpoint.environment,
     )
     try:
         cluster.start_head(cpus=1)
@@ -39,8 +44,7 @@ def laptop(
         yield Laptop(cluster=cluster, home=home, mlflow=address, folder=folder)
     finally:
         cluster.close()
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        end_server(server)
 
 
 def _start_mlflow(folder: Path) -> tuple[subprocess.Popen[bytes], str]:

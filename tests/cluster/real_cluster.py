@@ -3,23 +3,40 @@
 Each node is a tree of processes.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import psutil
+import yaml
 from ports import free_port
 
 PATIENCE_SECONDS = 180.0
+DRIVER_SECONDS = 900.0
 NUM_TRIES = 6
 """A raylet gives up when its agent takes 15 s to start, which happens on busy machines and cannot be set."""
+FAKE_HEAD_NODE_ID = f"{0:05}".rjust(56, "f")
+FAKE_HEAD_NODE_TYPE = "ray.head.default"
+"""As Ray's fake provider calls the head."""
+NEEDLESS_SETTINGS = (
+    "cluster_synced_files",
+    "initialization_commands",
+    "setup_commands",
+    "head_setup_commands",
+    "worker_setup_commands",
+    "head_start_ray_commands",
+    "worker_start_ray_commands",
+)
+"""Ray's autoscaler reads them for each provider."""
 STARTED = "Ray runtime started"
 
 
@@ -59,6 +76,7 @@ class RealCluster:
         }
         self._dashboard_port, self._port = free_port(), free_port()
         self._nodes: list[subprocess.Popen[bytes]] = []
+        self._node_types: Mapping[str, Mapping[str, object]] | None = None
 
     @property
     def address(self) -> str:
@@ -70,19 +88,76 @@ class RealCluster:
         """For drivers."""
         return f"127.0.0.1:{self._port}"
 
-    def start_head(self, cpus: int) -> None:
-        """Returns once it runs; the addresses stay the same when it is started again."""
+    @classmethod
+    def that_grows(cls, node_types: Mapping[str, Mapping[str, object]]) -> "RealCluster":
+        """A cluster that is not started yet, whose autoscaler starts nodes of these types on this machine.
+
+        The types are as in a cluster's settings for `ray up`.
+        """
+        head = {
+            "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
+            "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID,
+        }
+        quick = {
+            "RAY_FAKE_CLUSTER": "1",
+            "RAY_enable_autoscaler_v2": "1",
+            "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        }
+        cluster = cls.with_token(**head, **quick)
+        cluster._node_types = node_types
+        return cluster
+
+    def start_head(self, cpus: int, *, memory: int | None = None) -> None:
+        """Returns once it runs; the addresses stay the same when it is started again.
+
+        Ray hands out the whole memory, or as many bytes as said.
+        """
         ports = {
             "port": self._port,
             "dashboard-port": self._dashboard_port,
             "ray-client-server-port": free_port(),
         }
         options = [word for name, value in ports.items() for word in (f"--{name}", str(value))]
+        if self._node_types is not None:
+            options += ["--autoscaling-config", str(self._write_settings(self._node_types))]
+        if memory is not None:
+            options += ["--memory", str(memory)]
         self._start(["--head", *options], cpus)
 
-    def add_node(self, cpus: int) -> subprocess.Popen[bytes]:
-        """Returns once it has joined."""
-        return self._start(["--address", self.gcs_address], cpus)
+    def add_node(self, cpus: int, *options: str) -> subprocess.Popen[bytes]:
+        """Returns once it has joined. `options` are more words for `ray start`."""
+        return self._start(["--address", self.gcs_address, *options], cpus)
+
+    def run_driver(self, script: str, *words: str) -> tuple[dict[str, Any], str]:
+        """Runs a program that connects to the cluster; returns the JSON of its last line, and all that it
+        said, with single blanks.
+        """
+        environment = {
+            **os.environ,
+            **self.client_environment,
+            "PATH": self._environment["PATH"],
+            "RAY_ADDRESS": self.gcs_address,
+            "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=DRIVER_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1]), " ".join((done.stdout + done.stderr).split())
+
+    @contextmanager
+    def doomed_node(self, cpus: int) -> Iterator[subprocess.Popen[bytes]]:
+        """A further machine, which is killed where the block ends: the tests that follow count without it."""
+        node = self.add_node(cpus=cpus)
+        try:
+            yield node
+        finally:
+            self.kill(node)
 
     def kill(self, node: subprocess.Popen[bytes]) -> None:
         """SIGKILL to all of a node's processes, as when its machine goes away."""
@@ -104,6 +179,37 @@ class RealCluster:
         """Ends what runs and removes what was written."""
         self.kill_all()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write_settings(self, node_types: Mapping[str, Mapping[str, object]]) -> Path:
+        """Those of a provider whose machines are processes; Ray's `AutoscalingCluster` lacks a file in its
+        wheel, and ends every other Ray of the machine.
+        """
+        head = {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}
+        settings = {
+            **{key: [] for key in NEEDLESS_SETTINGS},
+            **{name: {} for name in ("auth", "docker", "file_mounts")},
+            "cluster_name": "growing",
+            "upscaling_speed": 1.0,
+            "max_workers": 8,
+            "idle_timeout_minutes": 0.4,
+            "provider": {
+                "type": "external",
+                "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+                "gcs_address": self.gcs_address,
+                "head_node_id": FAKE_HEAD_NODE_ID,
+                "launch_multiple": True,
+                "disable_node_updaters": True,
+                "disable_launch_config_check": True,
+            },
+            "head_node_type": FAKE_HEAD_NODE_TYPE,
+            "available_node_types": {
+                FAKE_HEAD_NODE_TYPE: head,
+                **{name: {"node_config": {}, **node_type} for name, node_type in node_types.items()},
+            },
+        }
+        file = self.folder / "autoscaler.yaml"
+        file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        return file
 
     def _start(self, options: list[str], cpus: int) -> subprocess.Popen[bytes]:
         for _ in range(NUM_TRIES):

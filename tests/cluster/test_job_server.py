@@ -1,7 +1,9 @@
 """What answers at an address, and what travels there: one message where it is no cluster, or too old."""
 
 import json
+import os
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,14 +12,19 @@ from pathlib import Path
 import pytest
 
 import study
+from cluster.dashboard import Dashboard
 from cluster.errors import ClusterError
 from cluster.jobs import JobServer
 from cluster.working_dir import MAX_BYTES, source_files, zip_files
+from study.remote.desk import Question, desk_name
 from study.remote.payload import source_code, study_files
 from study.remote.replies import Answer, Begun, print_reply, replies, without_replies
+from study.remote.sent_jobs import DRIVER_BYTES
 from study.remote.submission import check_versions
 from study.study_file.study_spec import StudySpec
 
+SILENCE = "…"
+"""In place of a text: nothing until the client goes."""
 Serve = Callable[[dict[str, object]], str]
 
 
@@ -109,6 +116,18 @@ def test_a_head_that_has_just_started_takes_the_job_a_little_later(serve: Serve)
     assert not answers
 
 
+def test_a_driver_states_its_memory_and_stays_on_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, object]] = []
+    monkeypatch.setattr(Dashboard, "post", lambda _, path, content: sent.append({"path": path, **content}))
+    words = {"working_dir": "gcs://a.zip", "environment": {}, "metadata": {}}
+    JobServer("head").submit("study-a", "true", **words, memory_bytes=DRIVER_BYTES)  # type: ignore[arg-type]
+    JobServer("head").submit("command-a", "true", **words)  # type: ignore[arg-type]
+    assert sent[0]["entrypoint_memory"] == DRIVER_BYTES
+    assert sent[0]["entrypoint_resources"] == {"node:__internal_head__": 0.001}
+    assert not {"entrypoint_memory", "entrypoint_resources", "entrypoint_num_cpus"} & set(sent[1])
+    assert "entrypoint_num_cpus" not in sent[0], "heads that shall run no trials have no CPUs for Ray"
+
+
 def test_a_head_whose_agent_does_not_start_is_one_message(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +154,84 @@ def test_a_dead_head_is_found_out_at_once() -> None:
         JobServer("127.0.0.1:1/").versions()
 
 
+@pytest.fixture
+def socket_of_log() -> Iterator[Callable[[list[list[str]]], str]]:
+    """Serves a job whose log comes in texts, one list for each connection. Returns the address."""
+    import asyncio
+
+    from aiohttp import web
+
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+
+    def start(connections: list[list[str]]) -> str:
+        log = "".join(max(connections, key=lambda texts: len("".join(texts))))
+
+        async def send(request: web.Request) -> web.WebSocketResponse:
+            to_client = web.WebSocketResponse()
+            await to_client.prepare(request)
+            for text in connections.pop(0):
+                await (to_client.receive() if text == SILENCE else to_client.send_str(text))
+            return to_client
+
+        async def job(_: web.Request) -> web.Response:
+            state = "RUNNING" if connections else "SUCCEEDED"
+            return web.json_response({"submission_id": "x", "status": state, "driver_node_id": "head"})
+
+        async def listing(_: web.Request) -> web.Response:
+            return web.json_response({"data": {"result": {"internal": ["job-driver-x.log"]}}})
+
+        async def end(request: web.Request) -> web.Response:
+            return web.Response(text="".join(log.splitlines(keepends=True)[-int(request.query["lines"]) :]))
+
+        async def serve() -> int:
+            app = web.Application()
+            app.router.add_get("/api/jobs/x", job)
+            app.router.add_get("/api/jobs/x/logs/tail", send)
+            app.router.add_get("/api/v0/logs", listing)
+            app.router.add_get("/api/v0/logs/file", end)
+            runner = web.AppRunner(app)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            return int(runner.addresses[0][1])
+
+        port = asyncio.run_coroutine_threadsafe(serve(), loop).result(20)
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    loop.call_soon_threadsafe(loop.stop)
+
+
+def test_a_log_is_followed_in_whole_lines_each_once_though_the_connection_breaks(
+    socket_of_log: Callable[[list[list[str]]], str],
+) -> None:
+    connections = [["one\ntw", "o\nthr"], ["one\n", "two\nthree\n", "fo"], ["one\ntwo\nthree\nfour\nend\n"]]
+    server = JobServer(socket_of_log(connections))
+    assert "".join(server.follow("x")) == "one\ntwo\nthree\nfour\nend\n"
+    assert not connections
+
+
+def test_a_log_that_came_whole_is_not_asked_for_again(
+    socket_of_log: Callable[[list[list[str]]], str],
+) -> None:
+    connections = [["one\n", "two\n"]]
+    assert list(JobServer(socket_of_log(connections)).follow("x")) == ["one\n", "two\n"]
+
+
+def test_ctrl_c_ends_the_wait_for_the_next_line(socket_of_log: Callable[[list[list[str]]], str]) -> None:
+    lines = JobServer(socket_of_log([["one\n", SILENCE]])).follow("x")
+    assert next(lines) == "one\n"
+    # A shell has what it starts with `&` ignore SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            next(lines)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_the_same_files_make_the_same_zip_and_data_makes_none() -> None:
     first, again, other = {"b": b"2", "a": b"1"}, {"a": b"1", "b": b"2"}, {"a": b"1", "b": b"3"}
     assert zip_files(first) == zip_files(again) != zip_files(other)
@@ -153,7 +250,7 @@ def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
         "search_spaces/studies/fer-r18-freeze-sweep.yaml",
     }
     assert ours <= set(files)
-    assert {Path(file).suffix for file in files} == {".py", ".yaml"}
+    assert all_but_documents() - set(files) == set(), "what the code reads travels with it"
     assert len(zip_files(files)) < 2_000_000
     own = tmp_path / "space.py"
     own.write_text("SPACE = 1")
@@ -170,15 +267,53 @@ def test_code_and_spec_travel_and_nothing_else(tmp_path: Path) -> None:
     )
 
 
+def all_but_documents() -> set[str]:
+    """The files of our packages, without pages for people, and without deployment, which has secrets."""
+    root = Path(study.__path__[0]).parent
+    return {
+        file.relative_to(root).as_posix()
+        for package in ("cluster", "search_spaces", "study", "trainables")
+        for file in (root / package).rglob("*")
+        if file.is_file()
+        and file.suffix not in (".md", ".pyc", ".typed")
+        and "deployment" not in file.parts[len(root.parts) :]
+    }
+
+
 def test_replies_are_found_in_a_log_and_left_out_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     print(
         "2026-11-21 09:21:19,011\tINFO job_manager.py:581 -- Runtime env is setting up.\n"
         "Running entrypoint for job x: python -m study.cli.job"
     )
-    print_reply(Begun(home="/shared"))
+    print_reply(Begun(home="/shared", user="ada", priority=3))
     print("    3s  starting Ray and MLflow")
     print_reply(Answer(stdout="a\nb", stderr="", code=0))
     log = capsys.readouterr().out
-    assert replies(log) == (Begun(home="/shared"), Answer(stdout="a\nb", stderr="", code=0))
+    assert replies(log) == (
+        Begun(home="/shared", user="ada", priority=3),
+        Answer(stdout="a\nb", stderr="", code=0),
+    )
     assert without_replies(log) == "    3s  starting Ray and MLflow\n"
     assert len(replies(log[:-20])) == 1, "a line that is still being written"
+
+
+def test_another_version_home_or_tracking_server_has_another_desk() -> None:
+    code, settings = {"a.py": b"1", "b.py": b"2"}, {"STUDY_HOME": "/shared", "STUDY_USER": "ada"}
+    name = desk_name(code, settings)
+    assert re.fullmatch(r"desk-[0-9a-f]{16}", name)
+    assert desk_name({"b.py": b"2", "a.py": b"1"}, {**settings, "STUDY_USER": "ben"}) == name
+    others = [
+        desk_name({**code, "b.py": b"3"}, settings),
+        desk_name({"a.py": b"1b.py", "c.py": b"2"}, settings),
+        desk_name(code, {"STUDY_HOME": "/other"}),
+        desk_name(code, {**settings, "MLFLOW_TRACKING_URI": "http://mlflow:5000"}),
+    ]
+    assert len({name, *others}) == 5
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"1", b"\xff", b'{"words": 1, "user": "ada"}'])
+def test_a_letter_that_is_no_question_is_told(content: bytes) -> None:
+    with pytest.raises(ValueError, match="no question"):
+        Question.from_bytes(content)
+    question = Question(words=["list", "--tag", "owner=ådå"], user="ada")
+    assert Question.from_bytes(question.to_bytes()) == question

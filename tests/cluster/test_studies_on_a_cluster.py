@@ -32,8 +32,8 @@ SPACE = SearchSpace(
 )
 """
 
-EVERY_EPOCH_KEPT = {"rule": "asha_pause", "first_rung": 0.95}
-"""A trial that may pause writes a checkpoint with each epoch. Others end just before the last epoch."""
+UNSTOPPED = {"rule": "none"}
+"""No rule ends a trial before its last epoch."""
 
 
 pytestmark = pytest.mark.slow  # a head, a node, a server and an object store start for them
@@ -88,7 +88,9 @@ def wait_for_end(laptop: Laptop, name: str) -> StudyResult:
 
     def has_ended() -> bool:
         (job,) = json.loads(laptop.study("status", name, "--json").stdout)
-        assert job["state"] in ("starting", "running", "ended"), laptop.study("logs", name).stdout[-3000:]
+        assert job["state"] in ("queued", "starting", "running", "stopping", "ended"), laptop.study(
+            "logs", name
+        ).stdout[-3000:]
         return bool(job["state"] == "ended")
 
     # Each look is a process that takes a second of a core from the studies.
@@ -140,8 +142,10 @@ def check_runs(laptop: Laptop, result: StudyResult, user: str) -> None:
 
 def refused(laptop: Laptop, file: str, **options: str) -> str:
     begun = time.monotonic()
-    home = options.pop("home", None)
-    done = laptop.study("submit", file, *(("--home", home) if home else ()), **options)
+    asked = [
+        word for name in ("home", "priority") if name in options for word in (f"--{name}", options.pop(name))
+    ]
+    done = laptop.study("submit", file, *asked, **options)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
@@ -178,8 +182,8 @@ def test_four_studies_of_two_people_while_a_node_comes_and_dies(
             name,
             dataset="digits" if name.startswith("ada") else published,
             search_space=write_space(laptop, name, low),
-            budget={"trials": 2, "epochs": 30},
-            early_stopping=EVERY_EPOCH_KEPT,
+            budget={"trials": 2, "epochs": 200},
+            early_stopping=UNSTOPPED,
         )
         for name, low in lows.items()
     }
@@ -191,18 +195,27 @@ def test_four_studies_of_two_people_while_a_node_comes_and_dies(
         assert "dashboard   http://127.0.0.1" in out
     again = laptop.study("submit", files["ada-1"], user="ben")
     assert (again.returncode, "runs already on" in again.stderr, "by ada" in again.stderr) == (2, True, True)
+    assert "once it was asked to stop, wait until study status says that it has ended" in again.stderr
 
-    node = laptop.cluster.add_node(cpus=2)
-    wait_until(
-        lambda: _trains_on(node) and all(num_epochs(laptop, name) for name in lows),
-        "no trial trains on the new node",
-    )
-    time.sleep(2)
-    laptop.cluster.kill(node)
+    queue: list[dict[str, object]] = []
+
+    def shows_two_trials() -> bool:
+        """A trial that ends leaves its slot to one that starts: between the two, nothing runs."""
+        queue[:] = json.loads(laptop.study("queue", "--json").stdout)
+        return sum(int(str(one["num_running"])) for one in queue) >= 2
+
+    with laptop.cluster.doomed_node(cpus=2) as node:
+        wait_until(
+            lambda: _trains_on(node) and all(num_epochs(laptop, name) for name in lows),
+            "no trial trains on the new node",
+        )
+        wait_until(shows_two_trials, "the queue shows no two trials")
+    assert {(one["tenant"], one["user"]) for one in queue} <= {(name, users[name]) for name in lows}
 
     results = {name: wait_for_end(laptop, name) for name in lows}
     shown = json.loads(laptop.study("list", "--json").stdout)
-    assert {study["study"]: study["state"] for study in shown} == dict.fromkeys(lows, "finished")
+    states = {study["study"]: study["state"] for study in shown}
+    assert {name: states[name] for name in lows} == dict.fromkeys(lows, "finished")
     for name, result in results.items():
         low = lows[name]
         assert all(low <= float(trial.point["learning_rate"]) <= 2 * low for trial in result.trials), (
@@ -237,17 +250,24 @@ def test_four_tenants_have_equal_shares(laptop: Laptop) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     shares = json.loads(done.stdout.splitlines()[-1])
-    assert shares["cy/c1"] + shares["cy/c2"] == pytest.approx(0.5, rel=0.1)
-    assert all(share == pytest.approx(0.25, rel=0.1) for share in shares.values()), shares
+    assert shares["cy/c1"] + shares["cy/c2"] == pytest.approx(0.5, rel=0.1), shares
+    assert all(share == pytest.approx(0.25, rel=0.2) for share in shares.values()), shares
 
 
 def test_stopped_and_resumed_from_the_laptop(laptop: Laptop) -> None:
     file = write_study(
-        laptop, "phoenix", budget={"trials": 2, "epochs": 20}, early_stopping=EVERY_EPOCH_KEPT, seed=5
+        laptop,
+        "phoenix",
+        budget={"trials": 2, "epochs": 400},
+        early_stopping=UNSTOPPED,
+        seed=5,
+        tags={"owner": "ada"},
     )
     assert laptop.study("submit", file, "--priority", "3").returncode == 0
     wait_until(lambda: num_epochs(laptop, "phoenix") > 3, "nothing trains")
-    stopped = laptop.study("stop", "phoenix", user="ben")
+    refused = laptop.study("stop", "phoenix", user="ben")
+    assert (refused.returncode, "is ada's, and you are ben" in refused.stderr) == (2, True), refused.stderr
+    stopped = laptop.study("stop", "phoenix", "--yes", user="ben")
     assert (stopped.returncode, "go on with: study resume phoenix" in stopped.stdout) == (0, True), (
         stopped.stderr
     )
@@ -255,20 +275,26 @@ def test_stopped_and_resumed_from_the_laptop(laptop: Laptop) -> None:
     assert not before.has_ended
     (job,) = json.loads(laptop.study("status", "phoenix", "--json").stdout)
     assert (job["user"], job["says"]) == ("ada", "stopped; nothing measured is lost")
+    assert "stops once its running trials have ended their epochs" in laptop.study("logs", "phoenix").stdout
 
-    resumed = laptop.study("resume", "phoenix")
+    resumed = laptop.study("resume", "phoenix", "--yes", user="ben")
     assert resumed.returncode == 0, resumed.stderr
+    (job,) = json.loads(laptop.study("status", "phoenix", "--json").stdout)
+    assert (job["user"], job["priority"]) == ("ada", 3), "who resumes a study does not own it"
     result = wait_for_end(laptop, "phoenix")
+    again = laptop.study("resume", "phoenix")
+    assert (again.returncode, "phoenix has finished, and nothing was left to do" in again.stdout) == (0, True)
     assert result.has_ended
     check_trials(result, num_trials=2)
     check_runs(laptop, result, "ada")
     check_that_nothing_changed(before, result)
+    wait_until((laptop.home.studies / "phoenix" / "report.html").exists, "it makes no report")
+    found = json.loads(laptop.study("list", "--tag", "owner=ada", "--json").stdout)
+    assert [one["study"] for one in found] == ["phoenix"]
 
 
 def test_a_study_outlives_the_head(laptop: Laptop) -> None:
-    file = write_study(
-        laptop, "ashes", budget={"trials": 2, "epochs": 40}, early_stopping=EVERY_EPOCH_KEPT, seed=5
-    )
+    file = write_study(laptop, "ashes", budget={"trials": 2, "epochs": 150}, early_stopping=UNSTOPPED, seed=5)
     assert laptop.study("submit", file).returncode == 0
     wait_until(lambda: num_epochs(laptop, "ashes") > 3, "nothing trains")
     laptop.cluster.kill_all()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainables.datasets.adding import add_dataset
-from trainables.datasets.arrow_files import map_split, read_clean_mask, write_split
+from trainables.datasets.arrow_files import SplitFile, SplitRows, map_split, read_clean_mask
 from trainables.datasets.dataset import Dataset, Split
 from trainables.datasets.options import AddOptions
 from trainables.errors import DatasetError, UnknownDatasetError
@@ -35,15 +35,18 @@ print(private_kilobytes() - before, dataset.train.images.nbytes // 1024, total >
 
 
 def write(path: Path, images: np.ndarray, labels: np.ndarray, clean: np.ndarray | None = None) -> str:
-    names = [f"image {row}" for row in range(len(images))]
-    return write_split(
-        path,
-        np.array_split(images, 2),
+    rows = SplitRows(
+        lengths=np.full(len(images), images[0].size),
+        is_encoded=False,
         labels=labels,
-        names=names,
+        names=[f"image {row}" for row in range(len(images))],
         digests=np.full(len(images), b"d" * 16),
         clean=clean,
     )
+    file = SplitFile(path, rows)
+    for chunk in np.array_split(images, 2):
+        file.write(chunk)
+    return file.close()
 
 
 @settings(max_examples=30, deadline=None)

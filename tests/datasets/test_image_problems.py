@@ -89,7 +89,10 @@ def test_all_kinds_are_told_in_one_message(home, tmp_path, write_parquet, make_i
         "images of another size than most",
         "classes without images",
     ]
-    assert lines[-1] == "leave them out with --on-error skip, or bring all images to one size with --size PX"
+    assert lines[-1] == (
+        "leave them out with --on-error skip, or bring all images to one size with --size PX, or keep their "
+        "sizes with --store encoded"
+    )
 
 
 def test_at_most_ten_names_are_listed(home, tmp_path, write_parquet, make_images):

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import Study
+from PIL import Image
 from s3_server import BUCKET, S3
 
+from study.home import Home
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.listing import read_manifest
@@ -55,6 +58,22 @@ def test_what_is_fetched_is_what_was_pushed(pushed: str, tmp_path: Path) -> None
     assert push_dataset(tmp_path / "laptop", "digits", pushed.rsplit("/", 1)[0]) == pushed, (
         "pushing it again changes nothing"
     )
+
+
+def test_files_of_any_size_are_fetched_as_they_were_pushed(s3: S3, tmp_path: Path) -> None:
+    for number in range(40):
+        place = tmp_path / "photos" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        size = (60 + number % 9, 40 + number)
+        Image.new("RGB", size, (6 * number, number, 0)).save(place / f"{number}.jpg")
+    manifest = add_dataset(tmp_path / "laptop", "photos", tmp_path / "photos", AddOptions())
+    assert manifest.is_encoded
+    address = push_dataset(tmp_path / "laptop", "photos", f"s3://{BUCKET}/{tmp_path.name}/")
+    fetched = fetch_dataset(address, tmp_path / "cluster")
+    assert read_manifest(fetched) == manifest
+    assert (fetched / "train.arrow").read_bytes() == (
+        tmp_path / "laptop" / "photos" / "train.arrow"
+    ).read_bytes()
 
 
 def test_a_machine_fetches_once_and_never_the_test_split(
@@ -104,7 +123,7 @@ def test_damage_is_one_message_and_nothing_stays(
     with pytest.raises(DatasetError, match=message):
         fetch_dataset(pushed, tmp_path / "cluster")
     assert not list((tmp_path / "cluster").iterdir())
-    assert [file.name for file in (tmp_path / "cache" / manifest.digest).iterdir()] == ["lock"]
+    assert {file.name for file in (tmp_path / "cache" / manifest.digest).iterdir()} == {"lock", "used"}
     with pytest.raises(DatasetError, match="was replaced"):
         cached_dataset(pushed, "0" * 64)
 
@@ -130,3 +149,23 @@ def test_what_cannot_be_used_is_one_message(
         match=r"s3://no-such-bucket-here/digits cannot be used .*; check its name, AWS_ACCESS_KEY_ID",
     ):
         push_dataset(tmp_path / "laptop", "digits", "s3://no-such-bucket-here")
+
+
+def test_a_dataset_is_published_as_it_is_added(s3: S3, tmp_path: Path, study: Study) -> None:
+    place, words = f"s3://{BUCKET}/{tmp_path.name}", ("data", "add", "digits", "--publish")
+    added = study(Home(tmp_path / "home"), *words, place)
+    assert (added.returncode, f"in a study file: dataset: {place}/digits" in added.stdout) == (0, True), added
+    assert fetch_dataset(f"{place}/digits", tmp_path / "cluster") == tmp_path / "cluster" / "digits"
+
+    other = study(Home(tmp_path / "other"), *words, place, "--size", "16")
+    assert other.returncode == 2
+    assert "digits is added, but not published: " in other.stderr
+    assert f"study data push digits {place}" in other.stderr
+
+    taken = study(Home(tmp_path / "home"), *words, f"{place}/elsewhere")
+    assert (taken.returncode, "there is a dataset 'digits' already" in taken.stderr) == (2, True), taken
+    assert [name for name in s3.object_names() if "elsewhere" in name] == [], "what is refused leaves nothing"
+
+    nowhere = study(Home(tmp_path / "nowhere"), *words, "s3://no-such-bucket-/f")
+    assert (nowhere.returncode, "there is no bucket" in nowhere.stderr) == (2, True), nowhere
+    assert not (tmp_path / "nowhere").exists(), "it is refused before anything is read"

@@ -58,9 +58,8 @@ def mlflow_server(
     arguments = [word.replace("127.0.0.1:5000", f"127.0.0.1:{port}") for word in arguments]
     folder = tmp_path_factory.mktemp("mlflow")
     log = (folder / "log").open("w")
-    process = subprocess.Popen(
-        arguments, env={**clean_environment, **settings, **place}, cwd=folder, stdout=log, stderr=log
-    )
+    environment = {**clean_environment, **settings, **place}
+    process = subprocess.Popen(arguments, env=environment, cwd=folder, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/health", process, folder / "log")
@@ -79,6 +78,8 @@ def mlflow_server(
             address=address,
             settings=asking,
             database={name: place[name] for name in place if name.startswith("PG")},
+            command=tuple(arguments),
+            environment=environment,
         )
     finally:
         end(process)

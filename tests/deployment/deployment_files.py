@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "cluster" / "deployment"
+PAGE = (ROOT / "cluster" / "OPERATIONS.md").read_text()
 MANIFESTS = sorted((FOLDER / "kubernetes").glob("*.yaml"))
 RAY_UP = ("aws.yaml", "onprem.yaml")
 

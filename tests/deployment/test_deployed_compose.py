@@ -94,10 +94,10 @@ def test_what_must_last_is_on_volumes() -> None:
     expected = {
         "postgres": ["postgres:/var/lib/postgresql/data"],
         "objects": ["objects:/data"],
-        "ray": ["study:/study"],
+        "ray": ["study:/study", "cache:/cache"],
     }
     assert mounted == expected
-    assert set(compose()["volumes"]) == {"postgres", "objects", "study"}
+    assert set(compose()["volumes"]) == {"postgres", "objects", "study", "cache"}
 
 
 def test_ray_waits_for_what_trials_need() -> None:

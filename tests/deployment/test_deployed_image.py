@@ -54,7 +54,7 @@ def test_it_installs_what_the_project_names() -> None:
     for line in synced:
         assert (
             set(re.findall(r"--extra (\S+)", line))
-            == {"postgresql", "s3"}
+            == {"postgresql", "s3", "serve"}
             <= set(PROJECT["project"]["optional-dependencies"])
         )
         assert re.findall(r"--group (\S+)", line) == ["server"]

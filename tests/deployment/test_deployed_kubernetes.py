@@ -1,5 +1,6 @@
 """The Kubernetes manifests are valid, refer to what is there, and confine what they run."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from deployment_files import (
     FOLDER,
     MANIFESTS,
+    PAGE,
     containers,
     environment,
     manifest,
@@ -48,7 +50,7 @@ def test_every_object_fits_its_published_schema(one: dict[str, Any]) -> None:
 
 
 def test_the_checks_find_a_misspelt_field() -> None:
-    wrong = manifest("Deployment", "mlflow")
+    wrong = manifest("StatefulSet", "mlflow")
     wrong["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, KUBERNETES, strict=True)
@@ -67,7 +69,7 @@ def test_rays_autoscaler_reads_the_cluster() -> None:
     assert types["headgroup"]["resources"]["CPU"] == 0, "trials must not run beside the drivers"
     workers = types["gpu"]
     assert workers["resources"]["GPU"] == 1
-    assert 1 <= workers["min_workers"] < workers["max_workers"]
+    assert workers["min_workers"] == 0 < workers["max_workers"]
 
 
 def test_the_cluster_runs_the_ray_that_is_tested_here_with_its_token_on() -> None:
@@ -92,7 +94,7 @@ def test_services_and_policies_select_pods_that_are_there_on_ports_that_they_ope
     pods = [
         (one["spec"]["template"]["metadata"]["labels"], one["spec"]["template"]["spec"])
         for one in OBJECTS
-        if one["kind"] in ("Deployment", "StatefulSet")
+        if one["kind"] == "StatefulSet"
     ]
     for service in (one for one in OBJECTS if one["kind"] == "Service"):
         (spec,) = [spec for labels, spec in pods if service["spec"]["selector"].items() <= labels.items()]
@@ -203,6 +205,127 @@ def test_kubectl_renders_what_is_here_with_the_secrets(secrets: dict[str, str], 
     assert secret["metadata"] == {"name": "study-secrets", "namespace": "study"}
     assert sorted(secret["data"]) == sorted(secrets)
     assert all(one["metadata"].get("namespace") == "study" for one in objects if one["kind"] != "Namespace")
+
+
+def with_components(folder: Path, secrets: dict[str, str], *components: str) -> list[dict[str, Any]]:
+    """The objects that kubectl renders with these parts of `kubernetes/`."""
+    deployment = copied(folder)
+    (deployment / ".env").write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
+    file = deployment / "kustomization.yaml"
+    named = ", ".join(f"kubernetes/{one}" for one in components)
+    assert "components: []" in file.read_text()
+    file.write_text(file.read_text().replace("components: []", f"components: [{named}]"))
+    done = rendered(deployment)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def test_the_lines_of_the_page_render_a_large_cluster(secrets: dict[str, str], tmp_path: Path) -> None:
+    deployment = copied(tmp_path)
+    (deployment / ".env").write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
+    (choosing,) = re.findall(r"^sed -i .*kustomization\.yaml$", PAGE, re.MULTILINE)
+    subprocess.run(["bash", "-c", choosing], cwd=deployment, check=True)
+    done = rendered(deployment)
+    assert done.returncode == 0, done.stderr
+    objects = list(yaml.safe_load_all(done.stdout))
+    assert one_of(objects, "StatefulSet", "mlflow")["spec"]["replicas"] == 3
+    assert one_of(objects, "Ingress", "mlflow")
+
+
+def one_of(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    (found,) = [one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+@pytest.mark.parametrize(
+    "components", [("small",), ("large",), ("small", "tls"), ("metrics", "large", "tls")], ids="-".join
+)
+def test_sizes_and_https_render_objects_that_fit_their_published_schemas(
+    secrets: dict[str, str], tmp_path: Path, components: tuple[str, ...]
+) -> None:
+    objects = with_components(tmp_path, secrets, *components)
+    for one in objects:
+        test_every_object_fits_its_published_schema(one)
+        assert one["kind"] == "Namespace" or one["metadata"]["namespace"] == "study"
+    known = {title(one) for one in objects}
+    assert {title(one) for one in OBJECTS if one["kind"] != "RayJob"} <= known, "nothing is lost"
+
+
+def test_a_large_cluster_has_more_machines_servers_and_memory_than_a_small_one(
+    secrets: dict[str, str], tmp_path: Path
+) -> None:
+    sizes = {size: with_components(tmp_path / size, secrets, size) for size in ("small", "large")}
+    head, workers, servers, cache = {}, {}, {}, {}
+    for size, objects in sizes.items():
+        spec = one_of(objects, "RayCluster", "study")["spec"]
+        (group,) = spec["workerGroupSpecs"]
+        containers_ = [one["template"]["spec"]["containers"][0] for one in (spec["headGroupSpec"], group)]
+        head[size], machine = (
+            int(one["resources"]["limits"]["memory"].removesuffix("Gi")) for one in containers_
+        )
+        workers[size] = group["maxReplicas"] * int(containers_[1]["resources"]["limits"]["nvidia.com/gpu"])
+        servers[size] = one_of(objects, "StatefulSet", "mlflow")["spec"]["replicas"]
+        settings = environment(containers_[1])
+        volumes = {one["name"]: one for one in group["template"]["spec"]["volumes"]}
+        cache[size] = float(volumes["cache"]["emptyDir"]["sizeLimit"].removesuffix("Gi"))
+        assert float(settings["STUDY_CACHE_GB"]) < cache[size]
+        shared = float(volumes["shared-memory"]["emptyDir"]["sizeLimit"].removesuffix("Gi"))
+        assert shared < machine, "what lies in shared memory counts to the container's"
+    assert (workers["small"], workers["large"]) == (2, 512)
+    assert (servers["small"], servers["large"]) == (1, 3)
+    assert head["large"] > head["small"]
+    assert head["large"] * 1e3 > 200 * 300, "MB for 200 drivers, each with its Ray job"
+    assert one_of(sizes["large"], "PodDisruptionBudget", "mlflow")
+
+
+def test_several_servers_of_mlflow_can_stand_in_for_each_other() -> None:
+    """What one of them wrote, another one reads: nothing is in a pod, and forms have one key."""
+    (server,) = manifest("StatefulSet", "mlflow")["spec"]["template"]["spec"]["containers"]
+    assert "volumeMounts" not in server
+    assert environment(server)["MLFLOW_FLASK_SERVER_SECRET_KEY"].startswith("secret:")
+    assert "sqlite" not in " ".join(server["command"])
+    assert "postgresql" in (FOLDER / "mlflow_auth.ini").read_text()
+    assert manifest("StatefulSet", "mlflow")["spec"].get("podManagementPolicy", "OrderedReady") == (
+        "OrderedReady"
+    ), "the first one makes the tables"
+
+
+def test_https_ends_at_the_ingress_which_alone_is_let_in(secrets: dict[str, str], tmp_path: Path) -> None:
+    objects = with_components(tmp_path, secrets, "tls")
+    places = {"dashboard": ("study-head-svc", 8265), "mlflow": ("mlflow", 5000)}
+    for name, (service, port) in places.items():
+        spec = one_of(objects, "Ingress", name)["spec"]
+        ((rule,), (tls,)) = spec["rules"], spec["tls"]
+        assert tls["hosts"] == [rule["host"]]
+        assert tls["secretName"] == "study-tls"
+        (path,) = rule["http"]["paths"]
+        assert path["backend"]["service"] == {"name": service, "port": {"number": port}}
+        (let_in,) = one_of(objects, "NetworkPolicy", f"ingress-to-{name}")["spec"]["ingress"]
+        assert let_in["ports"] == [{"port": port}]
+        assert let_in["from"], "not everybody"
+    (server,) = one_of(objects, "StatefulSet", "mlflow")["spec"]["template"]["spec"]["containers"]
+    (hosts,) = [word for word in server["command"] if word.startswith("--allowed-hosts=")]
+    told = [one.partition("=")[2] for one in manifest_hosts()]
+    assert hosts == f"--allowed-hosts={told[0]},YOUR-MLFLOW-HOST"
+
+
+def test_prometheus_alone_is_let_in_to_the_metrics(secrets: dict[str, str], tmp_path: Path) -> None:
+    objects = with_components(tmp_path, secrets, "metrics")
+    (let_in,) = one_of(objects, "NetworkPolicy", "metrics")["spec"]["ingress"]
+    assert [port["port"] for port in let_in["ports"]] == [8080]
+    assert let_in["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    ]
+    spec = one_of(objects, "RayCluster", "study")["spec"]
+    for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
+        notes = group["template"]["metadata"]["annotations"]
+        assert notes == {"prometheus.io/scrape": "true", "prometheus.io/port": "8080"}
+        assert "app.kubernetes.io/name" in group["template"]["metadata"]["labels"], "labels stay"
+
+
+def manifest_hosts() -> list[str]:
+    (server,) = manifest("StatefulSet", "mlflow")["spec"]["template"]["spec"]["containers"]
+    return [word for word in server["command"] if word.startswith("--allowed-hosts=")]
 
 
 def test_kubectl_applies_nothing_without_secrets(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from base64 import b64encode
+from typing import Any
 
 import pytest
 from deployment_files import ROOT, command, compose, filled, manifest
@@ -51,6 +52,7 @@ def status(
 EXPERIMENTS = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 
 
+@pytest.mark.slow
 def test_nobody_gets_in_without_a_password(mlflow_server: MlflowServer) -> None:
     assert status(mlflow_server.address, "/health") == 200
     assert status(mlflow_server.address, EXPERIMENTS) == 401
@@ -65,12 +67,14 @@ def test_nobody_gets_in_without_a_password(mlflow_server: MlflowServer) -> None:
     )
 
 
+@pytest.mark.slow
 def test_only_names_that_the_files_give_it_are_answered(mlflow_server: MlflowServer) -> None:
     login = ("admin", mlflow_server.admin_password)
     assert status(mlflow_server.address, EXPERIMENTS, *login, host="mlflow:5000") == 200
     assert status(mlflow_server.address, EXPERIMENTS, *login, host="attacker.example") == 403
 
 
+@pytest.mark.slow
 def test_a_node_logs_runs_files_and_models(
     mlflow_server: MlflowServer, s3_endpoint: S3, clean_environment: dict[str, str]
 ) -> None:
@@ -90,6 +94,7 @@ def test_a_node_logs_runs_files_and_models(
     assert any(name.startswith("artifacts/") and name.endswith("picture.txt") for name in objects), objects
 
 
+@pytest.mark.slow
 def test_preparing_again_gives_the_account_the_new_password(
     mlflow_server: MlflowServer, s3_endpoint: S3
 ) -> None:
@@ -123,6 +128,7 @@ def test_on_aws_a_bucket_must_be_there(s3: S3, monkeypatch: pytest.MonkeyPatch) 
         make_bucket("absent", None)
 
 
+@pytest.mark.slow
 def test_a_wrong_administrator_is_one_message(mlflow_server: MlflowServer) -> None:
     with pytest.raises(ClusterError, match="refuses MLFLOW_AUTH_ADMIN_PASSWORD"):
         make_account(mlflow_server.address, "not the password", "study", "a long password")
@@ -156,7 +162,7 @@ def test_artifacts_go_to_a_bucket(destination: str, message: str) -> None:
 
 def test_kubernetes_and_aws_run_the_same_server() -> None:
     words = [filled(word, {"STUDY_BIND": "127.0.0.1"}) for word in compose()["services"]["mlflow"]["command"]]
-    in_pod = manifest("Deployment", "mlflow")["spec"]["template"]["spec"]["containers"][0]["command"]
+    in_pod = manifest("StatefulSet", "mlflow")["spec"]["template"]["spec"]["containers"][0]["command"]
     hosts = words.pop()
     assert in_pod[:-1] == words
     assert set(in_pod[-1].split("=")[1].split(",")) == set(hosts.split("=")[1].split(","))
@@ -166,21 +172,29 @@ def test_kubernetes_and_aws_run_the_same_server() -> None:
     assert json.dumps(on_head).count("--artifacts-destination") == 1
 
 
-def as_admin(server: MlflowServer, method: str, path: str, body: dict[str, str]) -> None:
-    """One of the calls of the operations page."""
+def as_admin(
+    server: MlflowServer,
+    method: str,
+    path: str,
+    body: dict[str, str],
+    password: str | None = None,
+) -> dict[str, Any]:
+    """The answer to one of the calls of the operations page."""
     request = urllib.request.Request(f"{server.address}/api/{path}", json.dumps(body).encode(), method=method)
-    request.add_header(
-        "Authorization", "Basic " + b64encode(f"admin:{server.admin_password}".encode()).decode()
-    )
+    login = b64encode(f"admin:{password or server.admin_password}".encode()).decode()
+    request.add_header("Authorization", f"Basic {login}")
     request.add_header("Content-Type", "application/json")
-    urllib.request.urlopen(request, timeout=30).close()
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return dict(json.loads(answer.read() or "{}"))
 
 
+@pytest.mark.slow
 def test_the_operations_pages_calls_add_let_in_and_remove_a_person(mlflow_server: MlflowServer) -> None:
     page = (ROOT / "cluster" / "OPERATIONS.md").read_text()
     calls = re.findall(r"^mlflow_admin (\w+) (\S+)(?: \\\n)? +'(\{.*\})'$", page, re.MULTILINE)
     assert [(method, path.rsplit("/", 1)[1]) for method, path, _ in calls] == [
         ("POST", "create"),
+        ("POST", "grant"),
         ("POST", "grant"),
         ("DELETE", "delete"),
     ]
@@ -191,13 +205,34 @@ def test_the_operations_pages_calls_add_let_in_and_remove_a_person(mlflow_server
         "2.0/mlflow/registered-models/create",
         {"name": json.loads(calls[1][2])["resource_id"] + "-other"},
     )
-    for method, path, body in calls[:2]:
-        as_admin(mlflow_server, method, path, json.loads(body))
+    number = as_admin(
+        mlflow_server, "POST", "2.0/mlflow/experiments/create", {"name": "of-the-operations-page"}
+    )["experiment_id"]
+    (asking,) = re.findall(r"^mlflow_admin GET '(\S+)'", page, re.MULTILINE)
+    asked = asking.replace("fer2013", "of-the-operations-page")
+    assert as_admin(mlflow_server, "GET", asked, {})["experiment"]["experiment_id"] == number
+    *before, (method, path, body) = calls
+    for one in before:
+        as_admin(mlflow_server, one[0], one[1], json.loads(one[2]))
     assert status(mlflow_server.address, EXPERIMENTS, *login) == 200
-    as_admin(mlflow_server, calls[2][0], calls[2][1], json.loads(calls[2][2]))
+    as_admin(mlflow_server, method, path, json.loads(body))
     assert status(mlflow_server.address, EXPERIMENTS, *login) == 401
 
 
+@pytest.mark.slow
+def test_the_operations_pages_call_changes_the_administrators_password(mlflow_server: MlflowServer) -> None:
+    page = (ROOT / "cluster" / "OPERATIONS.md").read_text()
+    ((method, path, body),) = re.findall(r"`mlflow_admin (PATCH) (\S+) '(\{.*?\})'`", page)
+    old, new = mlflow_server.admin_password, "another long password"
+    asked = {**json.loads(body), "current_password": old, "password": new}
+    as_admin(mlflow_server, method, path, asked)
+    try:
+        assert status(mlflow_server.address, EXPERIMENTS, "admin", new) == 200
+    finally:
+        as_admin(mlflow_server, method, path, {**asked, "current_password": new, "password": old}, new)
+
+
+@pytest.mark.slow
 def test_the_database_is_brought_up_to_date_by_the_operations_pages_command(
     mlflow_server: MlflowServer, clean_environment: dict[str, str]
 ) -> None:

@@ -5,11 +5,10 @@ import subprocess
 
 import pytest
 import typer
-from deployment_files import FOLDER, ROOT, compose, manifest, secret_names
+from commands_of_operations import HEADING, Row, commands, rows
+from deployment_files import FOLDER, PAGE, ROOT, compose, manifest, secret_names
 
 from study.cli.main import app
-
-PAGE = (ROOT / "cluster" / "OPERATIONS.md").read_text()
 
 
 def test_every_study_command_exists() -> None:
@@ -40,9 +39,8 @@ def test_every_service_and_volume_exists() -> None:
     for volume in re.findall(r"--volume study_(\w+):", PAGE):
         assert volume in parts["volumes"], volume
     assert f"service/{manifest('RayCluster')['metadata']['name']}-head-svc" in PAGE
-    for kind, name in re.findall(r"(statefulset|deployment)/(\w+)", PAGE):
-        if name not in ("Dockerfile", "aws", "onprem"):
-            assert manifest({"statefulset": "StatefulSet", "deployment": "Deployment"}[kind], name)
+    for name in re.findall(r"statefulset/(\w+)", PAGE):
+        assert manifest("StatefulSet", name)
 
 
 def test_every_secret_can_be_rotated() -> None:
@@ -59,3 +57,25 @@ def test_its_lines_for_a_terminal_are_shell() -> None:
 @pytest.mark.parametrize("line", re.findall(r"^.*openssl.*$", PAGE, re.MULTILINE))
 def test_secrets_are_made_as_the_example_says(line: str) -> None:
     assert line in (FOLDER / ".env.example").read_text()
+
+
+@pytest.mark.parametrize("command", commands())
+def test_of_each_command_the_page_says_whether_it_was_run(command: str) -> None:
+    told = [words for row in rows() for words in row.commands if begins(command, words)]
+    assert told, f"add a row for it to the table {HEADING!r}: {command}"
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.commands[0])
+def test_a_test_that_the_page_names_is_there_and_runs_such_a_command(row: Row) -> None:
+    for words in row.commands:
+        assert any(begins(command, words) for command in commands()), f"the page has no command {words}"
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row.run_by)
+    for file, name in named:
+        assert (ROOT / file).exists(), file
+        assert not name or re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.MULTILINE), name
+    assert row.run_by.startswith("not run: ") or (named and named[0][1]), row.run_by
+
+
+def begins(command: str, words: str) -> bool:
+    """Whether a command begins with these words; the last may be the beginning of one, as in `-c`."""
+    return command == words or command.startswith((f"{words} ", f"{words}="))

@@ -15,10 +15,22 @@ from pathlib import Path
 
 import psutil
 import pytest
-from deployment_files import command, compose, env_file, with_option
+from deployment_files import PAGE, RAY_UP, command, compose, env_file, with_option
 from deployment_servers import PATIENCE_SECONDS, PROGRAMS, end, wait_for
 from ports import free_port
 
+RAYS_OWN_PORTS = frozenset({44217, 44227})
+"""Of the head's autoscaler and dashboard, for metrics; a machine's second head leaves them to the first."""
+OWN_PORTS = (
+    "--ray-client-server-port",
+    "--node-manager-port",
+    "--object-manager-port",
+    "--runtime-env-agent-port",
+    "--metrics-export-port",
+    "--dashboard-agent-listen-port",
+    "--dashboard-agent-grpc-port",
+)
+LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 RUNS_A_TASK = """
 import ray, sys
 ray.init(address=sys.argv[1], log_to_driver=False)
@@ -33,6 +45,9 @@ class Head:
     address: str
     dashboard: str
     token: str
+    process: int
+    opened: frozenset[int]
+    """Ports that its command line names, but for those of its workers."""
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +68,14 @@ def ray_environment(
 def start_command(folder: Path, port: int, dashboard_port: int) -> list[str]:
     """The one of aws.yaml, on free ports, in a folder of its own, and waiting, so that it can be ended."""
     words = command("aws.yaml", "ray", "start", "--head")
-    words = [word for word in words if not word.startswith(("--autoscaling-config", "--object-manager-port"))]
+    words = [word for word in words if not word.startswith("--autoscaling-config")]
+    for name in OWN_PORTS:
+        words = with_option(words, name, str(free_port()))
     words = with_option(with_option(words, "--port", str(port)), "--dashboard-port", str(dashboard_port))
-    own = [
-        f"--temp-dir={folder}",
-        f"--ray-client-server-port={free_port()}",
-        f"--dashboard-agent-listen-port={free_port()}",
-    ]
     return [
         str(PROGRAMS / "ray"),
         *words[1:],
-        *own,
+        f"--temp-dir={folder}",
         "--num-cpus=1",
         "--object-store-memory=100000000",
         "--block",
@@ -78,8 +90,9 @@ def head(
     log = tmp_path_factory.mktemp("ray") / "log"
     port, dashboard_port = free_port(), free_port()
     environment = {**ray_environment, "RAY_AUTH_TOKEN": secrets["RAY_AUTH_TOKEN"]}
+    words = start_command(folder, port, dashboard_port)
     process = subprocess.Popen(
-        start_command(folder, port, dashboard_port),
+        words,
         env=environment,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,
@@ -87,7 +100,17 @@ def head(
     dashboard = f"http://127.0.0.1:{dashboard_port}"
     try:
         wait_for(f"{dashboard}/api/gcs_healthz", process, log)
-        yield Head(address=told_address(log), dashboard=dashboard, token=secrets["RAY_AUTH_TOKEN"])
+        yield Head(
+            address=told_address(log),
+            dashboard=dashboard,
+            token=secrets["RAY_AUTH_TOKEN"],
+            process=process.pid,
+            opened=frozenset(
+                int(word.partition("=")[2])
+                for word in words
+                if word.startswith(("--port=", *(f"{name}=" for name in OWN_PORTS)))
+            ),
+        )
     finally:
         end(process)
         shutil.rmtree(folder, ignore_errors=True)
@@ -115,6 +138,7 @@ def status(address: str, token: str | None) -> int:
         return error.code
 
 
+@pytest.mark.slow
 def test_the_job_server_asks_for_the_token(head: Head) -> None:
     jobs = f"{head.dashboard}/api/jobs/"
     assert status(jobs, None) == 401
@@ -122,6 +146,7 @@ def test_the_job_server_asks_for_the_token(head: Head) -> None:
     assert status(jobs, head.token) == 200
 
 
+@pytest.mark.slow
 def test_the_dashboard_listens_on_loopback_alone(head: Head) -> None:
     port = int(head.dashboard.rsplit(":", 1)[1])
     sockets = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
@@ -132,6 +157,38 @@ def test_the_dashboard_listens_on_loopback_alone(head: Head) -> None:
         socket.create_connection((host, port), 5)
 
 
+@pytest.mark.slow
+def test_others_reach_the_ports_that_the_page_tells_to_close_and_no_more(head: Head) -> None:
+    processes = [psutil.Process(head.process), *psutil.Process(head.process).children(recursive=True)]
+    numbers = {one.pid for one in processes}
+    reached = {
+        one.laddr.port
+        for one in psutil.net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN and one.pid in numbers and one.laddr.ip not in LOOPBACK
+    }
+    assert len(reached) > 3
+    assert {port for port in reached if not 10002 <= port <= 19999} <= head.opened | RAYS_OWN_PORTS
+
+
+def test_the_page_tells_each_port_that_the_files_open() -> None:
+    """In a table, and in the lines for a firewall."""
+    table = PAGE[PAGE.index("### Ports") :]
+    table = table[: table.index("\n## ")]
+    for kind in ("--head", "--address=$RAY_HEAD_IP:6379"):
+        for file in RAY_UP:
+            ports = [
+                word.partition("=")[2] for word in command(file, "ray", "start", kind) if "port=" in word
+            ]
+            assert len(ports) >= 8
+            for port in ports:
+                assert re.search(rf"\b{port}\b", table), port
+    (closing,) = re.findall(r"ufw allow from \S+ to any port (\S+) proto tcp", table)
+    allowed = [tuple(map(int, part.split(":"))) for part in closing.split(",")]
+    for port in (6379, 8076, 8077, 8078, 8080, 10001, 10002, 19999, 52365, 52366, *RAYS_OWN_PORTS):
+        assert any(one[0] <= port <= one[-1] for one in allowed), port
+    assert not any(one[0] <= 8265 <= one[-1] for one in allowed), "the dashboard is reached by SSH alone"
+
+
 def driver(head: Head, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", RUNS_A_TASK, head.address]
     return subprocess.run(
@@ -139,12 +196,14 @@ def driver(head: Head, environment: dict[str, str]) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.slow
 def test_a_driver_with_the_token_runs_tasks(head: Head, ray_environment: dict[str, str]) -> None:
     done = driver(head, {**ray_environment, "RAY_AUTH_TOKEN": head.token})
     assert "answer 42" in done.stdout, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("token", [pytest.param("another-token", marks=pytest.mark.slow), None])
+@pytest.mark.slow
+@pytest.mark.parametrize("token", ["another-token", None])
 def test_a_driver_without_the_token_is_refused(
     head: Head, ray_environment: dict[str, str], token: str | None
 ) -> None:
@@ -170,8 +229,10 @@ def test_all_heads_start_alike() -> None:
     assert aws == onprem
     own = {
         "--autoscaling-config=~/ray_bootstrap_config.yaml",
-        "--object-manager-port=8076",
         "--dashboard-host=127.0.0.1",
+        "--min-worker-port=10002",
+        "--max-worker-port=19999",
+        *(word for word in aws if word.startswith(OWN_PORTS)),
     }
     in_container = set(compose()["services"]["ray"]["command"])
     assert in_container - set(aws) == {"--block", "--dashboard-host=0.0.0.0"}

@@ -22,6 +22,7 @@ from pages import LONGEST_README, ROOT, Command, Page, commands, pages
 from test_import_direction import LAYERS, LAYERS_OF_TRAINABLES
 from typer.testing import CliRunner
 
+from cluster.queue_policy import QueuePolicy
 from search_spaces.dimensions import Choice
 from search_spaces.space import SearchSpace
 from study.cli.main import app
@@ -142,6 +143,9 @@ def test_cheap_commands_run(line: str, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("command", commands("python"), ids=str)
 def test_modules_and_scripts_have_the_options_that_pages_give_them(command: Command) -> None:
     first, *rest = command.words[1:]
+    if first == "-c":
+        assert not rest or ast.parse(rest[0])
+        return
     name = rest.pop(0) if first == "-m" else first
     file = ROOT / (f"{name.replace('.', '/')}.py" if first == "-m" else name)
     source = (file if file.exists() else ROOT / name.replace(".", "/") / "__main__.py").read_text(
@@ -168,8 +172,11 @@ def test_lines_for_a_terminal_are_shell(page: Page, block: str) -> None:
 @pytest.mark.parametrize(
     ("page", "text"), [(page, block) for page in pages() for block in page.blocks("yaml")], ids=str
 )
-def test_study_files_can_be_read(page: Page, text: str) -> None:
+def test_study_files_and_policies_can_be_read(page: Page, text: str) -> None:
     tree = read_value(text)
+    if tree.keys() & QueuePolicy.model_fields.keys():
+        QueuePolicy.model_validate(tree)
+        return
     spec = StudySpec.parse({"study": "s", "dataset": "d", **tree})
     assert set(tree) <= set(spec.to_dict())
     for name, dimension in spec.extend.items():

@@ -14,6 +14,26 @@ WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+AT_THE_TOP = {
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "cluster",
+    "pyproject.toml",
+    "search_spaces",
+    "study",
+    "tests",
+    "trainables",
+}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only a checkout knows what belongs to the project")
+def test_at_the_top_lies_what_belongs_there_and_nothing_that_a_command_left() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tops = {line.split("/", maxsplit=1)[0] for line in listed.stdout.splitlines()}
+    assert {name for name in tops if not name.startswith(".")} == AT_THE_TOP
+
+
 def test_the_licence_is_the_one_that_the_project_names() -> None:
     assert PROJECT["project"]["license"] == "Apache-2.0"
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from study.study_file.study_spec import StudySpec
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "study" / "REFERENCE.md"
 WITHOUT_MEANING_FOR_PEOPLE = {
+    "RAY_CLUSTER_NAME": "set by KubeRay",
     "MLFLOW_REGISTRY_URI": "saved and put back around calls of MLflow",
 }
 """Variables that the code touches and nobody sets for it."""
@@ -60,7 +61,7 @@ def test_every_environment_variable_that_is_read_is_named() -> None:
         for found in reading.findall(file.read_text(encoding="utf-8"))
     }
     assert len(read) > 8
-    ours_to_set = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"}
+    ours_to_set = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"}
     assert read - set(VARIABLES) - set(WITHOUT_MEANING_FOR_PEOPLE) - ours_to_set == set()
 
 

@@ -79,18 +79,11 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate(timeout=PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize(
-    "ends",
-    [
-        pytest.param([terminate], id="terminated"),
-        pytest.param(
-            [terminate, interrupt_twice, kill_the_raylet, kill], id="in each way", marks=pytest.mark.slow
-        ),
-    ],
-)
-def test_a_study_that_is_ended_and_resumed_loses_nothing(
-    home_with_digits: Home, tmp_path: Path, ends: list[Callable[[subprocess.Popen[str]], None]]
+@pytest.mark.slow
+def test_a_study_that_is_ended_in_each_way_and_resumed_loses_nothing(
+    home_with_digits: Home, tmp_path: Path
 ) -> None:
+    ends: list[Callable[[subprocess.Popen[str]], None]] = [terminate, interrupt_twice, kill_the_raylet, kill]
     home, file, num_trials = home_with_digits, tmp_path / "cut.yaml", len(ends) + 1
     file.write_text(yaml.safe_dump({**SPEC, "budget": {"trials": num_trials, "epochs": 25}}))
     words = ["run", str(file)]
@@ -149,3 +142,31 @@ def test_rarer_ends_are_told_too(home_with_digits: Home, tmp_path: Path, how: st
     assert process.returncode == (130 if how == "hangup" else 2)
     assert "study resume" in said
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.slow
+def test_a_study_of_folds_that_is_killed_measures_what_one_left_alone_does(
+    home_with_digits: Home, tmp_path: Path
+) -> None:
+    files = {name: tmp_path / f"{name}.yaml" for name in ("cut", "alone")}
+    for name, file in files.items():
+        tree = {"study": name, "budget": {"trials": 2, "epochs": 12}, "validate": {"folds": 3}}
+        file.write_text(yaml.safe_dump({**SPEC, **tree}))
+    process = start(home_with_digits, "run", str(files["cut"]))
+    for victim in (process.pid, None):
+        wait_until_running(home_with_digits, "cut", process, num_ended=0)
+        if victim is None:
+            for trial in wait_for_processes(process.pid, "trial"):
+                trial.kill()
+        else:
+            kill(process)
+            process = start(home_with_digits, "resume", "cut")
+    end(process)
+    alone = start(home_with_digits, "run", str(files["alone"]))
+    end(alone)
+    assert (process.returncode, alone.returncode) == (0, 0)
+    cut, whole = (StudyResult.read(home_with_digits.studies / name) for name in files)
+    assert [(one.point, one.state) for one in cut.trials] == [(one.point, one.state) for one in whole.trials]
+    for one, other in zip(cut.trials, whole.trials, strict=True):
+        assert dict(one.values) == dict(other.values), "to the last bit"
+    assert set(statuses(home_with_digits).values()) == {"FINISHED"}

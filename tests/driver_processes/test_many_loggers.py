@@ -11,7 +11,8 @@ from study_process import PATIENCE_SECONDS
 SCRIPT = Path(__file__).with_name("many_loggers.py")
 
 
-@pytest.mark.parametrize("processes", [4, pytest.param(16, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [4, 16])
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_processes_log_at_once(
     database: str, processes: int, fresh_homes: FreshHomes, tmp_path: Path, request: pytest.FixtureRequest

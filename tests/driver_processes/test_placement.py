@@ -10,11 +10,6 @@ import sys
 import pytest
 from fresh_homes import FreshHomes
 
-from cluster.nodes import Node
-from study.errors import SpecError
-from study.execution.capacity import check_fits
-from study.study_file.resources import Resources
-
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
@@ -41,7 +36,7 @@ plan = plan_study(StudySpec.parse(tree), home)
 record = StudyRecord.create(home.folder, "placed", objectives=[Objective()])
 for time in ("first", "second"):
     said = []
-    told[time] = {"gpus": decide_gpu_share(plan, record, said.append).gpus_per_trial, "said": said}
+    told[time] = {"gpus": decide_gpu_share(plan, record, said.append, print).gpus_per_trial, "said": said}
 
 os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
 try:
@@ -125,17 +120,3 @@ def test_a_cluster_that_is_too_small_is_told_before_anything_is_written(told: di
         "lower it, or connect to another cluster"
     )
     assert told["exists"] is False
-
-
-def test_what_no_machine_has_is_named() -> None:
-    have = [Node(num_cpus=8, num_gpus=0, gpu_kind=None), Node(num_cpus=2, num_gpus=1, gpu_kind="H200")]
-    check_fits(Resources(cpus_per_trial=8), have)
-    check_fits(Resources(cpus_per_trial=2, gpus_per_trial=1), have)
-    with pytest.raises(
-        SpecError, match="gpus_per_trial asks for 1 on one machine, but none of the cluster has more than 0;"
-    ):
-        check_fits(Resources(gpus_per_trial=1), have[:1])
-    with pytest.raises(
-        SpecError, match=r"cpus_per_trial asks for 4 on one machine.* more than 2 beside 0.5 of a GPU"
-    ):
-        check_fits(Resources(cpus_per_trial=4, gpus_per_trial=0.5), have)

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from finished_study import SECRET, Finished
 from fresh_homes import FreshHomes
+from webhook import running_webhook
 
 from cluster.connection import connected
 from study.connections.mlflow_client import connect
@@ -50,8 +51,10 @@ def finished(local_ray: None, fresh_homes: FreshHomes, tmp_path_factory: pytest.
     for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
         os.environ.pop(name, None)
     add_dataset(home.datasets, "digits", None, AddOptions(licence="CC BY 4.0"))
-    with scoped_environment(
-        {"AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET, "MY_TOKEN": SECRET}
+    secrets = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "MY_TOKEN"), SECRET)
+    with (
+        running_webhook() as webhook,
+        scoped_environment({**secrets, "STUDY_NOTIFY": f"{webhook.address}/{SECRET}"}),
     ):
         result = run_study(SPEC, home=home)
-    return Finished(home, result, connect(home.tracking_uri))
+    return Finished(home, result, connect(home.tracking_uri), webhook.told)

@@ -1,6 +1,6 @@
 """A study that came to its end, and where to look at it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from study.home import Home
@@ -17,6 +17,8 @@ class Finished:
     home: Home
     result: StudyResult
     client: Any
+    told: list[dict[str, Any]] = field(default_factory=list)
+    """The notices that were posted to a webhook, whose address holds the secret."""
 
     @property
     def parent(self) -> Any:

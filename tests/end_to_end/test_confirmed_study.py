@@ -35,6 +35,7 @@ SPEC = {
     "budget": {"trials": 3, "epochs": 12},
     "early_stopping": "none",
     "confirm": {"top": 2, "seeds": 2},
+    "resources": {"max_concurrent": 1},  # a second process would start for nothing that is tested
 }
 
 
@@ -71,6 +72,7 @@ def folder(home: Home) -> Path:
     return home.studies / "confirmed"
 
 
+@pytest.mark.slow
 def test_confirmed_killed_resumed_and_extended(killed: Home, local_ray: None) -> None:
     before = StudyResult.read(folder(killed))
     assert before.final is None

@@ -36,6 +36,7 @@ def run_statuses(home: Home, result: StudyResult) -> list[str]:
     return [client.get_run(trial.run_id).info.status for trial in result.trials]
 
 
+@pytest.mark.slow
 def test_where_every_trial_fails_nothing_is_registered(
     local_ray: None, study: Study, home_with_digits: Home, tmp_path: Path
 ) -> None:
@@ -59,7 +60,8 @@ def kill_the_first_trial(home: Home) -> None:
         trial.kill()
 
 
-@pytest.mark.parametrize("retries", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("retries", [0, 1])
 def test_a_trial_whose_process_dies_is_retried_as_often_as_the_study_says(
     local_ray: None, study: Study, home_with_digits: Home, tmp_path: Path, retries: int
 ) -> None:
@@ -86,11 +88,12 @@ def test_a_trial_whose_process_dies_is_retried_as_often_as_the_study_says(
 def break_the_first_trial(home: Home) -> None:
     """Leaves no place for the weights of its first epoch, which no configuration accounts for."""
     folder = home.studies / "failing"
-    while not folder.exists():
+    while not (folder / "study.yaml").exists():  # before it is there, the folder is not the study's
         time.sleep(0.05)
     weights_file(folder, 0).mkdir(parents=True)
 
 
+@pytest.mark.slow
 def test_a_trial_that_breaks_its_process_goes_on_in_a_fresh_one(
     local_ray: None, study: Study, home_with_digits: Home, tmp_path: Path
 ) -> None:

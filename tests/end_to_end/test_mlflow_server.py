@@ -113,6 +113,7 @@ def test_no_trouble_of_the_server_fails_a_trial_or_loses_a_word(
     assert all(trial.has_ended for trial in before.trials), "MLflow was away, and no trial minded"
 
     proxy.switch("up")
+    monkeypatch.setattr(study_run, "PATIENCE_SECONDS", 300.0)  # a busy machine takes its time
     result = resume_study("over-http", home=home)
     assert [dict(trial.values) for trial in result.trials] == [
         dict(trial.values) for trial in before.trials
@@ -141,12 +142,14 @@ def check_runs(result: StudyResult, client: Any, database: str) -> None:
         assert run.inputs.dataset_inputs
         found = {key: steps for (run_id, key), steps in counted.items() if run_id == trial.run_id}
         for key, steps in found.items():
-            assert steps == Counter(list(trial.values)), f"{key} of trial {trial.number}: {steps}"
+            assert set(steps.values()) == {1}, f"{key} of trial {trial.number}: {steps}"
+            if key.startswith(("train/", "validation/", "best/")):
+                assert set(steps) == set(trial.values), f"{key} of trial {trial.number}: {steps}"
         if trial.values:
             assert {
                 "train/loss",
                 "validation/macro_f1",
-                "recall/7",
+                "within_class/recall/7",
                 "best/macro_f1",
                 "system/cpu_utilization_percentage",
             } <= set(found)
@@ -170,6 +173,7 @@ def metrics_of_runs(database: str) -> dict[tuple[str, str], Counter[int]]:
     return counted
 
 
+@pytest.mark.slow
 def test_a_study_logs_straight_to_postgresql_and_s3(
     local_ray: None, home: Home, postgres_url: str, s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -192,6 +196,7 @@ def test_a_study_logs_straight_to_postgresql_and_s3(
     assert "not-to-be-printed" not in everything, "no file of a study holds the password"
 
 
+@pytest.mark.slow
 def test_the_pages_show_what_a_postgresql_database_holds(mlflow_postgres_url: str, tmp_path: Path) -> None:
     connect(mlflow_postgres_url).create_experiment("digits")
     command = [sys.executable, "-c", "from study.cli.main import main; main()", "ui"]

@@ -52,6 +52,7 @@ def training(finished: Finished, trial: Trial) -> Training:
     )
 
 
+@pytest.mark.slow
 def test_a_population(
     local_ray: None,
     home_with_digits: Home,

@@ -33,6 +33,7 @@ def home_with_letters(fresh_homes: FreshHomes, tmp_path: Path) -> Home:
     return home
 
 
+@pytest.mark.slow
 def test_a_recipe_is_reproduced_once_and_what_cannot_run_is_told(
     local_ray: None, study: Study, home_with_letters: Home, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ def asked(port: int, image: str) -> dict[str, object]:
         return dict(json.load(answer)["predictions"][0])
 
 
+@pytest.mark.slow
 def test_the_champion_answers_over_http(finished: Finished, tmp_path: Path) -> None:
     assert promote(finished.home, "digits").decision.kind == "promoted"
     folder = finished.home.datasets / "digits"

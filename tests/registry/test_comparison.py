@@ -88,7 +88,7 @@ def test_people_decide_not_their_images(num_people: int) -> None:
     assert by_group.num_groups == num_people
     if num_people == 4:
         (fault,) = by_group.faults
-        assert "4 groups show with only 93.8% confidence that the gain is more than 0" in fault
+        assert "4 groups show with only 93.8 % confidence that the gain is more than 0" in fault
     else:
         assert by_group.faults == ()
     first, second, third, *_ = sentences(by_group)

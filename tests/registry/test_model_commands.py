@@ -2,8 +2,10 @@
 code, never a traceback.
 """
 
+import csv
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from PIL import Image
 from registering_tiny import Registry, add
 
 from study.home import Home
+from study.registry.prediction_csv import writing
+from study.registry.predictions import Prediction
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.options import AddOptions
@@ -45,7 +49,7 @@ def spoilt(folder: Path, digit: Path) -> dict[str, str]:
         "text.png": "its format is not known",
         "large.png": "an image may have 89,478,485 pixels, and this one has more",
         "bomb.png": "an image may have 89,478,485 pixels, and this one has more",
-        "folder.png": "this is a folder",
+        "folder.png": "this is a folder without files",
         "pipe.png": "this is a device or a pipe",
         "absent.png": "No such file or directory",
     }
@@ -81,6 +85,74 @@ def test_predictions_for_a_program(study: Study, registered: Registry, digit: Pa
     assert good["label"] in "0123456789"
     assert sum(good["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert (bad["label"], bad["problem"]) == (None, "No such file or directory")
+
+
+def test_a_folder_of_images_becomes_a_csv(
+    study: Study, registered: Registry, digit: Path, tmp_path: Path
+) -> None:
+    photos, table = tmp_path / "photos", tmp_path / "photos" / "labels.csv"
+    for name in ("b/2.png", "b/10.png", "a, b.png", ".hidden/x.png", ".hidden.png"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(digit.read_bytes())
+    (photos / "b" / "notes.txt").write_text("no image")
+    (photos / "elsewhere").symlink_to(digit.parent)
+    for _ in range(2):  # the second time the file that the first one wrote lies in the folder
+        done = study(registered.home, "predict", "digits/1", photos, "--csv", table)
+        assert done.returncode == 1, done.stderr
+        assert "notes.txt: " in done.stderr
+        assert "1 of 4 could not be read" in done.stderr
+        assert "3 images in" in done.stdout
+        with table.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["file"] for row in rows] == [
+            str(photos / name) for name in ("a, b.png", "b/10.png", "b/2.png")
+        ]
+        assert list(rows[0]) == ["file", "class", "probability", *"0123456789"]
+        for row in rows:
+            assert sum(float(row[name]) for name in "0123456789") == pytest.approx(1, abs=1e-4)
+            assert row["probability"] == row[row["class"]] == max(row[name] for name in "0123456789")
+    (photos / "b" / "notes.txt").unlink()
+    as_json = study(registered.home, "predict", "digits/1", photos, "--csv", table, "--json")
+    assert (as_json.returncode, len(json.loads(as_json.stdout)["predictions"])) == (0, 3)
+    assert "1 images in" in study(registered.home, "predict", "digits", digit, "--csv", table).stdout
+
+
+def test_a_dataset_that_a_registered_model_needs_is_not_removed(study: Study, registered: Registry) -> None:
+    refused = study(registered.home, "data", "rm", "digits")
+    assert refused.returncode == 2
+    assert "1 registered version of the model 'digits' could not be trained again" in refused.stderr
+    assert (registered.home.datasets / "digits" / "manifest.json").exists()
+
+
+def test_a_csv_that_cannot_be_written_is_refused_before_anything_is_predicted(
+    study: Study, registered: Registry, digit: Path, tmp_path: Path
+) -> None:
+    for file in (tmp_path, tmp_path / "absent" / "labels.csv"):
+        refused = study(registered.home, "predict", "digits", digit, "--csv", file)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "--csv must name a file in a folder that exists" in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prediction_that_is_interrupted_leaves_the_file_of_before(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("of before")
+
+    def until_interrupted() -> Iterator[Prediction]:
+        shares = {"b": 0.75, "file": 0.25}
+        yield Prediction(file="\udcff.png", label="b", confidence=0.75, probabilities=shares, problem=None)
+        if file.read_text() == "of before":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(writing(file, ("file", "b"), until_interrupted()))
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("labels.csv", "of before")]
+    file.unlink()
+    file.write_text("")
+    list(writing(file, ("file", "b"), until_interrupted()))
+    assert file.read_text() == (
+        "file,class,probability,class file,b\n\\udcff.png,b,0.750000,0.250000,0.750000\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,7 +224,7 @@ def test_from_refusal_to_rollback(study: Study, sqlite_registry: Registry, class
         tree["number"]: tree["aliases"]
         for tree in json.loads(study(registry.home, "models", "digits", "--json").stdout)
     }
-    assert listed == {1: ["champion"], 2: [], 3: ["candidate"]}
+    assert listed == {1: ["champion"], 2: ["previous"], 3: ["candidate"]}
 
 
 def test_own_images_are_measured_by_the_names_of_their_classes(
@@ -211,7 +283,10 @@ def test_classes_that_the_model_does_not_know(
     (tmp_path / "own" / "1" / "bad.png").write_text("x")
     named = ("evaluate", "digits", "--from", tmp_path / "own", "--relabel", "0=zero", "--relabel", "1=1")
     assert "images that cannot be read: 1 (1/bad.png)" in study(registered.home, *named).stderr
-    assert "left out: 1 unreadable image" in study(registered.home, *named, "--on-error", "skip").stdout
+    assert (
+        "left out: images that cannot be read 1"
+        in study(registered.home, *named, "--on-error", "skip").stdout
+    )
 
 
 def test_a_version_is_trained_again(study: Study, registered: Registry) -> None:

@@ -71,6 +71,7 @@ def test_a_database_alone_tells_the_history_and_what_is_missing(decided: Registr
     )
 
 
+@pytest.mark.slow
 def test_versions_that_a_server_keeps(
     fresh_homes: FreshHomes, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,20 +6,23 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
 from registering_tiny import Registry, add
 
+from study.doctor.examination import examine
 from study.errors import ConflictError, SpecError, UnknownModelError
 from study.home import Home
-from study.registry.aliases import mend_aliases
+from study.registry import promotion
+from study.registry.aliases import lagging_aliases
 from study.registry.decision_log import DecisionLog
 from study.registry.promotion import (
     Outcome,
     adopt,
+    alias_remarks,
     history,
-    moved_champions,
     promote,
     rollback,
     versions_with_files,
@@ -44,7 +47,7 @@ def test_worse_is_refused_better_promoted_and_taken_back(registry: Registry, cla
     first = promote(home, "digits", user="ann")
     assert first.comparison is None
     assert "there was no champion to compare with" in first.decision.evidence
-    assert aliases(registry) == {"champion": 1}
+    assert aliases(registry) == {"champion": 1, "candidate": 1}
 
     add(registry, classifier, 0.8)
     worse = promote(home, "digits", user="bob")
@@ -62,13 +65,13 @@ def test_worse_is_refused_better_promoted_and_taken_back(registry: Registry, cla
         1,
     )
     assert len(openings(home.datasets / "digits")) == num_openings, "kept evidence needs no opening"
-    assert aliases(registry) == {"champion": 3, "previous": 1}
+    assert aliases(registry) == {"champion": 3, "previous": 1, "candidate": 3}
 
     forced = promote(home, "digits", 2, force=True, reason="the demo needs it", user="cleo")
     assert forced.decision.forced
-    assert aliases(registry) == {"champion": 2, "previous": 3}
+    assert aliases(registry) == {"champion": 2, "previous": 3, "candidate": 3}
     assert rollback(home, "digits", reason="as was to be expected", user="ann").decision.version == 3
-    assert aliases(registry) == {"champion": 3, "previous": 1}
+    assert aliases(registry) == {"champion": 3, "previous": 2, "candidate": 3}
     assert rollback(home, "digits", user="ann").decision.version == 1
     with pytest.raises(SpecError, match="digits cannot go back: version 1 is its first champion"):
         rollback(home, "digits")
@@ -85,9 +88,70 @@ def test_worse_is_refused_better_promoted_and_taken_back(registry: Registry, cla
         ("ann", "rolled back", 2, 3, False, "as was to be expected"),
         ("ann", "rolled back", 3, 1, False, None),
     ]
+    digits = registry.client.get_experiment_by_name("digits")
+    newest_first = registry.client.search_runs([digits.experiment_id], order_by=["start_time DESC"])
+    assert newest_first[-1].info.run_name == "decisions", (
+        "MLflow's pages begin with a run that is no training"
+    )
+    assert "study history digits" in newest_first[-1].data.tags["mlflow.note.content"]
     tables = history(home, "digits").tables[better.decision.key]
     assert tables is not None
     assert tables["metrics"]["accuracy"] == [pytest.approx(0.9, abs=0.01), pytest.approx(0.97, abs=0.01)]
+
+
+def test_comparisons_on_the_same_images_are_counted_and_later_ones_need_more(
+    sqlite_registry: Registry, classifier: Classifier
+) -> None:
+    registry, home = sqlite_registry, sqlite_registry.home
+    add(registry, classifier, 0.9)
+    assert promote(home, "digits").use is None, "nothing was compared"
+    card = registry.client.get_model_version("digits", "1").description
+    assert "Before that, 2 comparisons of earlier versions decided on a promotion by these images." in card
+    compared = []
+    for share in (0.88, 0.87, 0.86):
+        add(registry, classifier, share)
+        compared.append(promote(home, "digits"))
+    again = promote(home, "digits", 3)
+    forced = promote(home, "digits", 4, force=True, reason="to see it")
+    assert [one.comparison.number for one in (*compared, again, forced) if one.comparison] == [1, 2, 3, 2, 3]
+    assert again.use is not None
+    assert again.use.num_comparisons == 3
+    assert again.use.num_openings == len(openings(home.datasets / "digits"))
+    better = promote(home, "digits", add(registry, classifier, 0.97)).comparison
+    assert better is not None
+    assert (better.number, better.faults) == (4, ())
+    assert better.needed_confidence == pytest.approx(1 - 0.05 * 4**-1.6 / 2.28577, abs=1e-7), (
+        "a forced promotion frees nothing"
+    )
+    told, champion = history(home, "digits").use.sentences()
+    assert "4 comparisons of versions; the next one needs 99.6 % confidence, so that all together" in told
+    assert "digits/5, champion: accuracy better than that of digits/4 by 0.1086, at least by 0.0" in champion
+    assert champion.endswith("with 99.8 % confidence, corrected for 4 comparisons")
+
+
+def test_a_comparison_beside_which_another_one_was_refused_counts_it(
+    sqlite_registry: Registry, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both had read the log before either decided, so both would have been the first comparison."""
+    registry, home = sqlite_registry, sqlite_registry.home
+    for share in (0.9, 0.8, 0.97):
+        add(registry, classifier, share)
+    promote(home, "digits", 1)
+    judged = promotion.judge_subgroups
+
+    def while_another_one_decides(*of_it: Any) -> Any:
+        monkeypatch.setattr(promotion, "judge_subgroups", judged)
+        assert promote(home, "digits", 2, user="bob").decision.kind == "refused"
+        return judged(*of_it)
+
+    monkeypatch.setattr(promotion, "judge_subgroups", while_another_one_decides)
+    mine = promote(home, "digits", 3, user="ann")
+    assert mine.comparison is not None
+    assert mine.comparison.number == 2
+    kept = history(home, "digits").tables[mine.decision.key]
+    assert kept is not None
+    assert kept["number"] == 2
+    assert [one.user for one in history(home, "digits").decisions[1:]] == ["bob", "ann"]
 
 
 def test_of_two_who_promote_at_once_one_is_told_who_won(registry: Registry, classifier: Classifier) -> None:
@@ -137,7 +201,9 @@ def test_a_log_that_went_on_since_it_was_read_refuses_the_next_decision(
     assert decision == winner
 
 
-def test_aliases_are_mended_from_the_log(sqlite_registry: Registry, classifier: Classifier) -> None:
+def test_aliases_that_lag_behind_the_log_are_told_and_put_right_by_the_next_decision(
+    sqlite_registry: Registry, classifier: Classifier
+) -> None:
     registry = sqlite_registry
     add(registry, classifier, 0.8)
     add(registry, classifier, 0.97)
@@ -146,15 +212,16 @@ def test_aliases_are_mended_from_the_log(sqlite_registry: Registry, classifier: 
     # As where the process died between the log and the aliases.
     registry.client.set_registered_model_alias("digits", "champion", "1")
     registry.client.delete_registered_model_alias("digits", "previous")
-    assert [one.aliases for one, _ in versions_with_files(registry.home, "digits")] == [
-        ("champion",),
-        ("previous",),
-    ]
-    log, versions = (
-        DecisionLog.read(registry.client, registry.home, "digits"),
-        list_versions(registry.client, "digits"),
-    )
-    assert not mend_aliases(registry.client, "digits", log.decisions, versions), "nothing is left to mend"
+    before = aliases(registry)
+    (told,) = alias_remarks(registry.home)
+    assert "by the decisions champion is digits/2, previous is digits/1" in told
+    assert [version.number for version, _ in versions_with_files(registry.home, "digits")] == [2, 1]
+    assert aliases(registry) == before, "reading changes nothing"
+    with pytest.raises(SpecError, match="digits/2 is the champion already"):
+        promote(registry.home, "digits", 2)
+    assert aliases(registry) == {"champion": 2, "previous": 1, "candidate": 2}
+    log = DecisionLog.read(registry.client, registry.home, "digits")
+    assert lagging_aliases(log.decisions, list_versions(registry.client, "digits")) == {}
 
 
 def test_a_champion_that_somebody_moved_in_mlflow_is_told_and_can_be_adopted(
@@ -169,7 +236,7 @@ def test_a_champion_that_somebody_moved_in_mlflow_is_told_and_can_be_adopted(
         adopt(home, "digits")
     registry.client.set_registered_model_alias("digits", "champion", "3")
     for _ in range(2):
-        (told,) = moved_champions(home)
+        (told,) = alias_remarks(home)
         assert (
             "somebody made digits/3 the champion in MLflow's own pages; by the decisions it is version 2"
             in told
@@ -178,8 +245,8 @@ def test_a_champion_that_somebody_moved_in_mlflow_is_told_and_can_be_adopted(
     assert aliases(registry)["champion"] == 3, "reading changes nothing"
     adopted = adopt(home, "digits", user="ann").decision
     assert (adopted.kind, adopted.version, adopted.champion_before, adopted.user) == ("adopted", 3, 2, "ann")
-    assert moved_champions(home) == ()
-    assert aliases(registry) == {"champion": 3, "previous": 2}
+    assert alias_remarks(home) == ()
+    assert aliases(registry) == {"champion": 3, "previous": 2, "candidate": 3}
     registry.client.set_registered_model_alias("digits", "champion", "1")
     assert rollback(home, "digits").decision.version == 2
     assert aliases(registry)["champion"] == 2, "a decision puts the alias back"
@@ -293,3 +360,29 @@ def test_a_decision_fits_into_a_parameter(sqlite_registry: Registry, classifier:
     with pytest.raises(SpecError, match="at most 500 characters, got 501"):
         rollback(registry.home, "digits", reason=long + "x")
     assert np.array_equal(history(registry.home, "digits").decisions[0].evidence, decision.evidence)
+
+
+def test_the_doctor_tells_of_a_moved_champion_and_mends_what_lags(
+    sqlite_registry: Registry, classifier: Classifier
+) -> None:
+    home, client = sqlite_registry.home, sqlite_registry.client
+    for share in (0.9, 0.95):
+        add(sqlite_registry, classifier, share)
+    promote(home, "digits", 1)
+    assert list(examine(home)) == []
+    client.delete_registered_model_alias("digits", "champion")
+    (lagging,) = examine(home, "digits")
+    assert lagging.where == "model digits"
+    assert "MLflow's aliases say otherwise: a decision was cut off" in lagging.what
+    assert lagging.mend is not None
+    lagging.mend()
+    assert aliases(sqlite_registry) == {"champion": 1, "candidate": 2}
+    client.set_registered_model_alias("digits", "champion", "2")
+    (moved,) = examine(home)
+    assert moved.what == (
+        "somebody made digits/2 the champion in MLflow's own pages; by the decisions it is version 1"
+    )
+    assert "study promote digits --adopt" in moved.mending
+    assert moved.mend is None, "whether it is meant, a person knows"
+    adopt(home, "digits")
+    assert list(examine(home)) == []

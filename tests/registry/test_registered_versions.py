@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from study.connections.mlflow_client import addressed_to
 from study.registry.model_card import MAX_DESCRIPTION, description
-from study.registry.registration import REQUIREMENTS
+from study.registry.registration import REQUIREMENTS, _ensure_model
 from study.registry.version_files import fetch
 from study.registry.version_layout import CLASSIFIER, EVIDENCE, MODEL_CARD_FILE, PROGRAM_FILE
 from study.registry.versions import find_version
@@ -263,3 +263,22 @@ def test_a_long_card_is_cut_where_nothing_breaks() -> None:
     assert len(kept) <= MAX_DESCRIPTION
     assert kept.count("```") == 2
     assert kept.endswith("the whole model card is the artifact `model_card.md`")
+
+
+def test_the_model_says_what_it_predicts_and_where_versions_come_from(registered: Registry) -> None:
+    client = registered.client
+    described = client.get_registered_model("digits").description
+    for part in (
+        "dataset `digits` (8x8 gray)",
+        "10 classes: 0, 1, 2",
+        "result of a study",
+        "study history digits",
+    ):
+        assert part in described
+    _ensure_model(client, "digits", described.replace("10 classes", "9 classes"))
+    assert "9 classes" in client.get_registered_model("digits").description, "as the dataset is by now"
+    _ensure_model(client, "digits", described)
+    client.create_registered_model("by-hand", description="Somebody's own words.")
+    _ensure_model(client, "by-hand", described)
+    assert client.get_registered_model("by-hand").description == "Somebody's own words."
+    client.delete_registered_model("by-hand")

@@ -8,17 +8,25 @@ import pytest
 from command_line import Study
 from numpy.typing import NDArray
 from PIL import Image
+from quoting import keep_speed
 from registering_tiny import Registry
 
 from study.errors import UnknownModelError
 from study.home import Home
 from study.planning.plan import Plan, plan_study
-from study.registry.seen_images import leak_of, leaks_into_test
+from study.registry.labelled_images import evaluate
+from study.registry.seen_images import SeenImages, leak_of, leaks_into_test
 from study.study_file.study_spec import StudySpec
 from trainables.datasets.adding import add_dataset
+from trainables.datasets.arrow_files import read_pixel_digests
 from trainables.datasets.dataset import Dataset, open_split
 from trainables.datasets.options import AddOptions
-from trainables.inference.classifier import Classifier
+from trainables.inference.classifier import Classifier, ClassifierConfig
+from trainables.recipe.data import Data
+from trainables.recipe.model import Model
+from trainables.recipe.phase import Phase
+from trainables.recipe.tree import Recipe
+from trainables.training.loop import Training
 
 
 def write_images(
@@ -55,6 +63,32 @@ def test_evaluating_tells_what_the_model_was_trained_on(
     assert "the 30 unseen images alone" in text
 
 
+def test_files_of_any_size_are_known_again(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(60):
+        place = tmp_path / "photos" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (5, 5, 3), np.uint8)
+        Image.fromarray(pixels).resize((20 + number % 7, 30 - number % 5)).save(place / f"{number}.jpg")
+    manifest = add_dataset(tmp_path, "files", tmp_path / "photos", AddOptions())
+    assert manifest.is_encoded
+    recipe = Recipe(
+        data=Data(image_size=8),
+        model=Model(architecture="cnn2-32x64"),
+        phases=(Phase(epochs=1, learning_rate=1e-3),),
+    )
+    training = Training(recipe, Dataset.open(tmp_path / "files"))
+    classifier = Classifier(ClassifierConfig.of(recipe, manifest), training.weights())
+    digests = frozenset(
+        digest
+        for split in ("train", "validation")
+        for digest in read_pixel_digests(tmp_path / "files" / f"{split}.arrow").tolist()
+    )
+    seen = SeenImages(digests=digests, unknown=())
+    evaluation = evaluate(classifier, tmp_path / "photos", AddOptions(), None, seen)
+    assert (evaluation.num_images, evaluation.num_seen) == (60, len(digests))
+
+
 def planned(home: Home, name: str) -> Plan:
     tree = {
         "study": "s",
@@ -85,6 +119,7 @@ def test_weights_that_know_the_test_split_are_told_before_anything_is_spent(
     )
     assert not (plan.dataset_folder / "openings.jsonl").exists(), "nothing was opened"
     (tmp_path / "s.yaml").write_text(json.dumps(plan.spec.to_public_dict()))
+    keep_speed(plan)
     checked = study(home, "check", tmp_path / "s.yaml")
     assert checked.returncode == 0, checked.stderr
     assert f"{num_known} of the {len(names)} test images are among those" in checked.stdout

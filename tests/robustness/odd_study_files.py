@@ -167,7 +167,7 @@ def keys() -> tuple[tuple[str, ...], ...]:
     """The path of every key that a study file can have, but those of `start_from`, which is a list."""
     top = [(field.alias or name,) for name, field in StudySpec.model_fields.items()]
     nested = [
-        (path, field.alias or name)
+        (*path.split("."), field.alias or name)
         for path, model in nested_models()
         if path not in ("start_from", "extend")
         for name, field in model.model_fields.items()

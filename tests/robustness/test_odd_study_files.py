@@ -60,6 +60,8 @@ SHARES = {"1.0", "0", "1", "-0.0", "1e-300", "5e-324", "0.5"}
 MAY_BE_ACCEPTED: dict[str, set[str]] = {
     "study": WORDS,
     "dataset": WORDS,
+    "about": TEXTS - {"''", '"\\e[31mred"', '"\\0"', "'\u202eleft'", "x" * 5000} | NOTHING,
+    "tags": {"{}"},
     "search_space": TEXTS,
     "reproduces": TEXTS | NOTHING,
     "fix": {"{}", "{a: 1}", "{'': 1}"},
@@ -72,9 +74,15 @@ MAY_BE_ACCEPTED: dict[str, set[str]] = {
     "search_storage": {"sqlite:////etc/passwd"} | NOTHING,
     "budget": {"{}"},
     "early_stopping": {"{}"},
+    "validate": {"{}"} | NOTHING,
     "confirm": {"{}"} | NOTHING,
     "promotion": {"{}"},
     "resources": {"{}"},
+    "notify": {"{}"},
+    "notify.at": {"[]"},
+    "notify.command": TEXTS - {"''", '"new\\nline"', '"\\e[31mred"', '"\\0"', "'\u202eleft'", "x" * 5000}
+    | NOTHING,
+    "notify.webhook": (WORDS & {"no", "on", "'true'", "best"}) | NOTHING,
     "seed": {"0"} | COUNTS,
     "sampler.grid_points": {"3"},
     "budget.trials": COUNTS,
@@ -93,16 +101,20 @@ MAY_BE_ACCEPTED: dict[str, set[str]] = {
     "early_stopping.resample": SHARES,
     "early_stopping.protect_top": {"0"} | COUNTS,
     "early_stopping.plateau": COUNTS | NOTHING,
+    "validate.folds": {"3"},
     "confirm.top": COUNTS,
     "confirm.seeds": {"3"},
     "promotion.minimum_gain": {"-1"} | SHARES,
     "promotion.confidence": {"0.5"},
     "promotion.max_recall_loss": {"3"} | SHARES | NOTHING,
     "promotion.max_latency_ms": AMOUNTS | NOTHING,
+    "promotion.max_subgroup_gap": NOTHING,
     "resources.cpus_per_trial": COUNTS,
     "resources.gpus_per_trial": {"1.0", "0", "1", "-0.0", "0.5"},
     "resources.max_concurrent": COUNTS | NOTHING,
     "resources.retries": {"0"} | COUNTS,
+    "resources.checkpoints_gb": AMOUNTS | NOTHING,
+    "resources.gpu_kind": WORDS | NOTHING,
 }
 """By key: the odd values that it may have, as they stand in a file. A key that is not here may have none."""
 
@@ -112,8 +124,10 @@ def test_every_key_with_every_odd_value(key: tuple[str, ...], tmp_path: Path) ->
     file, accepted, refusals = tmp_path / "odd.yaml", set(), []
     for value in ODD_VALUES:
         lines = [f"{name}: {plain}" for name, plain in MINIMAL.items() if name != key[0]]
-        odd = f"{key[0]}: {value}" if len(key) == 1 else f"{key[0]}: {{{key[1]}: {value}}}"
-        file.write_text("\n".join([*lines, odd]))
+        odd = value
+        for name in reversed(key[1:]):
+            odd = f"{{{name}: {odd}}}"
+        file.write_text("\n".join([*lines, f"{key[0]}: {odd}"]))
         try:
             StudySpec.read(file)
         except SpecError as error:

@@ -39,6 +39,7 @@ def earlier_study(
     *,
     traits: DatasetTraits | None = None,
     objective: str = "macro_f1",
+    num_folds: int | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
     """A study whose trials came to a value each with a point that differs from `POINT` as said."""
@@ -49,6 +50,8 @@ def earlier_study(
         experiment, run_name=name, tags={names.STUDY: name, names.DATASET_TRAITS: traits.to_json()}
     ).info.run_id
     client.log_param(parent, "objective", objective)
+    if num_folds is not None:
+        client.log_param(parent, "folds", num_folds)
     for number, (value, changes) in enumerate(trials):
         known = {
             names.PARENT: parent,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from study.cli.main import message_of
-from study.disk_space import check_disk_space
+from study.disk_space import bytes_in, check_disk_space, size_text
 from study.errors import StudyError
 from study.home import Home
 
@@ -37,3 +37,20 @@ def test_a_disk_that_fills_up_is_no_bug_of_ours() -> None:
     assert said.startswith("no room is left on the disk ([Errno 28] No space left on device")
     assert "study resume NAME" in said
     assert message_of(PermissionError(13, "Permission denied")) is None
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "text"),
+    [(0, "0 kB"), (87_400, "87 kB"), (2_000_000, "2.0 MB"), (1_234_500_000, "1.2 GB"), (5e12, "5.0 TB")],
+)
+def test_sizes_are_told_in_units_that_fit(num_bytes: int, text: str) -> None:
+    assert size_text(num_bytes) == text
+
+
+def test_a_folder_takes_what_its_files_take_and_links_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").write_bytes(b"x" * 1000)
+    (tmp_path / "outside").write_bytes(b"x" * 9000)
+    (tmp_path / "a" / "round").symlink_to(tmp_path)
+    assert 1000 <= bytes_in(tmp_path / "a") < 2000
+    assert bytes_in(tmp_path / "absent") == 0

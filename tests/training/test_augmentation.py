@@ -11,7 +11,7 @@ from torchvision.transforms import functional as torchvision_functional
 from waiting import NoReads
 
 from trainables.recipe.augmentation import Augmentation
-from trainables.transforms.augment import apply, augment, is_active, strength_multipliers
+from trainables.transforms.augment import apply, augment, strength_multipliers
 from trainables.transforms.parameters import Parameters, draw
 
 STRONG = Augmentation(strength=1.0, flip_probability=0.5)
@@ -159,9 +159,9 @@ def test_strength_zero_changes_nothing_but_flips():
         )
         is unchanged
     )
-    assert not is_active(Augmentation(strength=0.0))
-    assert is_active(Augmentation(strength=0.0, flip_probability=0.1))
-    assert is_active(Augmentation(strength=0.0, policy="trivial"))
+    assert not Augmentation(strength=0.0).is_active
+    assert Augmentation(strength=0.0, flip_probability=0.1).is_active
+    assert Augmentation(strength=0.0, policy="trivial").is_active
 
 
 def test_a_flip_alone_is_exact():

@@ -20,6 +20,7 @@ from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
+from trainables.training import phase_features
 
 RECIPE = Recipe(
     data=Data(image_size=8),
@@ -35,6 +36,8 @@ class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("ray", "mlflow", "optuna", "pydantic", "study", "search_spaces", "cluster"):
             raise ImportError(f"{name} is blocked")
+        if name == "torch._dynamo":
+            raise AssertionError("torch's compiler takes seconds to import, and nothing here is compiled")
 
 sys.meta_path.insert(0, Blocker())
 runpy.run_module("trainables", run_name="__main__")
@@ -84,6 +87,21 @@ def test_prints_a_line_per_epoch_and_keeps_the_best_classifier(dataset_folder, r
         dataset.validation.images
     )
     assert (probabilities_NK.argmax(1) == dataset.validation.labels).all()
+
+
+def test_says_what_becomes_of_frozen_layers(dataset_folder, tmp_path, capsys, monkeypatch):
+    head = Phase(epochs=2, learning_rate=3e-3, freeze_depth=2)
+    path = tmp_path / "recipe.json"
+    recipe = dataclasses.replace(RECIPE, phases=(head, Phase(epochs=1, learning_rate=1e-3)))
+    path.write_text(json.dumps(recipe.to_dict()))
+    told = []
+    for least in (1e30, 0):
+        monkeypatch.setattr(phase_features, "LEAST_FLOPS", least)
+        assert run("--dataset", dataset_folder, "--recipe", path, "--device", "cpu") == 0
+        told.append([line for line in capsys.readouterr().out.splitlines() if line.startswith("phase")])
+    assert told[0] == ["phase 1: the frozen layers are computed anew each epoch: they take too little"]
+    assert len(told[1]) == 1, "once a phase, and nothing where nothing is frozen"
+    assert told[1][0].startswith("phase 1: the frozen layers up to pooling are computed once for ")
 
 
 def test_the_same_command_continues_what_was_stopped(dataset_folder, recipe_file, tmp_path, capsys):

@@ -8,6 +8,7 @@ from typing import get_type_hints
 
 import pytest
 import torch
+from epochs import timeless
 
 from trainables.errors import RecipeError
 from trainables.recipe.augmentation import Augmentation, Mixing
@@ -20,7 +21,6 @@ from trainables.recipe.model import Head, Model
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training.epoch import Epoch
 from trainables.training.loop import Training
 
 CPU = torch.device("cpu")
@@ -65,10 +65,6 @@ def continued(recipe: Recipe, dataset, folder: Path) -> Training:
     training = Training(recipe, dataset, device=CPU)
     training.load(folder, with_other_values=True)
     return training
-
-
-def timeless(epochs: list[Epoch]) -> list[Epoch]:
-    return [dataclasses.replace(epoch, train_seconds=0.0, validation_seconds=0.0) for epoch in epochs]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +159,7 @@ def test_only_who_asks_for_it_goes_on_under_other_values(make_dataset, tmp_path)
 
 
 MAY_CHANGE = {
-    Data: {"sampler_power"},
+    Data: {"sampler_power", "smallest_crop"},
     Model: {"dropout", "drop_path"},
     Phase: {"learning_rate", "head_multiplier", "layer_decay", "final_ratio", "step_factor"},
     Optimizer: {"weight_decay", "momentum", "second_moment", "clip_at", "average_halflife"},

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from epochs import timeless
 
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
@@ -24,7 +25,6 @@ from trainables.recipe.model import Model
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training.epoch import Epoch
 from trainables.training.loop import Training
 
 CPU = torch.device("cpu")
@@ -51,10 +51,6 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return Dataset.open(folder / "digits")
 
 
-def timeless(epochs: list[Epoch]) -> list[Epoch]:
-    return [dataclasses.replace(epoch, train_seconds=0.0, validation_seconds=0.0) for epoch in epochs]
-
-
 def others(training: Training) -> list[psutil.Process]:
     assert training._workers is not None
     return [psutil.Process(process.pid) for process in training._workers._processes]
@@ -73,6 +69,7 @@ def test_two_devices_take_the_steps_of_one_that_takes_its_batches_in_halves(digi
             torch.testing.assert_close(apart[name], tensor, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_load_as_if_nothing_had_been(digits: Dataset, tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, model=Model(architecture="cnn2-32x64", dropout=0.3))
     whole = timeless(list(Training(recipe, digits, device=CPU, others=[CPU])))
@@ -88,6 +85,7 @@ def test_it_goes_on_after_load_as_if_nothing_had_been(digits: Dataset, tmp_path:
     assert not others(second), "nor does one that has ended"
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told_and_the_training_can_go_on(digits: Dataset, tmp_path: Path) -> None:
     training = Training(RECIPE, digits, device=CPU, others=[CPU])
     next(iter(training))
@@ -138,6 +136,7 @@ def test_a_diverged_loss_ends_all(digits: Dataset) -> None:
     assert not others(training)
 
 
+@pytest.mark.slow
 def test_the_others_end_with_the_first(digits: Dataset, tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, phases=(Phase(epochs=500, learning_rate=1e-3),))
     (tmp_path / "recipe.json").write_text(json.dumps(recipe.to_dict()))

@@ -66,6 +66,25 @@ def test_one_view_gives_the_modules_own_logits_bit_for_bit(crop_margin):
     assert torch.equal(logits_of(Recorder(), pixels, images, Evaluation()), expected)
 
 
+@pytest.mark.parametrize("margin", [3, 4])
+def test_three_sizes_show_the_middle_all_and_what_lies_between(margin):
+    module, pixels, images = Recorder(), stage(margin), resident(crop_margin=margin)
+    logits = logits_of(module, pixels, images, Evaluation(views="three_sizes"))
+    scaled = pixels.scaled(images)
+    expected = []
+    for side in (8, 8 + 2, 8 + margin):
+        middle = torchvision_functional.center_crop(scaled, [side, side]) if margin == 4 else None
+        if middle is None:  # an odd margin leaves no one middle: the odd pixel falls away below and right
+            first = (8 + margin - side) // 2
+            middle = scaled[:, :, first : first + side, first : first + side]
+        expected.append(pixels.normalised(torchvision_functional.resize(middle, [8, 8], antialias=True)))
+    for shown, view in zip(module.shown, expected, strict=True):
+        torch.testing.assert_close(shown, view, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        logits.double(), log_mean([Recorder()(view) for view in expected]), atol=1e-5, rtol=0
+    )
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_ten_crops_are_torchvisions_and_their_probabilities_are_averaged(channels):
     module, pixels, images = Recorder(), stage(4, channels), resident(crop_margin=4, channels=channels)

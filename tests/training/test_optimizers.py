@@ -65,6 +65,27 @@ def test_steps_are_those_of_torch(kind):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_an_optimizer_goes_on_from_the_state_of_another(kind):
+    phase = Phase(epochs=1, learning_rate=1e-2)
+    whole, begun, continued = (network(phase=phase) for _ in range(3))
+    recipe = Optimizer(kind=kind)
+    first = build_optimizer(recipe, whole, phase)
+    before = build_optimizer(recipe, begun, phase)
+    step(whole.module, first, seed=0)
+    step(begun.module, before, seed=0)
+    continued.module.load_state_dict(begun.module.state_dict())
+    after = build_optimizer(recipe, continued, phase)
+    after.load_state_dict(before.state_dict())
+    step(whole.module, first, seed=1)
+    step(continued.module, after, seed=1)
+    for one, other in zip(whole.module.parameters(), continued.module.parameters(), strict=True):
+        assert torch.equal(one, other)
+        assert not one.requires_grad or one.grad is not None
+    after.zero_grad(set_to_none=True)
+    assert all(one.grad is None for one in continued.module.parameters())
+
+
 @pytest.mark.parametrize("architecture", ["timm/resnet18", "timm/convnext_atto"])
 def test_layer_decay_is_that_of_timm_counted_from_the_last_block(architecture):
     phase = Phase(epochs=1, learning_rate=1e-3, layer_decay=0.7, head_multiplier=5.0)

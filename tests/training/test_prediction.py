@@ -178,7 +178,7 @@ def test_a_temperature_divides_the_logits_and_is_saved(make_dataset, tmp_path):
 
 def test_calibration_lowers_the_log_loss_and_leaves_the_classifier_alone(make_dataset):
     learned = make_dataset().validation
-    is_other_N = np.arange(len(learned)) % 4 == 0  # without a mistake no temperature fits
+    is_other_N = np.arange(len(learned)) % 4 == 0
     split = dataclasses.replace(learned, labels=np.where(is_other_N, 1 - learned.labels % 2, learned.labels))
     classifier = classifier_of(trained(make_dataset()))
     before_NK = classifier.probabilities(split.images)
@@ -190,7 +190,7 @@ def test_calibration_lowers_the_log_loss_and_leaves_the_classifier_alone(make_da
     )
     assert calibrated.calibrated(split).config == calibrated.config
     all_right = dataclasses.replace(split, labels=before_NK.argmax(1))
-    assert calibrated.calibrated(all_right).config.temperature == 1.0, "no temperature fits"
+    assert 0.1 < calibrated.calibrated(all_right).config.temperature < 1.0, "the prior holds it"
     assert classifier.config.temperature == 1.0
     np.testing.assert_array_equal(classifier.probabilities(split.images), before_NK)
 

@@ -15,7 +15,8 @@ from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training.resource_probe import DeviceMemory, probe
+from trainables.training.probe_result import DeviceMemory
+from trainables.training.resource_probe import probe
 from trainables.transforms.preprocessing import Preprocessing
 
 CPU = torch.device("cpu")
@@ -57,6 +58,26 @@ def test_more_images_at_once_take_more_of_a_gpu(make_dataset):
     memory = DeviceMemory.of(device)
     assert 0 < few < many < memory.total
     assert 0 < memory.overhead < memory.total
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        CPU,
+        pytest.param(
+            torch.device("cuda"),
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+        ),
+    ],
+    ids=str,
+)
+def test_the_networks_of_folds_are_in_memory_together(make_dataset, device):
+    recipe = replace(RECIPE, model=Model(architecture="cnn4-32x256"), data=Data(image_size=32))
+    one, five = (probe(recipe, recipe.phases[0], make_dataset(), device, num_networks=num) for num in (1, 5))
+    assert five.images_per_second > 0
+    if device.type == "cuda":
+        weights_and_moments = 3 * 4 * 1_500_000
+        assert five.peak_bytes - one.peak_bytes > 4 * weights_and_moments / 2
 
 
 def test_threads_are_as_many_as_asked():

@@ -23,8 +23,18 @@ RECIPES = [pytest.param(recipe, id=name) for name, recipe in named_recipes().ite
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("channels", [1, 3])
+def quick_first() -> list[object]:
+    """All recipes; of those of one architecture only the first is quick."""
+    seen, found = set(), []
+    for name, recipe in named_recipes().items():
+        architecture = recipe.point.get("architecture")
+        found.append(pytest.param(recipe, id=name, marks=[pytest.mark.slow] if architecture in seen else []))
+        seen.add(architecture)
+    return found
+
+
+@pytest.mark.parametrize("recipe", quick_first())
+@pytest.mark.parametrize("channels", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_recipe_trains_saves_loads_and_predicts(
     recipe: NamedRecipe, channels: int, make_dataset: object, tmp_path: Path
 ) -> None:

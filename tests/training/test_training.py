@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import random
 import traceback
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from epochs import in_parts, timeless
 from sklearn.datasets import load_digits
 
 from trainables.datasets.dataset import Dataset
@@ -18,7 +20,6 @@ from trainables.recipe.model import Model
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training.epoch import Epoch
 from trainables.training.loop import Training
 
 CPU = torch.device("cpu")
@@ -34,10 +35,6 @@ RECIPE = Recipe(
     augmentation=Augmentation(strength=0.3, flip_probability=0.5),
     batch_size=16,
 )
-
-
-def timeless(epochs: list[Epoch]) -> list[Epoch]:
-    return [dataclasses.replace(epoch, train_seconds=0.0, validation_seconds=0.0) for epoch in epochs]
 
 
 def changed(recipe: Recipe, **parts) -> Recipe:
@@ -93,6 +90,49 @@ def test_continues_bit_for_bit_after_load(make_dataset, tmp_path: Path, num_befo
     assert timeless(list(resumed)) == timeless(expected[num_before:])
     assert all(torch.equal(tensor, resumed.weights()[key]) for key, tensor in whole.weights().items())
     assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
+
+
+def test_within_epochs_too_it_continues_bit_for_bit(make_dataset, tmp_path):
+    """Dropout, schedules, phases, averages and the epoch's own loss go on where they were."""
+    recipe = changed(RECIPE, optimizer=Optimizer(weight_decay=0.01, average_halflife=0.1))
+    dataset = make_dataset(num_train=80)
+    whole = list(Training(recipe, dataset, device=CPU))
+    epochs, num_pauses = in_parts(lambda: Training(recipe, dataset, device=CPU), tmp_path, saved_every=2)
+    assert num_pauses == 4 * (80 // 16 - 1), "each step but an epoch's last gave the control back"
+    assert timeless(epochs) == timeless(whole)
+
+
+def test_one_pass_may_take_several_epochs(make_dataset):
+    """Each image comes once in a pass, and the epochs of two passes that share one go on from one to the
+    other.
+    """
+    dataset = make_dataset(num_train=80)
+    data = dataclasses.replace(RECIPE.data, epoch_images=32)
+    images = Training(changed(RECIPE, data=data), dataset, device=CPU)._images
+    assert images.num_per_epoch == 32
+    seen = torch.cat([batch.images_BHWC for epoch in range(5) for batch in images.batches(epoch)])
+    whole = Training(RECIPE, dataset, device=CPU)._images
+    passes = [batch.images_BHWC for epoch in range(2) for batch in whole.batches(epoch)]
+    assert torch.equal(seen, torch.cat(passes))
+
+
+def test_an_epoch_is_a_whole_pass_at_most(make_dataset):
+    data = dataclasses.replace(RECIPE.data, epoch_images=1000)
+    epochs = list(Training(changed(RECIPE, data=data), make_dataset(), device=CPU))
+    assert timeless(epochs) == timeless(list(Training(RECIPE, make_dataset(), device=CPU)))
+
+
+def test_what_waits_to_be_written_stays_as_it_was(make_dataset, tmp_path):
+    dataset = make_dataset()
+    training = Training(RECIPE, dataset, device=CPU)
+    training.advance(math.inf)
+    assert training.advance(0.0) is None
+    waiting = training.state.copied()
+    rest = list(training)
+    waiting.write(tmp_path)
+    resumed = Training(RECIPE, dataset, device=CPU)
+    resumed.load(tmp_path)
+    assert timeless(list(resumed)) == timeless(rest)
 
 
 def test_a_finished_training_loads_as_finished(make_dataset, tmp_path):
@@ -271,9 +311,9 @@ def test_from_an_epoch_to_a_gradient_are_five_calls(make_dataset):
         )
 
     training._network.head[0].register_hook(note_stack)
-    next(iter(training))
+    training.advance(math.inf)
     assert stacks[0] == [
-        "__iter__",
+        "advance",
         "_train_epoch",
         "take",
         "_add_gradients",

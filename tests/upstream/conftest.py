@@ -47,8 +47,9 @@ def _tuned(tmp_path_factory: pytest.TempPathFactory) -> TuneRun:
             *printed, noted = done.stdout.splitlines()
             tree = json.loads(noted)
             return TuneRun(
-                trials=tree,
                 files=tree.pop("files"),
+                processes=tree.pop("processes"),
+                trials=tree,
                 printed="\n".join(printed) + done.stderr,
                 working_folder=str(folder),
             )

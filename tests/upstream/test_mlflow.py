@@ -4,6 +4,7 @@ import json
 import logging
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from fresh_mlflow import FreshMlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.environment_variables import (
+    MLFLOW_DISABLE_TELEMETRY,
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR,
     MLFLOW_HTTP_REQUEST_MAX_RETRIES,
     MLFLOW_HTTP_REQUEST_TIMEOUT,
@@ -23,24 +25,32 @@ from mlflow.environment_variables import (
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.models import Model
 from mlflow.store.db.utils import _get_managed_session_maker
-from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModel
 from mlflow.utils import mlflow_tags, validation
+from packaging.version import Version
 from ports import free_port
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 from sqlalchemy.orm import sessionmaker
 
 from study import names
+from study.connections import mlflow_tables
 from study.connections.mlflow_client import addressed_to
+from study.connections.mlflow_tables import dumped, last_revision, made_by_migrations, make_tables
 from study.registry.decision_log import PARAMS_PER_BATCH, PART_LENGTH
 from study.registry.model_card import MAX_DESCRIPTION
 from study.registry.registration import _SETTINGS
 from study.scoped_environment import scoped_environment
 from study.tracking.dataset_input import DIGEST_LENGTH
 from study.tracking.delivery import MAX_METRICS_IN_A_CALL
+from study.tracking.objective_view import TRAINING, VIEW
 from study.tracking.outbox import _ONE_TRY, _STORE_LIBRARIES, is_worth_retrying
 from study.tracking.result_tables import _split
 from study.tracking.trial_run import MAX_TAG_CHARACTERS
+from study.tracking.unneeded_files import _repository, _sizes
+
+TABLES_SINCE = Version("3.17")
+"""The first MLflow whose tables are those that we store."""
 
 MODEL = """
 from mlflow.models import set_model
@@ -62,14 +72,37 @@ def test_tags_are_called_as_mlflow_calls_them() -> None:
     assert names.COMMIT == mlflow_tags.MLFLOW_GIT_COMMIT
     assert names.SOURCE == mlflow_tags.MLFLOW_SOURCE_NAME
     assert names.TABLES == mlflow_tags.MLFLOW_LOGGED_ARTIFACTS
+    assert names.NOTE == mlflow_tags.MLFLOW_RUN_NOTE
     assert mlflow_tags.MLFLOW_RUN_NAME in names.DECISIONS_RUN_TAGS
 
 
 def test_the_pages_know_experiments_for_training() -> None:
-    pages = Path(mlflow.__file__).parent / "server" / "js" / "build" / "static" / "js"
     ((tag, kind),) = names.EXPERIMENT_KIND.items()
-    texts = (file.read_text(encoding="utf-8", errors="replace") for file in sorted(pages.glob("main.*.js")))
-    assert any(tag in text and kind in text for text in texts)
+    assert any(tag in text and kind in text for text in sources_of_pages())
+
+
+def test_the_pages_take_a_view_from_a_tag_that_the_address_names() -> None:
+    tag = names.view_tag("macro_f1")
+    wanted = {
+        tag.removesuffix(names.view_name("macro_f1")),
+        VIEW,
+        TRAINING.partition("=")[0],
+        TRAINING.partition("=")[2],
+        "selectedColumns",
+        'METRICS:"metrics"',
+        'ATTRIBUTES:"attributes"',
+        'MODELS:"Models"',
+        'DURATION:"Duration"',
+        'PARAMS:"params"',
+        "orderByKey",
+        "orderByAsc",
+    }
+    assert any(all(word in text for word in wanted) for text in sources_of_pages())
+
+
+def sources_of_pages() -> Iterator[str]:
+    folder = Path(mlflow.__file__).parent / "server" / "js" / "build" / "static" / "js"
+    return (file.read_text(encoding="utf-8", errors="replace") for file in sorted(folder.glob("main.*.js")))
 
 
 def test_a_table_is_a_file_and_a_tag(mlflow: FreshMlflow) -> None:
@@ -174,6 +207,8 @@ def test_what_is_sent_is_within_mlflows_limits() -> None:
     assert PARAMS_PER_BATCH <= validation.MAX_PARAMS_TAGS_PER_BATCH
     assert MAX_METRICS_IN_A_CALL <= validation.MAX_METRICS_PER_BATCH
     assert SqlModelVersion.description.type.length >= MAX_DESCRIPTION
+    assert SqlRegisteredModel.description.type.length >= MAX_DESCRIPTION
+    assert len(names.class_metrics("precision", ["x" * 999])[0]) <= validation.MAX_ENTITY_KEY_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -196,9 +231,11 @@ def test_an_address_is_forgotten_again(mlflow: FreshMlflow, monkeypatch: pytest.
 
 def test_every_switch_is_one_of_mlflows() -> None:
     assert {*_ONE_TRY} == {MLFLOW_HTTP_REQUEST_MAX_RETRIES.name, MLFLOW_HTTP_REQUEST_TIMEOUT.name}
-    assert {*_SETTINGS} == {MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.name, MLFLOW_UV_AUTO_DETECT.name}
+    assert {*_SETTINGS} == {MLFLOW_UV_AUTO_DETECT.name}
+    assert MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.name == "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
     assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.name == "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
     assert MLFLOW_SERVER_ENABLE_JOB_EXECUTION.name == "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
+    assert MLFLOW_DISABLE_TELEMETRY.name == "MLFLOW_DISABLE_TELEMETRY"
 
 
 def test_the_database_talks_by_a_logger_of_its_own() -> None:
@@ -215,3 +252,41 @@ def test_the_errors_of_stores_come_through_under_their_own_names(library: str) -
     module = pytest.importorskip(library)
     errors = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Exception)]
     assert any(one.__module__.startswith(_STORE_LIBRARIES) for one in errors)
+
+
+def test_files_of_a_run_are_deleted_where_they_are_kept(mlflow: FreshMlflow) -> None:
+    run_id, other = mlflow.new_run(), mlflow.new_run()
+    for one in (run_id, other):
+        mlflow.client.log_text(one, "x" * 1000, "folder/a.txt")
+    found = _repository(mlflow.client, mlflow.client.get_run(run_id).info.artifact_uri)
+    assert _sizes(found) == [1000]
+    found.delete_artifacts()
+    assert mlflow.client.list_artifacts(run_id) == []
+    assert [one.path for one in mlflow.client.list_artifacts(other)] == ["folder"]
+
+
+def test_the_stored_tables_are_those_that_mlflows_migrations_make(tmp_path: Path) -> None:
+    if Version(mlflow.__version__) < TABLES_SINCE:
+        pytest.skip("an older MLflow makes its tables by itself")
+    theirs, ours = tmp_path / "theirs.db", tmp_path / "ours.db"
+    made_by_migrations(theirs)
+    assert make_tables(ours), (
+        "python -m study.connections.mlflow_tables > study/connections/mlflow_tables.sql"
+    )
+    assert _parts(ours) == _parts(theirs)
+    assert f"VALUES('{last_revision()}')" in "".join(dumped(theirs))
+
+
+def test_an_mlflow_of_other_tables_makes_them_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.sql"
+    other.write_text(mlflow_tables.TABLES.read_text().replace(str(last_revision()), "another"))
+    monkeypatch.setattr(mlflow_tables, "TABLES", other)
+    assert not make_tables(tmp_path / "mlflow.db")
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def _parts(file: Path) -> list[list[str]]:
+    """The lines of each statement, in an order of our own: that of indexes and of constraints is chance."""
+    return sorted(sorted(line.strip(", \t") for line in one.splitlines()) for one in dumped(file))

@@ -1,7 +1,11 @@
-"""What pydantic, typer, PyYAML and SciPy do that nobody promised: each test stands for a row of README.md."""
+"""What Python, pydantic, typer, PyYAML and SciPy do that nobody promised: each test stands for a row of
+README.md.
+"""
 
 import functools
 import inspect
+import subprocess
+import sys
 from typing import Annotated, Any
 
 import numpy as np
@@ -120,3 +124,22 @@ def test_scipy_goes_on_with_a_sequence_where_it_was_told_to() -> None:
         sequence = qmc.Sobol(3, scramble=True, rng=np.random.default_rng(5))
         sequence.fast_forward(index)
         assert np.array_equal(sequence.random(1)[0], whole[index])
+
+
+ENDING = """
+import atexit, os, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from cluster.fork_server import _end
+atexit.register(print, "registered")
+pool = ThreadPoolExecutor(1)
+pool.submit(int).result()
+threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+_end(5)
+"""
+
+
+def test_python_ends_threads_and_calls_what_was_registered() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (5, ["thread", "registered"], "")

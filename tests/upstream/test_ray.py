@@ -7,14 +7,16 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import pytest
+from ray._private import ray_constants
 from ray.dashboard.modules.job.job_manager import JobManager
 from ray.exceptions import RayTaskError
 from ray.tune.execution.tune_controller import TuneController
 from tune_run import TuneRun
 
-from cluster.connection import RAY_SETTINGS
+from cluster.autoscaler import MONITORS
 from cluster.jobs import NO_AGENT
-from cluster.nodes import _KIND
+from cluster.nodes import KIND_RESOURCE
+from cluster.ray_settings import RAY_SETTINGS
 from study.errors import StudyError
 from study.execution.trial_actor import GOODBYE_SECONDS
 from study.remote.replies import _OF_RAY
@@ -59,6 +61,15 @@ def test_the_switches_keep_ray_quiet(tuned: TuneRun) -> None:
     assert "Trial name" not in tuned.printed, "no tables; a trial that dies is told all the same"
     assert tuned.trials["first"]["folder"] == tuned.working_folder
     assert not {"result.json", "progress.csv"} & set(tuned.files)
+
+
+def test_a_lean_node_starts_only_what_runs_tasks(tuned: TuneRun) -> None:
+    assert any("gcs_server" in one for one in tuned.processes)
+    for unneeded in ("dashboard/dashboard.py", "monitor.py", "log_monitor.py"):
+        assert not [one for one in tuned.processes if unneeded in one]
+    whole = source("ray._private.node")
+    for name in ("start_api_server", "start_monitor", "start_log_monitor"):
+        assert f"def {name}(" in whole, "else Ray starts it by another way"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +118,31 @@ def test_ray_tune_waits_until_a_process_has_said_goodbye() -> None:
 def test_gpus_are_named_by_an_accelerator_type() -> None:
     from ray._common.utils import resources_from_ray_options
 
-    assert f"{_KIND}H100" in resources_from_ray_options({"accelerator_type": "H100"})
+    assert f"{KIND_RESOURCE}H100" in resources_from_ray_options({"accelerator_type": "H100"})
+
+
+def test_ray_drains_nodes_and_lists_those_that_it_drains() -> None:
+    from ray._private.state import GlobalState
+
+    assert callable(GlobalState.get_draining_nodes)
+    command = source("ray.scripts.scripts")
+    for option in ("--reason", "--reason-message", "--deadline-remaining-seconds", "--node-id"):
+        assert f'"{option}"' in command[: command.index("def drain_node")]
+    assert "cli.add_command(drain_node)" in command
+
+
+def test_the_autoscaler_has_its_settings_on_its_command_line() -> None:
+    from ray.autoscaler._private.kuberay.autoscaling_config import AutoscalingConfigProducer
+
+    start = source("ray._private.services")
+    assert '"--autoscaling-config=" + ' in start
+    assert 'f"--gcs-address={gcs_address}"' in start
+    for module in MONITORS:
+        assert find_spec(module.removesuffix(".py").replace("/", ".")) is not None
+    assert list(inspect.signature(AutoscalingConfigProducer).parameters) == [
+        "ray_cluster_name",
+        "ray_cluster_namespace",
+    ]
 
 
 def test_the_job_server_takes_packages_and_tells_its_python() -> None:
@@ -133,3 +168,8 @@ def test_ray_looks_after_a_job_every_second() -> None:
     assert JobManager.JOB_MONITOR_LOOP_PERIOD_S <= 1, (
         "a job that was taken back may be forgotten after two and a half"
     )
+
+
+def test_gauges_are_exported_under_a_prefix_and_machines_listed_in_a_file() -> None:
+    assert ray_constants.PROMETHEUS_SERVICE_DISCOVERY_FILE == "prom_metrics_service_discovery.json"
+    assert 'namespace="ray"' in source("ray.dashboard.modules.reporter.reporter_agent")

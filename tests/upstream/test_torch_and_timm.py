@@ -1,7 +1,10 @@
 """What torch, torchvision and timm do that nobody promised: each test stands for a row of README.md."""
 
+import dis
+import inspect
 import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +30,7 @@ from trainables.models.architectures.architecture import Architecture
 from trainables.models.architectures.pyramid_family import ARCHITECTURES as PYRAMIDS
 from trainables.models.architectures.pyramid_family import PyramidShape
 from trainables.models.architectures.resnet_family import ARCHITECTURES as RESNETS
-from trainables.models.network import _BATCH_NORMS
+from trainables.models.pieces import BATCH_NORMS
 from trainables.models.pretrained_files import TORCHVISION_URL, checkpoint_folder
 from trainables.models.timm_names import timm_names
 from trainables.transforms.preprocessing import _without_copy
@@ -51,7 +54,7 @@ def test_every_batch_norm_is_of_a_public_class() -> None:
         if "quantized" not in kind.__module__ and "Lazy" not in kind.__name__
     ]
     assert {kind.__module__.partition(".")[0] for kind in theirs} >= {"torch", "timm"}
-    assert all(issubclass(kind, _BATCH_NORMS) for kind in theirs)
+    assert all(issubclass(kind, BATCH_NORMS) for kind in theirs)
 
 
 def test_every_dropout_of_torch_is_called_so() -> None:
@@ -211,6 +214,14 @@ def test_an_optimizer_keeps_its_state_by_parameter() -> None:
     assert second.state[layer.weight]["step"] == 2
 
 
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
+def test_what_imports_the_compiler_is_wrapped_around_an_optimizer(kind: type[torch.optim.Optimizer]) -> None:
+    for method in ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict"):
+        inside = inspect.unwrap(getattr(kind, method))
+        assert inside is not getattr(kind, method), "a wrapper that says what it wraps"
+        assert "torch._dynamo" not in _imported(inside), method
+
+
 def test_convolutions_repeat_inside_a_context() -> None:
     before = torch.backends.cudnn.deterministic
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
@@ -221,3 +232,7 @@ def test_convolutions_repeat_inside_a_context() -> None:
 
 def _descendants(kind: type) -> set[type]:
     return {kind for child in kind.__subclasses__() for kind in (child, *_descendants(child))}
+
+
+def _imported(function: Callable[..., object]) -> set[str]:
+    return {one.argval for one in dis.get_instructions(function) if one.opname == "IMPORT_NAME"}

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from cluster.connection import connected
 
 TRIALS = ("first", "reuses", "gives_back", "after_that", "dies")
@@ -30,6 +32,8 @@ class TuneRun:
     """By the trial's name."""
     files: list[str]
     """In the folder of the first trial."""
+    processes: list[str]
+    """The commands of the local Ray's processes, once it had started."""
     printed: str
     working_folder: str
 
@@ -37,7 +41,12 @@ class TuneRun:
 def main(folder: Path) -> None:
     """Runs the trials and prints what was noted of each, by its name."""
     with connected():
-        print(json.dumps(_tuned(folder)))
+        processes = _of_ray()
+        print(json.dumps(_tuned(folder) | {"processes": processes}))
+
+
+def _of_ray() -> list[str]:
+    return sorted(" ".join(one.cmdline()) for one in psutil.Process().children(recursive=True))
 
 
 def _tuned(folder: Path) -> dict[str, Any]:

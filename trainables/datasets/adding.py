@@ -1,50 +1,74 @@
 """Adding a dataset: read what a person has, decode it, report what is wrong, carve missing splits, write."""
 
-import hashlib
-import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from trainables.datasets.arrow_files import Groups, map_split, write_split
+from trainables.datasets.arrow_files import map_split
 from trainables.datasets.carving import carve_splits
 from trainables.datasets.classes import learnable, relabelled
 from trainables.datasets.contact_sheet import CONTACT_SHEET_FILE, write_contact_sheet
-from trainables.datasets.decoded_images import DecodedImages
-from trainables.datasets.decoding import Progress, decode_images
-from trainables.datasets.findings import clean_test_images, find_repeats
-from trainables.datasets.manifest import Manifest, SplitSummary
+from trainables.datasets.encoded_images import EncodedImages
+from trainables.datasets.extending import (
+    copy_openings,
+    extended,
+    extending_options,
+    with_new_images_divided,
+)
+from trainables.datasets.findings import find_repeats
+from trainables.datasets.listing import find_dataset, read_manifest
+from trainables.datasets.manifest import Manifest
 from trainables.datasets.options import AddOptions
-from trainables.datasets.pixel_statistics import pixel_mean_and_std
+from trainables.datasets.part_runners import PartRunner
+from trainables.datasets.pixel_statistics import mean_and_std_of_moments, pixel_mean_and_std
 from trainables.datasets.problems import Problems
 from trainables.datasets.sources.formats import read_source
 from trainables.datasets.sources.source import Source
-from trainables.datasets.split import SPLITS
-from trainables.datasets.staging import staged_folder
+from trainables.datasets.split import Split
+from trainables.datasets.split_writing import write_splits
+from trainables.datasets.spooled_images import SpooledImages
+from trainables.datasets.spooling import Progress, spool_images
+from trainables.datasets.staging import PARTS_FOLDER, staged_folder, work_key
+from trainables.datasets.verifying import dataset_digest
 from trainables.errors import DatasetError
-
-SPOOL_FILE = "decoded.pixels"
 
 
 def add_dataset(
-    home: Path, name: str, source: Path | None, options: AddOptions, progress: Progress | None = None
+    home: Path,
+    name: str,
+    source: Path | None,
+    options: AddOptions,
+    progress: Progress | None = None,
+    run_parts: PartRunner | None = None,
 ) -> Manifest:
     """Stores the images at `source` (None: built in) as `home/name` and returns the manifest.
 
-    Images are decoded to a file beside the dataset, so the disk holds them up to three times for a while;
-    memory does not. Nothing is left behind on an error or Ctrl-C. Raises DatasetError, with all problems in
-    one message.
+    Images are read by all cores, or by `run_parts`, in parts that lie beside the dataset until they move into
+    it, so that the disk holds them once; memory does not. The dataset is the same to the last bit whoever
+    reads. An error leaves nothing behind. What a killed process, Ctrl-C, or the end of those who read left of
+    a large source is taken up by the next call with the same source and options. Raises DatasetError, with
+    all problems in one message, and CutOffError.
     """
+    stored = None if options.with_dataset is None else find_dataset(home, options.with_dataset)
     try:
-        with staged_folder(home, name, replace=options.replace) as folder:
+        work = work_key(
+            name, source, options, with_digest="" if stored is None else read_manifest(stored).digest
+        )
+        with staged_folder(home, name, replace=options.replace, work=work) as folder:
             found = relabelled(read_source(source, name, options), options.relabel)
-            manifest = _build(
-                folder, name, found, options.with_fractions(found.carved_fraction), progress or _silent
-            )
+            if stored is not None:
+                kept_of_new, options = options.keep_columns, extending_options(read_manifest(stored), options)
+                found = extended(stored, found, kept_of_new, options)
+                copy_openings(stored, folder)
+            filled = options.with_fractions(found.carved_fraction)
+            manifest = _build(folder, name, found, filled, progress or _silent, run_parts)
             manifest.write(folder)
+            shutil.rmtree(folder / PARTS_FOLDER)
     except OSError as error:
         raise DatasetError(
             f"{name!r} was not added: {error}; its source must be readable, and {home} needs room for it"
@@ -52,28 +76,36 @@ def add_dataset(
     return manifest
 
 
-def _build(folder: Path, name: str, found: Source, options: AddOptions, progress: Progress) -> Manifest:
+def _build(
+    folder: Path,
+    name: str,
+    found: Source,
+    options: AddOptions,
+    progress: Progress,
+    run_parts: PartRunner | None,
+) -> Manifest:
     problems = Problems()
-    decoded = decode_images(found, folder / SPOOL_FILE, options, problems, progress)
+    spooled = spool_images(found, folder / PARTS_FOLDER, options, problems, progress, run_parts)
     if not problems:
-        _require_train(decoded)
-    kept, classes = learnable(decoded, found.classes, problems)
+        _require_train(spooled)
+    kept, classes = learnable(spooled, found.classes, problems)
     skipped = problems.settle(options.on_error)
     _require_two(classes)
     carved = _with_all_splits(kept.with_one_number_of_channels(), classes, options)
-    splits = _write_splits(folder, carved, kept.given_splits, len(classes), progress)
-    (folder / SPOOL_FILE).unlink()
-    height, width, channels = carved.image_shape
-    train = map_split(folder / "train.arrow", height, width, channels)
+    splits = write_splits(
+        folder, carved, kept.given_splits, len(classes), lambda done: progress("writing", done, len(carved))
+    )
+    shape, is_encoded = carved.typical_shape, carved.form == "encoded"
+    train = map_split(folder / "train.arrow", *shape, is_encoded=is_encoded)
     write_contact_sheet(folder / CONTACT_SHEET_FILE, train, classes)
-    pixel_mean, pixel_std = pixel_mean_and_std(train.images)
+    pixel_mean, pixel_std = _pixel_mean_and_std(train, carved)
     return Manifest(
         name=name,
-        digest=_dataset_digest(classes, (height, width, channels), splits),
+        digest=dataset_digest(classes, shape, splits, carved.form),
         classes=classes,
-        height=height,
-        width=width,
-        channels=channels,
+        height=shape[0],
+        width=shape[1],
+        channels=shape[2],
         pixel_mean=pixel_mean,
         pixel_std=pixel_std,
         splits=splits,
@@ -82,10 +114,20 @@ def _build(folder: Path, name: str, found: Source, options: AddOptions, progress
         source=found.description,
         licence=options.licence,
         added=datetime.now(UTC).isoformat(timespec="seconds"),
+        form=carved.form,
+        image_bytes=int(carved.lengths.sum()) if is_encoded else len(carved) * prod(shape),
+        smallest=carved.extreme_size(np.min) if is_encoded else None,
+        largest=carved.extreme_size(np.max) if is_encoded else None,
     )
 
 
-def _require_train(decoded: DecodedImages) -> None:
+def _pixel_mean_and_std(train: Split, carved: SpooledImages) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if isinstance(train.images, EncodedImages):
+        return mean_and_std_of_moments(carved.moments[carved.splits == "train"][:, :, : carved.num_channels])
+    return pixel_mean_and_std(train.images)
+
+
+def _require_train(decoded: SpooledImages) -> None:
     if decoded.given_splits and "train" not in decoded.given_splits:
         raise DatasetError(
             f"a dataset needs a train split, found only {', '.join(sorted(decoded.given_splits))}; name its "
@@ -100,11 +142,13 @@ def _require_two(classes: Sequence[str]) -> None:
         )
 
 
-def _with_all_splits(kept: DecodedImages, classes: Sequence[str], options: AddOptions) -> DecodedImages:
+def _with_all_splits(kept: SpooledImages, classes: Sequence[str], options: AddOptions) -> SpooledImages:
     assert options.test_fraction is not None
     assert options.validation_fraction is not None
     # Test first: how much goes to validation must not change which images are sealed.
     fractions = {"test": options.test_fraction, "validation": options.validation_fraction}
+    if options.with_dataset is not None:
+        return with_new_images_divided(kept, options)
     lacking = {split: fraction for split, fraction in fractions.items() if split not in kept.given_splits}
     if not lacking:
         return kept
@@ -118,7 +162,7 @@ def _with_all_splits(kept: DecodedImages, classes: Sequence[str], options: AddOp
     )
 
 
-def _require_enough_images(kept: DecodedImages, classes: Sequence[str], lacking: Mapping[str, float]) -> None:
+def _require_enough_images(kept: SpooledImages, classes: Sequence[str], lacking: Mapping[str, float]) -> None:
     if sum(lacking.values()) >= 1:
         listed = ", ".join(f"--{split}-fraction {fraction}" for split, fraction in lacking.items())
         raise DatasetError(
@@ -132,50 +176,6 @@ def _require_enough_images(kept: DecodedImages, classes: Sequence[str], lacking:
                 f"class, but {name!r} has {count}; "
                 "add images, give the splits, or merge classes with --relabel"
             )
-
-
-def _write_splits(
-    folder: Path, carved: DecodedImages, given: frozenset[str], num_classes: int, progress: Progress
-) -> dict[str, SplitSummary]:
-    summaries = {}
-    num_done = 0
-    for split in SPLITS:
-        is_in_split = carved.splits == split
-        rows = carved.rows(is_in_split)
-        # Numbered over the whole dataset: a group has the same number in each split.
-        numbers = carved.group_keys[is_in_split] if carved.has_groups else None
-        digest = write_split(
-            folder / f"{split}.arrow",
-            rows.chunks(),
-            labels=rows.labels,
-            names=rows.names.tolist(),
-            digests=rows.digests,
-            groups=None if numbers is None else Groups(numbers=numbers, names=rows.groups.tolist()),
-            clean=clean_test_images(carved) if split == "test" else None,
-        )
-        num_by_class = tuple(np.bincount(rows.labels, minlength=num_classes).tolist())
-        origin = "given" if split in given else "carved"
-        summaries[split] = SplitSummary(
-            num_images=len(rows),
-            num_by_class=num_by_class,
-            digest=digest,
-            origin=origin,
-            num_groups=None if numbers is None else len(np.unique(numbers)),
-        )
-        num_done += len(rows)
-        progress("writing", num_done, len(carved))
-    return summaries
-
-
-def _dataset_digest(
-    classes: Sequence[str], shape: tuple[int, ...], splits: Mapping[str, SplitSummary]
-) -> str:
-    content = {
-        "classes": classes,
-        "shape": shape,
-        "splits": {name: split.digest for name, split in splits.items()},
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _silent(step: str, num_done: int, num_total: int | None) -> None:

@@ -34,7 +34,7 @@ def carve_splits(
     """
     pool = np.flatnonzero(splits == "train")
     groups = connected_groups([keys[pool] for keys in connections])
-    members = _members(groups, labels[pool])
+    members = members_of(groups, labels[pool])
     is_tied = np.isin(connections[0][pool], connections[0][splits != "train"])
     free = _shuffled(len(members), without=groups[is_tied], seed=seed)
     num_images = np.bincount(labels[pool])
@@ -72,19 +72,20 @@ def connected_groups(connections: Sequence[NDArray[np.int64]]) -> NDArray[np.int
             return np.unique(groups, return_inverse=True)[1]
 
 
-def _shuffled(num_groups: int, *, without: NDArray[np.int64], seed: int) -> list[int]:
-    # RandomState's stream is frozen for ever (NEP 19): the same seed carves the same splits under any numpy.
-    order = np.random.RandomState(seed).permutation(num_groups)
-    left: list[int] = order[~np.isin(order, without)].tolist()
-    return left
-
-
-def _members(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> Sequence[Members]:
+def members_of(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> Sequence[Members]:
+    """By group: how many images of each class it has, of groups (N,) numbered from 0 and labels (N,)."""
     members: list[dict[int, int]] = [{} for _ in range(groups.max() + 1)]
     pairs, counts = np.unique(np.stack([groups, labels]), axis=1, return_counts=True)
     for group, label, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
         members[group][label] = count
     return members
+
+
+def _shuffled(num_groups: int, *, without: NDArray[np.int64], seed: int) -> list[int]:
+    # RandomState's stream is frozen for ever (NEP 19): the same seed carves the same splits under any numpy.
+    order = np.random.RandomState(seed).permutation(num_groups)
+    left: list[int] = order[~np.isin(order, without)].tolist()
+    return left
 
 
 @dataclass(kw_only=True)

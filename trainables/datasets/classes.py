@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from trainables.datasets.decoded_images import DecodedImages
 from trainables.datasets.problems import Problem, Problems
 from trainables.datasets.sources.source import Source, SourceImage
+from trainables.datasets.spooled_images import SpooledImages
 from trainables.errors import DatasetError
 from trainables.printable import quoted
 from trainables.suggestions import did_you_mean
@@ -35,8 +35,8 @@ def relabelled(source: Source, relabel: Mapping[str, tuple[str, ...]] | None) ->
 
 
 def learnable(
-    images: DecodedImages, classes: tuple[str, ...], problems: Problems
-) -> tuple[DecodedImages, tuple[str, ...]]:
+    images: SpooledImages, classes: tuple[str, ...], problems: Problems
+) -> tuple[SpooledImages, tuple[str, ...]]:
     """The images and classes left after dropping classes without a training image, which are noted as
     problems.
     """

@@ -5,9 +5,9 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from trainables.datasets.encoded_images import EncodedImages
 from trainables.datasets.split import Split
 
 CONTACT_SHEET_FILE = "contact_sheet.png"
@@ -26,7 +26,7 @@ def write_contact_sheet(path: Path, train: Split, classes: Sequence[str]) -> Non
     random (seeded).
     """
     shown = classes[:MAX_CLASSES]
-    width, height = tile_size(train.images)
+    width, height = tile_size(train)
     row_height = height + MARGIN
     sheet = Image.new(
         "RGB", (TEXT_WIDTH + IMAGES_PER_CLASS * (width + MARGIN), len(shown) * row_height + MARGIN), "white"
@@ -39,15 +39,15 @@ def write_contact_sheet(path: Path, train: Split, classes: Sequence[str]) -> Non
         rows = np.flatnonzero(train.labels == label)
         draw.text((MARGIN, top), f"{shortened(name, MAX_TEXT)}\n{len(rows):,}", fill="black", font=font)
         for column, row in enumerate(random.permutation(rows)[:IMAGES_PER_CLASS]):
-            sheet.paste(
-                tile(train.images[row], (width, height)), (TEXT_WIDTH + column * (width + MARGIN), top)
-            )
+            sheet.paste(tile(train, int(row), (width, height)), (TEXT_WIDTH + column * (width + MARGIN), top))
     sheet.save(path)
 
 
-def tile_size(images: NDArray[np.uint8]) -> tuple[int, int]:
-    """Width and height at which images (N, H, W, C) are shown, the same for all of them."""
-    height, width = images.shape[1:3]
+def tile_size(split: Split) -> tuple[int, int]:
+    """Width and height at which the images of a split are shown, the same for all of them."""
+    if isinstance(split.images, EncodedImages):
+        return MAX_TILE, MAX_TILE
+    height, width = split.images.shape[1:3]
     shorter = min(height, width)
     if shorter < MIN_TILE:
         # A whole factor keeps every pixel a square of the same size.
@@ -57,9 +57,14 @@ def tile_size(images: NDArray[np.uint8]) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def tile(image: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
-    """An image (H, W, C) at that size, as Pillow has it."""
+def tile(split: Split, row: int, size: tuple[int, int]) -> Image.Image:
+    """One image of a split at that width and height, as Pillow has it; one of another shape shows its
+    middle.
+    """
+    image = split.pixels(row)
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    if isinstance(split.images, EncodedImages):
+        return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
     return picture.resize(
         size, Image.Resampling.NEAREST if size[0] >= picture.width else Image.Resampling.LANCZOS
     )

@@ -41,7 +41,9 @@ def open_split(folder: Path, manifest: Manifest, name: str) -> Split:
     Raises DatasetError if its file does not fit the manifest.
     """
     path = folder / f"{name}.arrow"
-    split = map_split(path, manifest.height, manifest.width, manifest.channels)
+    split = map_split(
+        path, manifest.height, manifest.width, manifest.channels, is_encoded=manifest.is_encoded
+    )
     expected = manifest.splits[name].num_images
     if len(split) != expected:
         raise DatasetError(

@@ -6,12 +6,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.datasets.decoded_images import DecodedImages
 from trainables.datasets.manifest import Findings
 from trainables.datasets.split import SPLITS
+from trainables.datasets.spooled_images import SpooledImages
 
 
-def find_repeats(images: DecodedImages, skipped: Mapping[str, int]) -> Findings:
+def find_repeats(images: SpooledImages, skipped: Mapping[str, int]) -> Findings:
     """Counts of repeated images; two images are the same if their shape and all their pixels are."""
     keys = _by_split(images, images.pixel_keys)
     return Findings(
@@ -24,7 +24,7 @@ def find_repeats(images: DecodedImages, skipped: Mapping[str, int]) -> Findings:
     )
 
 
-def clean_test_images(images: DecodedImages) -> NDArray[np.bool_]:
+def clean_test_images(images: SpooledImages) -> NDArray[np.bool_]:
     """Which images of the test split, in their order, have pixels that no image of train or validation has,
     and are of none of their groups.
     """
@@ -35,7 +35,7 @@ def clean_test_images(images: DecodedImages) -> NDArray[np.bool_]:
     return ~is_known
 
 
-def _by_split(images: DecodedImages, keys: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
+def _by_split(images: SpooledImages, keys: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
     return {split: keys[images.splits == split] for split in SPLITS}
 
 

@@ -11,7 +11,7 @@ from trainables.suggestions import did_you_mean
 def list_datasets(home: Path) -> tuple[Manifest, ...]:
     """Manifests of all datasets in `home`, by name; folders being written and damaged ones are left out."""
     manifests = []
-    for name in _dataset_names(home):
+    for name in dataset_names(home):
         try:
             manifests.append(read_manifest(home / name))
         except DatasetError:
@@ -22,7 +22,7 @@ def list_datasets(home: Path) -> tuple[Manifest, ...]:
 
 def find_dataset(home: Path, name: str) -> Path:
     """The folder of the dataset called `name`. Raises UnknownDatasetError, listing the known ones."""
-    known = _dataset_names(home)
+    known = dataset_names(home)
     if name not in known:
         listed = (
             f"known: {', '.join(known)}"
@@ -47,7 +47,8 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
-def _dataset_names(home: Path) -> list[str]:
+def dataset_names(home: Path) -> list[str]:
+    """The datasets of a place, those that cannot be read included."""
     # A leading dot marks a folder that is being written or replaced.
     return sorted(
         path.parent.name for path in home.glob("*/manifest.json") if not path.parent.name.startswith(".")

@@ -4,7 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from trainables.errors import RecipeError
 
 MANIFEST_FILE = "manifest.json"
 
@@ -53,6 +55,7 @@ class Manifest:
     digest: str
     classes: tuple[str, ...]
     height: int
+    """Pixels; the median where images are stored at their own sizes."""
     width: int
     channels: int
     """1 gray, 3 RGB."""
@@ -68,6 +71,35 @@ class Manifest:
     licence: str | None
     added: str
     """UTC time, ISO 8601."""
+    form: Literal["decoded", "encoded"] = "decoded"
+    """`decoded`: pixels at one size; `encoded`: the files that the images came in, at their own sizes."""
+    image_bytes: int | None = None
+    """What the images take as they are stored; None for a dataset that was not added."""
+    smallest: tuple[int, int] | None = None
+    """Least height and least width of an image, where they are stored at their own sizes."""
+    largest: tuple[int, int] | None = None
+    """Greatest height and greatest width, likewise."""
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether images are stored as the files that they came in."""
+        return self.form == "encoded"
+
+    @property
+    def sizes(self) -> str:
+        """Width and height of its images for a person: `48x48`, or `40x30 to 500x375`."""
+        if self.smallest is None or self.largest is None:
+            return f"{self.width}x{self.height}"
+        (low, narrow), (high, wide) = self.smallest, self.largest
+        return f"{narrow}x{low} to {wide}x{high}"
+
+    def check_crop(self, smallest_crop: float | None) -> None:
+        """Raises RecipeError where a recipe takes rectangles out of files that are not kept."""
+        if smallest_crop is not None and not self.is_encoded:
+            raise RecipeError(
+                f"smallest_crop takes rectangles out of images at their own sizes, and {self.name!r} has all "
+                "at one size; leave it out, or add the images with --store encoded"
+            )
 
     @property
     def num_classes(self) -> int:
@@ -80,6 +112,11 @@ class Manifest:
         if self.splits["train"].num_groups is None:
             return None
         return str(self.options.get("group_column") or self.options.get("group_pattern") or "group")
+
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """Columns of its source whose values are stored with each image."""
+        return tuple(self.options.get("keep_columns") or ())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` turns them back."""
@@ -100,6 +137,7 @@ class Manifest:
                 "pixel_mean": tuple(tree["pixel_mean"]),
                 "pixel_std": tuple(tree["pixel_std"]),
                 "splits": splits,
+                **{key: tuple(tree[key]) for key in ("smallest", "largest") if tree.get(key)},
                 "findings": Findings(**tree["findings"]),
             }
         )

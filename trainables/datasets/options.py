@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from trainables.errors import DatasetError
 
 OnError = Literal["refuse", "skip"]
+Store = Literal["auto", "decoded", "encoded"]
 
 MAX_SEED = 2**32 - 1
 MAX_SIZE = 1024
@@ -24,6 +25,9 @@ class AddOptions:
     cropped. None keeps sizes."""
     channels: int | None = None
     """1 gray or 3 RGB; None is 1 if every image is gray, else 3."""
+    store: Store = "auto"
+    """`decoded`: pixels, all images at one size. `encoded`: the files as they are, at their own sizes. `auto`
+    is encoded for images of several sizes that are smaller so, and decoded otherwise."""
     classes: tuple[str, ...] | None = None
     """Class names in order, for sources whose labels are numbers without names."""
     validation_fraction: float | None = None
@@ -39,6 +43,9 @@ class AddOptions:
     group_pattern: str | None = None
     """Regular expression with one group, which finds an image's group in the name of its file, such as
     `^(S\\d+)_`."""
+    keep_columns: tuple[str, ...] = ()
+    """Columns of a table whose values are stored with each image, such as an age or a source; they take no
+    part in what the dataset is, so its digest is the same with them or without."""
     image_column: str | None = None
     """Column of the images; None looks for the usual names."""
     label_column: str | None = None
@@ -57,6 +64,8 @@ class AddOptions:
     them."""
     follow_links: bool = False
     """Whether symbolic links in an image folder may lead out of it."""
+    with_dataset: str | None = None
+    """A stored dataset whose images the new ones are added to; these keep their splits."""
     licence: str | None = None
     """What the images may be used for."""
     replace: bool = False
@@ -70,7 +79,20 @@ class AddOptions:
         _require(
             self.channels in (None, 1, 3), f"--channels must be 1 (gray) or 3 (RGB), got {self.channels}"
         )
+        _require(
+            self.store in get_args(Store),
+            f"--store must be {', '.join(get_args(Store))}, got {self.store!r}",
+        )
+        for flag, change in (("--size", self.image_size), ("--permute-seed", self.permute_seed)):
+            _require(
+                self.store != "encoded" or change is None,
+                f"--store encoded keeps the files as they are, and {flag} changes them; leave one out",
+            )
         _check_group_pattern(self.group_pattern, self.group_column)
+        _require(
+            len(set(self.keep_columns)) == len(self.keep_columns) and "" not in self.keep_columns,
+            f"--keep-column names each column once, got {', '.join(self.keep_columns) or repr('')}",
+        )
         _require(
             self.on_error in get_args(OnError),
             f"--on-error must be {' or '.join(get_args(OnError))}, got {self.on_error!r}",

@@ -14,6 +14,15 @@ def pixel_mean_and_std(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tu
     return tuple(mean for mean, _ in channels), tuple(std for _, std in channels)
 
 
+def mean_and_std_of_moments(moments: NDArray[np.float64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation by channel of images of several sizes, which all count alike, from each
+    image's means of its pixels in [0, 1] and of their squares (N, 2, C).
+    """
+    mean_C, square_C = moments.mean(axis=0)
+    std_C = np.sqrt(np.maximum(square_C - mean_C**2, 0.0))
+    return tuple(mean_C.tolist()), tuple(std_C.tolist())
+
+
 def _histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     # Counting whole numbers loses nothing, however many images there are.
     images_per_chunk = max(1, PIXELS_PER_CHUNK // prod(images.shape[1:]))

@@ -5,6 +5,7 @@ counted.
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from trainables.datasets.options import OnError
 from trainables.datasets.pixels import MAX_PIXELS
@@ -40,6 +41,11 @@ DESCRIPTIONS = {
 }
 
 
+def in_words(counts: Mapping[str, int]) -> str:
+    """What was left out, by kind, for a person: `images that cannot be read 5, images without a label 1`."""
+    return ", ".join(f"{DESCRIPTIONS[Problem(kind)]} {count:,}" for kind, count in counts.items())
+
+
 class Problems:
     """The problems met so far, by kind: how many, and the first names of each."""
 
@@ -59,6 +65,24 @@ class Problems:
         else:
             self._num_unnamed[kind] += 1
 
+    def add(self, others: "Problems") -> None:
+        """Takes in the problems of images that come after those of this one."""
+        self._take(others.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` turns them back."""
+        return {
+            kind.value: [count, self._names[kind], self._num_unnamed[kind]]
+            for kind, count in self._counts.items()
+        }
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> "Problems":
+        """The problems written by `to_dict`."""
+        problems = cls()
+        problems._take(tree)
+        return problems
+
     def settle(self, on_error: OnError) -> Mapping[str, int]:
         """Counts by kind of what is left out.
 
@@ -67,6 +91,14 @@ class Problems:
         if self._counts and on_error == "refuse":
             raise DatasetError("\n".join(["some images cannot be used:", *self._lines(), self._way_out()]))
         return {kind.value: count for kind, count in self._sorted()}
+
+    def _take(self, tree: Mapping[str, Any]) -> None:
+        for text, (count, names, num_unnamed) in tree.items():
+            kind = Problem(text)
+            self._counts[kind] += count
+            room = MAX_NAMES - len(self._names[kind])
+            self._names[kind] += names[:room]
+            self._num_unnamed[kind] += num_unnamed + len(names[room:])
 
     def _sorted(self) -> list[tuple[Problem, int]]:
         return [(kind, self._counts[kind]) for kind in Problem if self._counts[kind]]
@@ -80,6 +112,8 @@ class Problems:
 
     def _way_out(self) -> str:
         resize = (
-            ", or bring all images to one size with --size PX" if Problem.WRONG_SIZE in self._counts else ""
+            ", or bring all images to one size with --size PX, or keep their sizes with --store encoded"
+            if Problem.WRONG_SIZE in self._counts
+            else ""
         )
         return f"leave them out with --on-error skip{resize}"

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,6 +50,33 @@ def push_dataset(home: Path, name: str, address: str) -> str:
                     shutil.copyfileobj(source, copy, 2**22)
     _note(folder, target)
     return target
+
+
+def check_can_push(name: str, address: str) -> None:
+    """Raises DatasetError if nothing can be published at `address/name`, as far as reading there tells.
+
+    Writing there would tell more, and leave something: Arrow replaces the last file of a folder by a marker.
+    """
+    from pyarrow.fs import FileType
+
+    with _store(f"{address.rstrip('/')}/{name}") as (store, path):
+        _read_manifest(store, path)
+        bucket = path.split("/", 1)[0]
+        with suppress(OSError):  # an account that may write objects need not be allowed to look at buckets
+            if store.get_file_info(bucket).type == FileType.NotFound:
+                raise DatasetError(
+                    f"there is no bucket {bucket!r} to publish in; make it, or name another one"
+                )
+
+
+def push_added(home: Path, name: str, address: str) -> str:
+    """`push_dataset` of a dataset that was just added, which its errors say."""
+    try:
+        return push_dataset(home, name, address)
+    except DatasetError as error:
+        raise DatasetError(
+            f"{name} is added, but not published: {error}; then: study data push {name} {address}"
+        ) from error
 
 
 def fetch_dataset(address: str, home: Path) -> Path:

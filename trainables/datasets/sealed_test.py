@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.datasets.arrow_files import read_clean_mask, read_pixel_digests
+from trainables.datasets.arrow_files import read_clean_mask, read_kept, read_pixel_digests
 from trainables.datasets.dataset import open_split
 from trainables.datasets.listing import read_manifest
 from trainables.datasets.split import Split
+from trainables.whole_lines import append_line, whole_lines
 
 OPENINGS_FILE = "openings.jsonl"
 
@@ -55,6 +56,13 @@ def open_test_split(
     return split, is_clean
 
 
+def test_split_to_copy(folder: Path) -> Split:
+    """The test split, for a dataset whose own test split, sealed as well, takes all its images over with the
+    record of their openings: nobody sees an image or a number, so it is no opening.
+    """
+    return open_split(folder, read_manifest(folder), "test")
+
+
 def pixel_digests_of_test(folder: Path) -> tuple[bytes, ...]:
     """The digest of each test image's pixels, which tells whether another image is the same, and nothing
     else: it is no opening.
@@ -63,14 +71,17 @@ def pixel_digests_of_test(folder: Path) -> tuple[bytes, ...]:
     return tuple(digests)
 
 
+def kept_of_test(folder: Path) -> dict[str, list[str | None]]:
+    """By column that a person keeps: its value of each test image, which tells nothing of the image itself or
+    of its class: it is no opening.
+    """
+    return read_kept(folder / "test.arrow")
+
+
 def openings(folder: Path) -> tuple[Opening, ...]:
     """All recorded openings of the test split in `folder`, oldest first."""
-    path = folder / OPENINGS_FILE
-    if not path.exists():
-        return ()
-    return tuple(Opening(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines())
+    return tuple(Opening(**json.loads(line)) for line in whole_lines(folder / OPENINGS_FILE))
 
 
 def _record(folder: Path, opening: Opening) -> None:
-    with (folder / OPENINGS_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(opening)) + "\n")
+    append_line(folder / OPENINGS_FILE, json.dumps(asdict(opening)))

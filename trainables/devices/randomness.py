@@ -4,7 +4,7 @@ The process's own generators neither influence a training nor are changed by it.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -38,3 +38,18 @@ def seeded(seed: int, purpose: str, index: int = 0, device: torch.device | None 
             with torch.cuda.device(cuda):
                 torch.cuda.manual_seed(derived_seed(seed, purpose, index))
         yield
+
+
+def generator_states(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Where the generators stand that layers draw from: the CPU's, then that of a CUDA device."""
+    states = [torch.default_generator.get_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return tuple(states)
+
+
+def set_generator_states(states: Sequence[torch.Tensor], device: torch.device) -> None:
+    """Sets the generators to what `generator_states` gave; inside `seeded`, where it ends with the block."""
+    torch.default_generator.set_state(states[0].cpu())
+    if device.type == "cuda" and len(states) > 1:
+        torch.cuda.set_rng_state(states[1].cpu(), device)

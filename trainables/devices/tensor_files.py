@@ -6,13 +6,15 @@ from typing import Any
 
 import torch
 
+from trainables.devices.memory import is_for_want_of_memory
 from trainables.errors import WeightsError
 
 
 def load_plain(path: Path, device: torch.device | str = "cpu") -> Any:
     """The tensors and plain values in `path`. Code in it is never run.
 
-    Raises FileNotFoundError, or WeightsError where it holds anything else.
+    Raises FileNotFoundError, or WeightsError where it holds anything else; what is raised for want of memory
+    stays what it is.
     """
     try:
         return torch.load(path, map_location=device, weights_only=True)
@@ -24,6 +26,8 @@ def load_plain(path: Path, device: torch.device | str = "cpu") -> Any:
             "run"
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        if is_for_want_of_memory(error):
+            raise
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise WeightsError(f"{path} must be a file that torch.save wrote, and is not: {reason}") from error
 

@@ -5,7 +5,8 @@ computed them.
 import copy
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +16,28 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor, nn
 
 from trainables.atomic import atomic_file
+from trainables.datasets.encoded_images import EncodedImages
 from trainables.datasets.manifest import Manifest
 from trainables.datasets.options import AddOptions
-from trainables.datasets.pixels import MAX_PIXELS, decode, num_pixels, permute
-from trainables.datasets.split import Split
+from trainables.datasets.pixels import MAX_PIXELS, decode, decoded_pixels, fitted_pixels, num_pixels, permute
+from trainables.datasets.split import Split, StoredImages
 from trainables.devices.device import find_device
+from trainables.devices.memory import room_for_images
 from trainables.errors import DatasetError
 from trainables.inference.logits import logits_of
 from trainables.metrics.temperature import fitted_temperature, is_at_bound
 from trainables.models.building import build_model
 from trainables.models.weights import read_tensors
 from trainables.recipe.tree import Recipe
+from trainables.transforms.image_stream import on_device
 from trainables.transforms.preprocessing import Preprocessing
 
 # N images, H height, W width, C channels, K classes
 
 CONFIG_FILE = "recipe.json"
 WEIGHTS_FILE = "weights.pt"
+ALWAYS_RESIDENT_BYTES = 2**25
+"""Images of no more are on the device, whatever room it has: asking takes longer than a small network."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,6 +59,11 @@ class ClassifierConfig:
     earlier: tuple[tuple[int, Recipe], ...] = ()
     """Recipes that trained the weights before this one took over, each with its last epoch: where there are
     some, this one alone does not train them again."""
+    held_out_fold: int | None = None
+    """The fold of train and validation, from 0, that it was not trained on; None where it was trained on the
+    train split."""
+    num_folds: int | None = None
+    """Beside it: how many folds there are."""
 
     @classmethod
     def of(
@@ -129,20 +140,38 @@ class Classifier:
             return np.empty((0, len(self.config.classes)), np.float32)
         return self.probabilities_of_stored(np.stack([as_stored(image, self.config) for image in images]))
 
-    def probabilities_of_stored(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probabilities_of_stored(self, images: StoredImages) -> NDArray[np.float32]:
         """Class probabilities (N, K) of images as the dataset stores them, such as those of a `Split`."""
-        return self._logits(images_NHWC).div_(self.config.temperature).softmax(1).cpu().numpy()
+        return self.logits_of_stored(images).div_(self.config.temperature).softmax(1).cpu().numpy()
 
     def calibrated(self, split: Split) -> "Classifier":
         """This classifier at the temperature that fits its probabilities to `split`, best the validation
-        split; they share the weights. Where no temperature fits, as where every image is right, it is 1.
+        split; they share the weights. Where none in the range fits it is 1.
         """
-        temperature = fitted_temperature(self._logits(split.images), torch.tensor(split.labels))
-        if is_at_bound(temperature):
-            temperature = 1.0
+        return calibrated_together([self], [split])[0]
+
+    def at_temperature(self, temperature: float) -> "Classifier":
+        """This classifier at a temperature above 0; they share the weights."""
         classifier = copy.copy(self)
         classifier.config = dataclasses.replace(self.config, temperature=temperature)
         return classifier
+
+    def with_module(self, module: nn.Module) -> "Classifier":
+        """This classifier with another module that maps the same, such as a faster one."""
+        classifier = copy.copy(self)
+        vars(classifier).update(_module=module)
+        return classifier
+
+    def logits_of_stored(self, images: StoredImages) -> Tensor:
+        """What becomes probabilities (N, K) once it is divided by the temperature, on the device."""
+        pixels, recipe = self.config.preprocessing, self.config.recipe
+        if not isinstance(images, EncodedImages):
+            assert images.shape[1:] == _stored_shape(pixels), f"{images.shape} are no stored images"
+        num_bytes = len(images) * pixels.resident_bytes
+        is_streamed = num_bytes > ALWAYS_RESIDENT_BYTES and num_bytes > room_for_images(self._device)
+        split = Split(images=images, labels=np.zeros(len(images), np.int64))
+        placed_NHWC = on_device(split, pixels, self._device, is_streamed=is_streamed)
+        return logits_of(self._module, pixels, placed_NHWC, recipe.evaluation, seed=recipe.seed)
 
     def save(self, folder: Path) -> None:
         """Writes `recipe.json` and `weights.pt` into `folder`, each whole or not at all."""
@@ -167,23 +196,34 @@ class Classifier:
         """The network, on its device."""
         return self._module
 
-    def _logits(self, images_NHWC: NDArray[np.uint8]) -> Tensor:
-        pixels, recipe = self.config.preprocessing, self.config.recipe
-        assert images_NHWC.shape[1:] == _stored_shape(pixels), f"{images_NHWC.shape} are no stored images"
-        resident_NHWC = pixels.resident(images_NHWC, self._device)
-        return logits_of(self._module, pixels, resident_NHWC, recipe.evaluation, seed=recipe.seed)
+
+def calibrated_together(classifiers: Sequence[Classifier], splits: Sequence[Split]) -> tuple[Classifier, ...]:
+    """The classifiers at the one temperature that fits the probabilities of each to its own split; 1 where
+    none fits.
+    """
+    logits_NK = torch.cat(
+        [one.logits_of_stored(split.images) for one, split in zip(classifiers, splits, strict=True)]
+    )
+    labels_N = torch.tensor(np.concatenate([split.labels for split in splits]))
+    temperature = fitted_temperature(logits_NK, labels_N)
+    if is_at_bound(temperature):
+        temperature = 1.0
+    return tuple(classifier.at_temperature(temperature) for classifier in classifiers)
 
 
-def as_stored(image: NDArray[np.uint8] | bytes, config: ClassifierConfig) -> NDArray[np.uint8]:
+def as_stored(
+    image: NDArray[np.uint8] | bytes, config: ClassifierConfig, *, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
     """Pixels (H, W, C) of an image as people have it, of the size and channels that the dataset stores.
 
     It is a uint8 array (H, W) or (H, W, C) of 1 to 4 channels (gray, gray and alpha, RGB, RGB and alpha), or
     an encoded file (PNG, JPEG, ...). It goes through what the dataset's own images went through when it was
     added: turned upright, made gray or RGB, scaled and cropped, permuted. Raises DatasetError for what is no
-    image, and for a file of more pixels than Pillow takes to be harmless.
+    image, and, before it is decoded, for a file of more than `max_pixels`, which is what Pillow takes to be
+    harmless. For several threads at once.
     """
     pixels = config.preprocessing
-    decoded_HWC = _decoded(_checked(image) if isinstance(image, np.ndarray) else image, pixels.channels)
+    decoded_HWC = _decoded(_checked(image) if isinstance(image, np.ndarray) else image, pixels, max_pixels)
     if decoded_HWC.shape[:2] != (pixels.height, pixels.width):
         picture = Image.fromarray(decoded_HWC.squeeze(2) if pixels.channels == 1 else decoded_HWC)
         fitted = ImageOps.fit(picture, (pixels.width, pixels.height), Image.Resampling.LANCZOS)
@@ -191,15 +231,36 @@ def as_stored(image: NDArray[np.uint8] | bytes, config: ClassifierConfig) -> NDA
     return decoded_HWC if config.permute_seed is None else permute(decoded_HWC, config.permute_seed)
 
 
+def upright_pixels(image: NDArray[np.uint8] | bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Pixels (H, W, C) of an image as people have it, at its own size, as a person sees it; C is 1 or 3.
+
+    Raises DatasetError as `as_stored` does.
+    """
+    with _problems_told():
+        if isinstance(image, np.ndarray):
+            return decoded_pixels(_checked(image))
+        _check_size(image, max_pixels)
+        return decoded_pixels(image)
+
+
 def _stored_shape(pixels: Preprocessing) -> tuple[int, int, int]:
     return pixels.height, pixels.width, pixels.channels
 
 
-def _decoded(image: NDArray[np.uint8] | bytes, channels: int) -> NDArray[np.uint8]:
-    try:
+def _decoded(image: NDArray[np.uint8] | bytes, pixels: Preprocessing, max_pixels: int) -> NDArray[np.uint8]:
+    with _problems_told():
         if not isinstance(image, np.ndarray):
-            _check_size(image)
-        return decode(image, AddOptions(channels=channels))
+            _check_size(image, max_pixels)
+        if pixels.is_encoded:
+            return fitted_pixels(image, pixels.channels, pixels.scaled_size)
+        return decode(image, AddOptions(channels=pixels.channels))
+
+
+@contextmanager
+def _problems_told() -> Iterator[None]:
+    """Raises DatasetError for whatever decoders raise inside."""
+    try:
+        yield
     except DatasetError:
         raise
     except (
@@ -216,10 +277,10 @@ def _decoded(image: NDArray[np.uint8] | bytes, channels: int) -> NDArray[np.uint
         ) from error
 
 
-def _check_size(encoded: bytes) -> None:
+def _check_size(encoded: bytes, max_pixels: int) -> None:
     """Raises DatasetError for a file of few bytes that unpacks to gigabytes; reads its header alone."""
-    if num_pixels(encoded) > MAX_PIXELS:
-        raise DatasetError(f"an image may have {MAX_PIXELS:,} pixels, and this one has more; scale it down")
+    if num_pixels(encoded) > max_pixels:
+        raise DatasetError(f"an image may have {max_pixels:,} pixels, and this one has more; scale it down")
 
 
 def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

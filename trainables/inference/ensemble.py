@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.datasets.split import StoredImages
 from trainables.inference.classifier import Classifier, ClassifierConfig
 
 # N images, H height, W width, C channels, K classes
@@ -33,9 +34,9 @@ class Ensemble:
         """Class probabilities (N, K), as `Classifier.probabilities` has them."""
         return self._mean([member.probabilities(images) for member in self.members])
 
-    def probabilities_of_stored(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probabilities_of_stored(self, images: StoredImages) -> NDArray[np.float32]:
         """Class probabilities (N, K) of images as the dataset stores them."""
-        return self._mean([member.probabilities_of_stored(images_NHWC) for member in self.members])
+        return self._mean([member.probabilities_of_stored(images) for member in self.members])
 
     def save(self, folder: Path) -> None:
         """Writes each member into a folder of its own."""
@@ -45,6 +46,11 @@ class Ensemble:
     def _mean(self, probabilities: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         mean_NK: NDArray[np.float32] = np.stack(probabilities).mean(0, dtype=np.float64).astype(np.float32)
         return mean_NK
+
+
+def members_of(classifier: Classifier | Ensemble) -> tuple[Classifier, ...]:
+    """The networks of a model: those of an ensemble, or the one that it is."""
+    return classifier.members if isinstance(classifier, Ensemble) else (classifier,)
 
 
 def load_classifier(folder: Path) -> Classifier | Ensemble:

@@ -31,13 +31,19 @@ def bins_of(
     confidence_N: NDArray[np.float64], is_right_N: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """By bin of confidence: images, those whose most probable class is right, and the sum of confidences."""
-    bin_N = np.clip(np.ceil(confidence_N * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
+    bin_N = bin_of(confidence_N)
     num_B, num_right_B = (
         np.bincount(bin_N, minlength=NUM_BINS),
         np.bincount(bin_N[is_right_N], minlength=NUM_BINS),
     )
     confidence_B = np.bincount(bin_N, weights=confidence_N, minlength=NUM_BINS)
     return num_B.astype(np.int64), num_right_B.astype(np.int64), confidence_B.astype(np.float64)
+
+
+def bin_of(confidence_N: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The bin (N,) of each confidence, from 0."""
+    bin_N: NDArray[np.int64] = np.clip(np.ceil(confidence_N * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
+    return bin_N
 
 
 def brier_score(probabilities_NK: NDArray[np.floating], labels_N: NDArray[np.int64]) -> float:

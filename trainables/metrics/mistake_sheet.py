@@ -22,7 +22,7 @@ def mistake_sheet(split: Split, inspection: Inspection, classes: Sequence[str]) 
     """
     if not len(inspection.image_M):
         return None
-    width, height = (side * (2 if side < MAX_TILE else 1) for side in tile_size(split.images))
+    width, height = (side * (2 if side < MAX_TILE else 1) for side in tile_size(split))
     cell_width, cell_height = max(width, CELL_WIDTH) + MARGIN, height + TEXT_HEIGHT
     num_rows = -(-len(inspection.image_M) // NUM_COLUMNS)
     sheet = Image.new(
@@ -34,7 +34,7 @@ def mistake_sheet(split: Split, inspection: Inspection, classes: Sequence[str]) 
     for index, position in enumerate(inspection.image_M):
         left, top = MARGIN + index % NUM_COLUMNS * cell_width, MARGIN + index // NUM_COLUMNS * cell_height
         true, predicted = classes[inspection.true_M[index]], classes[inspection.predicted_M[index]]
-        sheet.paste(tile(split.images[position], (width, height)), (left, top))
+        sheet.paste(tile(split, int(position), (width, height)), (left, top))
         text = (
             f"{shortened(true, MAX_TEXT)}, taken for\n{shortened(predicted, MAX_TEXT)} "
             f"({inspection.probability_M[index]:.0%})"

@@ -146,7 +146,9 @@ def _check_stages(architecture: Architecture, phase: Phase, number: int) -> None
         )
 
 
+@cache
 def _unknown(name: str) -> str:
+    # A space has hundreds of points with the same name, and timm more than a thousand names to compare with.
     bare = timm_name(name).split(".")[0]
     known = [*architecture_names(), *(TIMM_PREFIX + known_name for known_name in timm_names())]
     hint = did_you_mean(name, known) or did_you_mean(TIMM_PREFIX + bare, known)

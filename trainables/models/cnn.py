@@ -4,12 +4,14 @@ dense layers.
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from trainables.models.architectures.architecture import Architecture
 from trainables.models.architectures.cnn_family import CnnShape
 from trainables.models.network import Block, Network
+from trainables.models.pieces import Piece, named
 from trainables.recipe.model import Model
 
 # B batch, C channels, H height, W width, F features, K classes
@@ -39,8 +41,15 @@ def build(
         blocks_by_stage=tuple(_by_convolution(block) for block in module.blocks),
         head=tuple(module.head.parameters()),
         classifier_keys=frozenset({f"{last}.weight", f"{last}.bias"}),
+        pieces=cnn_pieces,
     )
     return network, None
+
+
+def cnn_pieces(module: Any) -> tuple[Piece, ...]:
+    """Each block, and the dense layers."""
+    blocks = (named(f"blocks.{index}", block) for index, block in enumerate(module.blocks))
+    return (*blocks, named("pooling", nn.Flatten(1)), named("head", module.head))
 
 
 class Cnn(nn.Module):

@@ -1,6 +1,7 @@
 """A library's network with a gray adapter before it, or the hybrid head in the place of its own."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from trainables.models.heads import classifier_keys
 from trainables.models.network import BACKBONE_PREFIX, GRAY_ADAPTER_PREFIX, Network
+from trainables.models.pieces import Piece, Pieces, named
 
 # B batch, C channels, H height, W width, S side of the images, K classes
 
@@ -60,8 +62,30 @@ def compose(
         blocks_by_stage=network.blocks_by_stage,
         head=(*adapter, *(network.head if hybrid is None else hybrid.parameters())),
         classifier_keys=keys,
+        pieces=partial(_pieces, network.pieces),
         head_prefixes=(*network.head_prefixes, GRAY_ADAPTER_PREFIX),
     )
+
+
+def _pieces(of_backbone: Pieces, module: Any) -> tuple[Piece, ...]:
+    backbone, adapter, hybrid = of_backbone(module.backbone), module.gray_adapter, module.hybrid
+    if not backbone or (hybrid is not None and hybrid.is_multi_scale):
+        return ()
+    before = () if adapter is None else (named("gray_adapter", adapter),)
+    after = () if hybrid is None else (named("hybrid", _OfOneMap(hybrid)),)
+    return (*before, *backbone, *after)
+
+
+class _OfOneMap(nn.Module):
+    """A hybrid head that takes the last maps alone."""
+
+    def __init__(self, hybrid: nn.Module) -> None:
+        super().__init__()
+        self.hybrid = hybrid
+
+    def forward(self, maps_BCHW: Tensor) -> Tensor:
+        logits_BK: Tensor = self.hybrid((maps_BCHW,))
+        return logits_BK
 
 
 def map_widths(network: Network, maps: Maps, channels: int, image_size: int) -> list[int]:

@@ -6,12 +6,12 @@ from typing import Literal, assert_never
 from torch import nn
 
 from trainables.errors import RecipeError
+from trainables.models.pieces import BATCH_NORMS, Pieces, no_pieces
 from trainables.recipe.phase import Phase
 
 BACKBONE_PREFIX = "backbone."
 GRAY_ADAPTER_PREFIX = "gray_adapter."
 HYBRID_PREFIX = "hybrid."
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 Block = tuple[nn.Parameter, ...]
 """The parameters of a residual block, of a convolution with its BatchNorm, or of what else a network
@@ -36,6 +36,8 @@ class Network:
     and train together."""
     classifier_keys: frozenset[str]
     """State-dict keys whose shapes depend on the number of classes."""
+    pieces: Pieces = no_pieces
+    """Where it can be cut."""
     head_prefixes: tuple[str, ...] = ()
     """Beginnings of state-dict keys, here or in a file, of heads and adapters that may differ between the
     two."""
@@ -86,7 +88,7 @@ class Network:
 
     def batch_norm_layers(self) -> list[nn.Module]:
         """All BatchNorm layers, in order of definition."""
-        return [layer for layer in self.module.modules() if isinstance(layer, _BATCH_NORMS)]
+        return [layer for layer in self.module.modules() if isinstance(layer, BATCH_NORMS)]
 
     def trainable_parameters(self) -> list[nn.Parameter]:
         """The parameters that the next step may change, in order of depth."""

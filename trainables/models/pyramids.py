@@ -9,7 +9,7 @@ from typing import Any
 
 import torchvision
 from torch import Tensor, nn
-from torchvision.models.convnext import CNBlock
+from torchvision.models.convnext import CNBlock, ConvNeXt
 from torchvision.models.efficientnet import MBConv
 from torchvision.models.mobilenetv3 import InvertedResidual
 
@@ -18,6 +18,7 @@ from trainables.models.architectures.pyramid_family import PyramidShape
 from trainables.models.composition import Maps
 from trainables.models.heads import classifier_keys, dense_head
 from trainables.models.network import HYBRID_PREFIX, Block, Network
+from trainables.models.pieces import Piece, named
 from trainables.models.stem import stem_for
 from trainables.recipe.model import Model
 
@@ -55,6 +56,7 @@ def build(
         blocks_by_stage=_blocks_by_stage(module, starts, head),
         head=head,
         classifier_keys=keys,
+        pieces=pyramid_maps_pieces if model.head.kind == "hybrid" else pyramid_pieces,
         head_prefixes=prefixes,
     )
     return network, partial(pyramid_maps, last_stage=starts[-1])
@@ -66,6 +68,27 @@ def pyramid_maps(module: Any, images_BCSS: Tensor, *, last_stage: int) -> Sequen
     """
     third_BCHW = module.features[:last_stage](images_BCSS)
     return module.classifier(module.features[last_stage:](third_BCHW)), third_BCHW
+
+
+def pyramid_pieces(module: Any) -> tuple[Piece, ...]:
+    """Each block, the pooling, each layer of the classifier."""
+    # ConvNeXt's classifier flattens what it normalised.
+    flat = () if isinstance(module, ConvNeXt) else (nn.Flatten(1),)
+    classifier = (named(f"classifier.{index}", layer) for index, layer in enumerate(module.classifier))
+    return (*_blocks(module), named("pooling", module.avgpool, *flat), *classifier)
+
+
+def pyramid_maps_pieces(module: Any) -> tuple[Piece, ...]:
+    """Those up to the last maps."""
+    return (*_blocks(module), named("classifier", module.classifier))
+
+
+def _blocks(module: Any) -> tuple[Piece, ...]:
+    return tuple(
+        named(f"features.{index}" if layer is feature else f"features.{index}.{number}", layer)
+        for index, feature in enumerate(module.features)
+        for number, layer in enumerate(feature if type(feature) is nn.Sequential else [feature])
+    )
 
 
 def _replace_classifier(module: Any, model: Model, num_classes: int) -> tuple[Block, frozenset[str]]:

@@ -16,6 +16,7 @@ from trainables.models.architectures.resnet_family import ResNetShape
 from trainables.models.composition import Maps
 from trainables.models.heads import classifier_keys, dense_head
 from trainables.models.network import HYBRID_PREFIX, Block, Network
+from trainables.models.pieces import Piece, named
 from trainables.models.stem import stem_for
 from trainables.recipe.model import Model
 
@@ -62,6 +63,7 @@ def build(
         blocks_by_stage=_blocks_by_stage(module),
         head=tuple(module.fc.parameters()),
         classifier_keys=frozenset() if is_hybrid else classifier_keys(module.fc, "fc"),
+        pieces=resnet_maps_pieces if is_hybrid else resnet_pieces,
         head_prefixes=("fc.", HYBRID_PREFIX),
     )
     return network, resnet_maps
@@ -72,6 +74,22 @@ def resnet_maps(module: Any, images_BCSS: Tensor) -> Sequence[Tensor]:
     stem_BCHW = module.maxpool(module.relu(module.bn1(module.conv1(images_BCSS))))
     third_BCHW = module.layer3(module.layer2(module.layer1(stem_BCHW)))
     return module.layer4(third_BCHW), third_BCHW
+
+
+def resnet_pieces(module: Any) -> tuple[Piece, ...]:
+    """The stem, each residual block, the pooling, the last layers."""
+    pooling = named("pooling", module.avgpool, nn.Flatten(1))
+    return (*resnet_maps_pieces(module), pooling, named("fc", module.fc))
+
+
+def resnet_maps_pieces(module: Any) -> tuple[Piece, ...]:
+    """Those up to the last maps."""
+    blocks = (
+        named(f"layer{number}.{index}", block)
+        for number, layer in enumerate(_layers(module), start=1)
+        for index, block in enumerate(layer)
+    )
+    return (named("stem", module.conv1, module.bn1, module.relu, module.maxpool), *blocks)
 
 
 class SkippableBasicBlock(BasicBlock):  # type: ignore[misc]  # torchvision has no types

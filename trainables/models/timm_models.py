@@ -17,6 +17,7 @@ from trainables.models.catalogue import NUM_TIMM_STAGES, timm_name
 from trainables.models.composition import Maps
 from trainables.models.heads import classifier_keys, dense_head
 from trainables.models.network import HYBRID_PREFIX, Network
+from trainables.models.pieces import Piece, named, no_pieces
 from trainables.models.weights import read_state_dict
 from trainables.recipe.model import Model
 
@@ -77,9 +78,33 @@ def build(
         ),
         head=tuple(parameters[key] for key in classifier),
         classifier_keys=keys,
+        pieces=no_pieces if model.head.kind == "hybrid" else timm_pieces,
         head_prefixes=prefixes,
     )
     return network, two_timm_maps if model.head.multi_scale else timm_maps
+
+
+def timm_pieces(module: Any) -> tuple[Piece, ...]:
+    """All but the classifier, and the classifier; none for a model that is not just one after the other."""
+    classifier = module.get_classifier()
+    if not isinstance(classifier, nn.Module) or not hasattr(module, "forward_head"):
+        return ()
+    before = Piece(name="pooling", module=_BeforeClassifier(module), without=classifier)
+    return before, named("classifier", classifier)
+
+
+class _BeforeClassifier(nn.Module):
+    """What a model does before its classifier."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images_BCSS: Tensor) -> Tensor:
+        features_BF: Tensor = self.model.forward_head(
+            self.model.forward_features(images_BCSS), pre_logits=True
+        )
+        return features_BF
 
 
 def timm_maps(module: Any, images_BCSS: Tensor) -> Sequence[Tensor]:

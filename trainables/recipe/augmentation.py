@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from trainables.errors import FieldError
 from trainables.recipe.fields import AboveZero, Continuation, Within, check_fields
 
 
@@ -66,7 +67,34 @@ class Augmentation:
     """`rand` only: the number of changes, one after another, 1 to 5."""
     rand_magnitude: Annotated[int, Within(0, 30), Continuation.MAY_CHANGE] = 9
     """`rand` only: the magnitude of the changes, 0 to 30."""
+    fixed_views: Annotated[int | None, Within(1, 64)] = None
+    """In place of a fresh change of each image at each epoch: this many changed versions of each, 1 to 64,
+    drawn once, of which each epoch shows the next. What frozen layers make of them is computed once. A fresh
+    change at each epoch, unless given; `affine` only, and without `smallest_crop`."""
     mixing: Mixing = field(default_factory=Mixing)
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.fixed_views is not None and self.policy != "affine":
+            raise FieldError(
+                "fixed_views",
+                f"needs augmentation_policy affine, got {self.fixed_views} with {self.policy!r}",
+            )
+
+    @property
+    def is_active(self) -> bool:
+        """Whether anything but a crop can happen to an image."""
+        ranges = (self.brightness_fraction, self.contrast_fraction, self.erase_probability)
+        has_changes = self.moves_pixels or (self.has_strength and any(ranges))
+        return self.policy != "affine" or self.flip_probability > 0 or has_changes
+
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether pixels come to lie between others."""
+        ranges = (self.rotation_degrees, self.shift_fraction, self.shear_degrees, self.zoom_fraction)
+        return self.has_strength and any(ranges)
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether the changes of `affine` are on."""
+        return self.policy == "affine" and self.strength > 0

@@ -10,9 +10,11 @@ from trainables.recipe.fields import Within, check_fields
 class Evaluation:
     """How a trained network is asked for the class of an image."""
 
-    views: Literal["one", "flip", "ten_crop"] = "one"
+    views: Literal["one", "flip", "ten_crop", "three_sizes"] = "one"
     """The views of an image whose probabilities are averaged: `one`, the image; `flip`, it and its mirror
-    image; `ten_crop`, its four corners, its middle and their mirror images, which needs a `crop_margin`."""
+    image; `ten_crop`, its four corners, its middle and their mirror images; `three_sizes`, its middle, all of
+    it, and what lies halfway between them, each resized to what the network sees (arXiv:1409.1556). The last
+    two need a `crop_margin`."""
     dropout_samples: Annotated[int, Within(0, 256)] = 0
     """Passes with dropout left on whose probabilities are averaged (arXiv:1506.02142), 0 to 256; 0 for one
     pass without dropout."""

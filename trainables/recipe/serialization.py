@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -45,22 +46,27 @@ def built(kind: Any, value: Any, path: str) -> Any:
 def _built_dataclass(kind: Any, value: Any, path: str) -> Any:
     if not isinstance(value, Mapping):
         raise FieldError(path, f"must be a mapping, got {value!r}")
-    known = {f.name: f for f in dataclasses.fields(kind)}
-    if unknown := sorted(set(value) - set(known)):
-        raise RecipeError(f"{path} has no field {unknown[0]!r}; it has {', '.join(known)}")
-    missing = [
-        f.name
-        for f in known.values()
-        if f.default is f.default_factory is dataclasses.MISSING and f.name not in value
-    ]
+    types, required = _fields(kind)
+    if unknown := sorted(value.keys() - types.keys()):
+        raise RecipeError(f"{path} has no field {unknown[0]!r}; it has {', '.join(types)}")
+    missing = [name for name in required if name not in value]
     if missing:
         raise RecipeError(f"{path} lacks {missing[0]!r}")
-    hints = get_type_hints(kind)
-    values = {name: built(hints[name], item, f"{path}.{name}") for name, item in value.items()}
+    values = {name: built(types[name], item, f"{path}.{name}") for name, item in value.items()}
     try:
         return kind(**values)
     except FieldError as error:
         raise error.named(f"{path}.{error.field}") from None
+
+
+@cache
+def _fields(kind: type) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The type of each field, and the names of the fields without a default."""
+    hints = get_type_hints(kind)  # it evaluates texts, which takes as long as all the rest
+    required = tuple(
+        f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING
+    )
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}, required
 
 
 def _scalar(kind: Any, value: Any, path: str) -> Any:

@@ -71,9 +71,16 @@ def _check_parts_agree(recipe: Recipe) -> None:
             "imbalance twice; "
             f"got {recipe.data.sampler_power:g} and {recipe.loss.class_weight_power:g}: set one of them to 0"
         )
-    if recipe.evaluation.views == "ten_crop" and not recipe.data.crop_margin:
+    if recipe.evaluation.views in ("ten_crop", "three_sizes") and not recipe.data.crop_margin:
         raise RecipeError(
-            "evaluation views 'ten_crop' needs a crop_margin above 0: with none, its five crops are one"
+            f"evaluation views {recipe.evaluation.views!r} needs a crop_margin above 0: with none, its "
+            f"{'five crops' if recipe.evaluation.views == 'ten_crop' else 'three sizes'} are one"
+        )
+    if recipe.augmentation.fixed_views is not None and recipe.data.smallest_crop is not None:
+        raise RecipeError(
+            "fixed_views and smallest_crop exclude each other, as smallest_crop cuts another rectangle out "
+            f"of each image at each epoch; got {recipe.augmentation.fixed_views} and "
+            f"{recipe.data.smallest_crop:g}: leave one of them out"
         )
     if recipe.evaluation.dropout_samples and not recipe.model.dropout:
         raise RecipeError("dropout_samples needs dropout above 0: with none, all samples are one")

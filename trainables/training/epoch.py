@@ -1,7 +1,7 @@
 """What a training yields: one epoch."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainables.metrics.classification import Metrics
@@ -26,6 +26,8 @@ class Epoch:
     validation_seconds: float
     num_train_images: int
     """Images trained on: all, but one if it would have been a batch of its own."""
+    deviations: Mapping[str, float] = field(default_factory=dict)
+    """Standard deviation over folds of each metric, by the names of METRICS; empty without folds."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` turns them back."""

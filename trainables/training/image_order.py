@@ -1,4 +1,4 @@
-"""Which images of the training split are trained on, and in which order."""
+"""Which images of the training split are trained on, in which order, and which rectangles of them."""
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from trainables.errors import RecipeError
 # N images, K classes
 
 CPU = torch.device("cpu")
+WIDEST_CROP = 4 / 3
+"""Width by height."""
 KEPT_SEED = 0
 """Not the recipe's: all recipes that keep as many images of a dataset keep the same ones."""
 
@@ -49,6 +51,20 @@ def epoch_order(labels_N: Tensor, sampler_power: float, seed: int, epoch: int) -
         return torch.randperm(len(labels_N), generator=drawing)
     chances_K = labels_N.bincount().double() ** -sampler_power
     return torch.multinomial(chances_K[labels_N], len(labels_N), replacement=True, generator=drawing)
+
+
+def random_crops(num_images: int, smallest: float, seed: int, epoch: int) -> NDArray[np.float64]:
+    """A rectangle for each image of an epoch, (N, 4) as `Crop` has them, of a share of its area from
+    `smallest` to 1 and of 3:4 to 4:3, anywhere in it. They follow from seed and epoch.
+
+    As `torchvision.transforms.RandomResizedCrop`, which however draws anew where one does not fit; here it is
+    cut to the image.
+    """
+    uniform_N4 = torch.rand(num_images, 4, generator=generator(CPU, seed, "crop", epoch), dtype=torch.float64)
+    crops_N4: NDArray[np.float64] = uniform_N4.numpy()
+    crops_N4[:, 0] = smallest + (1 - smallest) * crops_N4[:, 0]
+    crops_N4[:, 1] = WIDEST_CROP ** (2 * crops_N4[:, 1] - 1)
+    return crops_N4
 
 
 def _allotted(num_by_class_K: NDArray[np.int64], num_kept: int) -> NDArray[np.int64]:

@@ -1,17 +1,19 @@
 """What a training takes of its device: its first steps, taken and measured."""
 
 import gc
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.split import Split
+from trainables.devices.memory import room_for_images
 from trainables.errors import MemoryExhaustedError
 from trainables.inference.logits import evaluation_batch_size
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training.loop import Training
+from trainables.training.loop import Training, num_image_bytes
+from trainables.training.probe_result import DeviceMemory, Probe
 from trainables.transforms.preprocessing import Preprocessing
 
 NUM_STEPS = 4
@@ -20,39 +22,14 @@ _LEARNING_RATE = 1e-9
 """No step of a probe shall lead anywhere, least of all to a loss that is no number."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What one configuration takes; plain numbers."""
-
-    peak_bytes: int | None
-    """Most of a GPU's memory that its tensors took in training and validating, with all of its images there;
-    all that the GPU has where that is too little; None on a CPU."""
-    images_per_second: float | None
-    """In training, alone on its device; None where memory was too little."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceMemory:
-    """A GPU's memory in bytes."""
-
-    total: int
-    overhead: int
-    """What is taken of it besides the tensors of this process: by its context, libraries, and by others."""
-
-    @classmethod
-    def of(cls, device: torch.device) -> "DeviceMemory | None":
-        """As it is now; None for a CPU."""
-        if device.type != "cuda":
-            return None
-        free, total = torch.cuda.mem_get_info(device)
-        return cls(total=total, overhead=total - free - torch.cuda.memory_reserved(device))
-
-
-def probe(recipe: Recipe, phase: Phase, dataset: Dataset, device: torch.device) -> Probe:
+def probe(
+    recipe: Recipe, phase: Phase, dataset: Dataset, device: torch.device, *, num_networks: int = 1
+) -> Probe:
     """Takes some steps of a phase of a recipe and validates as often as it takes to fill the device: some
     seconds.
 
-    Weights are random, whatever the recipe says. Raises RecipeError where recipe and dataset do not fit.
+    `num_networks` are trained in turn, with the memory of all taken at once, as those of a cross-validation
+    are. Weights are random, whatever the recipe says. Raises RecipeError where recipe and dataset do not fit.
     """
     memory = DeviceMemory.of(device)
     if memory is not None:
@@ -60,16 +37,31 @@ def probe(recipe: Recipe, phase: Phase, dataset: Dataset, device: torch.device) 
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     short, few = _shortened(recipe, phase, dataset), _few(recipe, dataset, device)
+    is_streamed = num_networks * num_image_bytes(recipe, dataset) > room_for_images(device)
     try:
-        _, epoch = Training(short, few, device=device)
+        # The others hold what they hold between two epochs while the last one is measured.
+        waiting = [
+            Training(short, few, device=device, is_streamed=is_streamed, reuses_features=False)
+            for _ in range(num_networks - 1)
+        ]
+        for training in waiting:
+            next(iter(training))
+        _, epoch = Training(short, few, device=device, is_streamed=is_streamed, reuses_features=False)
     except MemoryExhaustedError:
         if memory is None:
             raise
-        return Probe(peak_bytes=memory.total, images_per_second=None)
-    peak = (
-        None if memory is None else _peak(torch.cuda.max_memory_reserved(device), recipe, dataset, short, few)
+        return Probe(peak_bytes=memory.total, images_per_second=None, is_streamed=is_streamed)
+    if memory is None:
+        peak = None
+    elif is_streamed:
+        peak = torch.cuda.max_memory_reserved(device)
+    else:
+        peak = _peak(torch.cuda.max_memory_reserved(device), recipe, dataset, short, few, num_networks)
+    return Probe(
+        peak_bytes=peak,
+        images_per_second=epoch.num_train_images / epoch.train_seconds,
+        is_streamed=is_streamed,
     )
-    return Probe(peak_bytes=peak, images_per_second=epoch.num_train_images / epoch.train_seconds)
 
 
 def _shortened(recipe: Recipe, phase: Phase, dataset: Dataset) -> Recipe:
@@ -91,12 +83,16 @@ def _few(recipe: Recipe, dataset: Dataset, device: torch.device) -> Dataset:
     )
 
 
-def _peak(reserved: int, recipe: Recipe, dataset: Dataset, short: Recipe, few: Dataset) -> int:
+def _peak(
+    reserved: int, recipe: Recipe, dataset: Dataset, short: Recipe, few: Dataset, num_networks: int
+) -> int:
     """What was measured, plus the images that were left out; where images are shrunk, at least all of them
     twice.
     """
     preprocessing = Preprocessing.of(recipe, dataset.manifest)
     num_train = recipe.data.train_images or len(dataset.train)
     left_out = num_train - (short.data.train_images or 0) + len(dataset.validation) - len(few.validation)
-    shrinking = 2 * num_train * preprocessing.resident_bytes if preprocessing.is_shrunk else 0
-    return max(reserved + left_out * preprocessing.resident_bytes, shrinking)
+    shrinking = (
+        (num_networks + 1) * num_train * preprocessing.resident_bytes if preprocessing.is_shrunk else 0
+    )
+    return max(reserved + num_networks * left_out * preprocessing.resident_bytes, shrinking)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables.devices.device import autocast
 from trainables.devices.randomness import generator
@@ -15,8 +15,10 @@ from trainables.recipe.tree import Recipe
 from trainables.training.loss_functions import ImageLoss
 from trainables.training.process_group import ProcessGroup
 from trainables.training.torch_optimizers import clip_gradients
+from trainables.training.training_images import Batch
 from trainables.training.weight_average import WeightAverage
 from trainables.transforms.augment import augment
+from trainables.transforms.fixed_views import FixedViews
 from trainables.transforms.mixing import Mixed, mix
 from trainables.transforms.preprocessing import Preprocessing
 
@@ -35,6 +37,8 @@ class Step:
     average: WeightAverage | None
     multipliers_K: Tensor | None
     """What the augmentation's strength is multiplied by for each class; None where all are treated alike."""
+    views: FixedViews | None
+    """Of the training images; None where each epoch changes them anew."""
     micro_batch: int
     """Images that go through the network at once."""
     device: torch.device
@@ -42,42 +46,51 @@ class Step:
     def take(
         self,
         optimizer: torch.optim.Optimizer,
-        images_BHWC: Tensor,
-        labels_B: Tensor,
+        batch: Batch,
         index: int,
+        epoch: int,
         progress: float,
         group: ProcessGroup | None = None,
+        suffix: nn.Module | None = None,
     ) -> Tensor:
-        """Takes step `index` of the training at `progress` in [0, 1), the share of epochs done; returns the
-        batch's loss, a scalar.
+        """Takes step `index` of the training in `epoch`, from 0, at `progress` in [0, 1), the share of
+        epochs done; returns the batch's loss, a scalar.
+
+        With a `suffix` of the network the batch has features, which go through it as they are.
 
         A process of a `group` computes its parts of the batch alone, and takes the step of all.
         """
-        mixed = self._augmented(images_BHWC, labels_B, index, progress)
+        if suffix is None:
+            mixed = self._augmented(batch, index, epoch, progress)
+        else:
+            mixed = Mixed(images_BCSS=batch.images_BHWC)
         optimizer.zero_grad(set_to_none=True)
-        loss = self._add_gradients(mixed, labels_B, progress, group)
+        loss = self._add_gradients(_Judged(mixed, batch.labels_B, suffix), progress, group)
         clip_gradients(self.recipe.optimizer, self.network.trainable_parameters())
         optimizer.step()
         if self.average is not None:
             self.average.update(self.network.module)
         return loss
 
-    def _augmented(self, images_BHWC: Tensor, labels_B: Tensor, index: int, progress: float) -> Mixed:
+    def _augmented(self, batch: Batch, index: int, epoch: int, progress: float) -> Mixed:
         augmentation, size = self.recipe.augmentation, self.recipe.data.image_size
         changes = generator(self.device, self.recipe.seed, "augmentation", index)
-        multiplier_B = None if self.multipliers_K is None else self.multipliers_K[labels_B]
-        images_BCLL = self.preprocessing.scaled(images_BHWC)
-        images_BCSS = augment(images_BCLL, augmentation, changes, image_size=size, multiplier_B=multiplier_B)
-        return mix(images_BCSS, labels_B, augmentation.mixing, changes, progress)
+        multiplier_B = None if self.multipliers_K is None else self.multipliers_K[batch.labels_B]
+        images_BCLL = self.preprocessing.scaled(batch.images_BHWC)
+        images_BCSS = (
+            augment(images_BCLL, augmentation, changes, image_size=size, multiplier_B=multiplier_B)
+            if self.views is None
+            else self.views.changed(images_BCLL, batch.positions_B, self.views.of_epoch(epoch))
+        )
+        return mix(images_BCSS, batch.labels_B, augmentation.mixing, changes, progress)
 
-    def _add_gradients(
-        self, mixed: Mixed, labels_B: Tensor, progress: float, group: ProcessGroup | None
-    ) -> Tensor:
+    def _add_gradients(self, judged: "_Judged", progress: float, group: ProcessGroup | None) -> Tensor:
         """Adds the batch's gradients and returns its loss, part by part where it does not go through
         whole.
         """
+        mixed, labels_B = judged.mixed, judged.labels_B
         if group is None and len(labels_B) <= self.micro_batch:
-            loss = self._loss(mixed, labels_B, progress)
+            loss = self._loss(judged, progress)
             loss.backward()
             return loss.detach()
         total = self._divisor(mixed, labels_B, progress)
@@ -85,7 +98,7 @@ class Step:
         for part_b, counts in self._parts(len(labels_B), group):
             part, labels_b = mixed.part(part_b), labels_B[part_b]
             weight = self._divisor(part, labels_b, progress) / total if counts else 0.0
-            loss = self._loss(part, labels_b, progress) * weight
+            loss = self._loss(_Judged(part, labels_b, judged.suffix), progress) * weight
             loss.backward()
             loss_sum += loss.detach()
         return (
@@ -114,12 +127,30 @@ class Step:
             return min(num_parts, num_images)
         return num_parts if num_images // num_parts > 1 else max(num_images // 2, 1)
 
-    def _loss(self, mixed: Mixed, labels_B: Tensor, progress: float) -> Tensor:
+    def _loss(self, judged: "_Judged", progress: float) -> Tensor:
+        mixed = judged.mixed
         with autocast(self.device):
-            logits_BK = self.network.module(self.preprocessing.normalised(mixed.images_BCSS))
+            logits_BK = (
+                self.network.module(self.preprocessing.normalised(mixed.images_BCSS))
+                if judged.suffix is None
+                else judged.suffix(mixed.images_BCSS)
+            )
         return self.loss(
-            logits_BK.float(), labels_B, progress=progress, others_B=mixed.others_B, share_B=mixed.share_B
+            logits_BK.float(),
+            judged.labels_B,
+            progress=progress,
+            others_B=mixed.others_B,
+            share_B=mixed.share_B,
         )
 
     def _divisor(self, mixed: Mixed, labels_B: Tensor, progress: float) -> Tensor:
         return self.loss.divisor(labels_B, progress=progress, others_B=mixed.others_B, share_B=mixed.share_B)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Images, or features of them for a suffix of the network, and their labels."""
+
+    mixed: Mixed
+    labels_B: Tensor
+    suffix: nn.Module | None

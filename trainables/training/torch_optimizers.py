@@ -2,7 +2,8 @@
 of gradients.
 """
 
-from collections.abc import Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, assert_never
 
 import torch
@@ -11,6 +12,37 @@ from torch import nn
 from trainables.models.network import Block, Network
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
+
+
+class _WithoutCompiler(torch.optim.Optimizer):
+    """An optimizer that does not import torch's compiler.
+
+    torch wraps these methods for the compiler, and each wrapper imports it at its first call: 800 modules, in
+    each process that trains. Nothing here is compiled, so the methods inside the wrappers do.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+def _unwrapped_step(kind: type[torch.optim.Optimizer]) -> Callable[..., Any]:
+    """The step inside its wrapper, which switches gradients off and imports the compiler."""
+    step: Callable[..., Any] = torch.no_grad()(inspect.unwrap(kind.step))
+    return step
+
+
+class _Adam(_WithoutCompiler, torch.optim.Adam):
+    step = _unwrapped_step(torch.optim.Adam)
+
+
+class _AdamW(_WithoutCompiler, torch.optim.AdamW):
+    step = _unwrapped_step(torch.optim.AdamW)
+
+
+class _SGD(_WithoutCompiler, torch.optim.SGD):
+    step = _unwrapped_step(torch.optim.SGD)
 
 
 def build_optimizer(optimizer: Optimizer, network: Network, phase: Phase) -> torch.optim.Optimizer:
@@ -24,11 +56,11 @@ def build_optimizer(optimizer: Optimizer, network: Network, phase: Phase) -> tor
     rate, momentum = phase.learning_rate, optimizer.momentum
     match optimizer.kind:
         case "adam":
-            return torch.optim.Adam(groups, lr=rate, betas=(momentum, optimizer.second_moment), fused=True)
+            return _Adam(groups, lr=rate, betas=(momentum, optimizer.second_moment), fused=True)
         case "adamw":
-            return torch.optim.AdamW(groups, lr=rate, betas=(momentum, optimizer.second_moment), fused=True)
+            return _AdamW(groups, lr=rate, betas=(momentum, optimizer.second_moment), fused=True)
         case "sgd":
-            return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, fused=True)
+            return _SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, fused=True)
         case _:
             assert_never(optimizer.kind)
 

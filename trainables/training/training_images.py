@@ -2,8 +2,10 @@
 epoch shows them.
 """
 
+import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,38 +14,93 @@ from torch import Tensor
 
 from trainables.datasets.dataset import Dataset
 from trainables.errors import RecipeError
+from trainables.feature_cache.feature_file import Features
 from trainables.models.network import Network
+from trainables.recipe.data import Data
 from trainables.recipe.tree import Recipe
-from trainables.training.image_order import epoch_order, kept_images
+from trainables.training.image_order import epoch_order, kept_images, random_crops
+from trainables.transforms.image_stream import on_device
 from trainables.transforms.preprocessing import Preprocessing
 
 # N images, B batch, H height, W width as stored, C channels
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """What a step trains on."""
+
+    images_BHWC: Tensor
+    """uint8; in their place features, where the step has some of each image."""
+    labels_B: Tensor
+    positions_B: Tensor
+    """Of the images among the kept ones."""
+
+
 class TrainingImages:
-    """The kept images of a training split, resident on a device."""
+    """The kept images of a training split, resident on a device or streamed to it."""
 
     def __init__(
-        self, dataset: Dataset, recipe: Recipe, preprocessing: Preprocessing, device: torch.device
+        self,
+        dataset: Dataset,
+        recipe: Recipe,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        *,
+        is_streamed: bool = False,
     ) -> None:
         self._recipe = recipe
         self._device = device
-        images_NHWC, labels_N = _kept(dataset, recipe)
+        dataset.manifest.check_crop(recipe.data.smallest_crop)
+        rows, labels_N = _kept(dataset, recipe)
         self.num_by_class: list[int] = np.bincount(labels_N, minlength=dataset.manifest.num_classes).tolist()
-        self.num_per_epoch = _num_per_epoch(len(labels_N), recipe.batch_size)
+        self.num_per_epoch = _num_per_epoch(epoch_size(len(labels_N), recipe.data), recipe.batch_size)
         self.num_steps = math.ceil(self.num_per_epoch / recipe.batch_size)
         """Of an epoch."""
-        self._order_labels_N = torch.tensor(labels_N)
-        self._images_NHWC = preprocessing.resident(images_NHWC, device)
-        self._labels_N = self._order_labels_N.to(device)
+        self._rows = rows
+        self.labels_N = torch.tensor(labels_N)
+        """Of the kept images, on the CPU."""
+        self.images = on_device(
+            dataset.train,
+            preprocessing,
+            device,
+            # Random rectangles of the files are decoded anew in each epoch.
+            is_streamed=is_streamed or recipe.data.smallest_crop is not None,
+            rows=rows,
+        )
+        self._labels_N = self.labels_N.to(device)
 
     def __len__(self) -> int:
         return len(self._labels_N)
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (B, H, W, C) uint8 and labels (B,) of each step of an epoch, counted from 0."""
-        for chosen_B in self._order(epoch).split(self._recipe.batch_size):
-            yield self._images_NHWC[chosen_B], self._labels_N[chosen_B]
+    @property
+    def rows_digest(self) -> str | None:
+        """Of which images of the training split are kept; None where all are."""
+        return None if self._rows is None else hashlib.sha256(self._rows.tobytes()).hexdigest()
+
+    def batches(self, epoch: int, first_step: int = 0, features: Features | None = None) -> Iterator[Batch]:
+        """The batch of each step of an epoch from `first_step` on; both are counted from 0. Images last
+        until the next step is asked for. With `features` of the kept images, those take the images' place.
+        """
+        order, size = self._order(epoch), self._recipe.batch_size
+        batches = order.to(self._device).split(size)[first_step:]
+        if features is not None:
+            found = order.to(features.place).split(size)[first_step:]
+            for positions_B, chosen_B in zip(found, batches, strict=True):
+                yield self._batch(features.at(positions_B), chosen_B)
+            return
+        if isinstance(self.images, Tensor):
+            for chosen_B in batches:
+                yield self._batch(self.images[chosen_B], chosen_B)
+            return
+        crops = self._crops(epoch)
+        streamed = self.images.batches(
+            order.split(size)[first_step:], None if crops is None else crops[first_step:]
+        )
+        for images_BHWC, chosen_B in zip(streamed, batches, strict=True):
+            yield self._batch(images_BHWC, chosen_B)
+
+    def _batch(self, images_BHWC: Tensor, chosen_B: Tensor) -> Batch:
+        return Batch(images_BHWC=images_BHWC, labels_B=self._labels_N[chosen_B], positions_B=chosen_B)
 
     def check_batches(self, network: Network) -> None:
         """Raises RecipeError where the network has BatchNorm that would have to train on a single image."""
@@ -56,21 +113,39 @@ class TrainingImages:
                 "raise batch_size or set batch_norm to eval_all"
             )
 
+    def _crops(self, epoch: int) -> list[NDArray[np.float64]] | None:
+        """The rectangle of each image of each batch; drawn on the CPU, as the order is. None for none."""
+        smallest, size = self._recipe.data.smallest_crop, self._recipe.batch_size
+        if smallest is None:
+            return None
+        crops = random_crops(self.num_per_epoch, smallest, self._recipe.seed, epoch)
+        return [crops[start : start + size] for start in range(0, len(crops), size)]
+
     def _order(self, epoch: int) -> Tensor:
         """Indices of the epoch's images; drawn on the CPU, so that every device sees the same order."""
-        order_N = epoch_order(self._order_labels_N, self._recipe.data.sampler_power, self._recipe.seed, epoch)
-        return order_N[: self.num_per_epoch].to(self._device)
+        size = epoch_size(len(self), self._recipe.data)
+        first_pass, skipped = divmod(epoch * size, len(self))
+        order = self._pass_order(first_pass)
+        if skipped + size > len(self):
+            order = torch.cat([order, self._pass_order(first_pass + 1)])
+        return order[skipped : skipped + self.num_per_epoch]
+
+    def _pass_order(self, number: int) -> Tensor:
+        return epoch_order(self.labels_N, self._recipe.data.sampler_power, self._recipe.seed, number)
 
 
-def _kept(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (N, H, W, C) and labels (N,) that the recipe trains on; without a limit they are the mapped
-    ones, not a copy.
-    """
-    images_NHWC, labels_N = dataset.train.images, dataset.train.labels
+def epoch_size(num_images: int, data: Data) -> int:
+    """How many of `num_images` an epoch shows."""
+    return min(num_images, data.epoch_images or num_images)
+
+
+def _kept(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
+    """Rows that the recipe trains on, None for all, and their labels (N,)."""
+    labels_N = dataset.train.labels
     if recipe.data.train_images is None:
-        return images_NHWC, labels_N
+        return None, labels_N
     kept = kept_images(labels_N, recipe.data.train_images, dataset.manifest.num_classes)
-    return images_NHWC[kept], labels_N[kept]
+    return kept, labels_N[kept]
 
 
 def _num_per_epoch(num_images: int, batch_size: int) -> int:

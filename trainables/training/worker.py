@@ -34,7 +34,13 @@ def main(folder: Path, rank: int) -> int:
         with translate_memory_errors(devices[rank]):
             dataset = Dataset.open(Path(settings["dataset"]))
             recipe = Recipe.from_dict(settings["recipe"])
-            training = Training(recipe, dataset, device=devices[rank], micro_batch=settings["micro_batch"])
+            training = Training(
+                recipe,
+                dataset,
+                device=devices[rank],
+                micro_batch=settings["micro_batch"],
+                reuses_features=False,
+            )
             training.load(folder)
             ready_file(folder, rank).touch()
             training.follow(ProcessGroup(rank, len(devices), devices[rank], folder))

@@ -35,7 +35,7 @@ def augment(
     device; what changes nothing returns the images themselves.
     """
     crop_margin = images_BCLL.shape[3] - image_size
-    if not crop_margin and not is_active(augmentation):
+    if not crop_margin and not augmentation.is_active:
         return images_BCLL
     parameters = draw(
         len(images_BCLL),
@@ -59,30 +59,19 @@ def apply(
     """The images under the given parameters, (B, C, S, S); crop and mirror alone are exact, no pixel is
     interpolated.
     """
-    if _moves_pixels(augmentation):
+    if augmentation.moves_pixels:
         images_BCSS = moved(images_BCLL, parameters, image_size=image_size, fill=augmentation.fill)
     else:
         images_BCSS = cropped(images_BCLL, parameters, image_size=image_size)
         if augmentation.flip_probability:
             images_BCSS = mirrored(images_BCSS, parameters.is_flipped)
-    if _has_strength(augmentation) and augmentation.brightness_fraction:
+    if augmentation.has_strength and augmentation.brightness_fraction:
         images_BCSS = brightened(images_BCSS, parameters.brightness)
-    if _has_strength(augmentation) and augmentation.contrast_fraction:
+    if augmentation.has_strength and augmentation.contrast_fraction:
         images_BCSS = contrasted(images_BCSS, parameters.contrast)
-    if _has_strength(augmentation) and parameters.erased is not None:
+    if augmentation.has_strength and parameters.erased is not None:
         images_BCSS = images_BCSS.masked_fill(parameters.erased.mask(image_size), 0.0)
     return images_BCSS
-
-
-def is_active(augmentation: Augmentation) -> bool:
-    """Whether anything but a crop can happen to an image."""
-    ranges = (
-        augmentation.brightness_fraction,
-        augmentation.contrast_fraction,
-        augmentation.erase_probability,
-    )
-    has_changes = _moves_pixels(augmentation) or (_has_strength(augmentation) and any(ranges))
-    return augmentation.policy != "affine" or augmentation.flip_probability > 0 or has_changes
 
 
 def strength_multipliers(augmentation: Augmentation, num_by_class: Sequence[int]) -> tuple[float, ...] | None:
@@ -95,17 +84,3 @@ def strength_multipliers(augmentation: Augmentation, num_by_class: Sequence[int]
         return None
     most = max(num_by_class)
     return tuple((most / num) ** augmentation.rare_class_power if num else 1.0 for num in num_by_class)
-
-
-def _moves_pixels(augmentation: Augmentation) -> bool:
-    ranges = (
-        augmentation.rotation_degrees,
-        augmentation.shift_fraction,
-        augmentation.shear_degrees,
-        augmentation.zoom_fraction,
-    )
-    return _has_strength(augmentation) and any(ranges)
-
-
-def _has_strength(augmentation: Augmentation) -> bool:
-    return augmentation.policy == "affine" and augmentation.strength > 0

@@ -1,6 +1,7 @@
 """What happens to each image of a batch, drawn within a recipe's ranges."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -78,6 +79,19 @@ def draw(
         is_flipped=flip < augmentation.flip_probability,
         erased=None if is_erased is None else erasing_rectangles(is_erased, rectangle, image_size),
     )
+
+
+def chosen(parameters: Parameters, positions_b: Tensor) -> Parameters:
+    """What happens to the images at these positions of the batch."""
+    return cast(Parameters, _at(parameters, positions_b))
+
+
+def _at(value: Any, positions_b: Tensor) -> Any:
+    if isinstance(value, Tensor):
+        return value[positions_b]
+    if value is None:
+        return None
+    return type(value)(**{one.name: _at(getattr(value, one.name), positions_b) for one in fields(value)})
 
 
 def _strength(augmentation: Augmentation, multiplier_B: Tensor | None) -> float | Tensor:

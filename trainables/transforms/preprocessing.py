@@ -5,6 +5,7 @@ Training and prediction share it.
 
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import assert_never
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from trainables.datasets.encoded_images import EncodedImages
 from trainables.datasets.manifest import Manifest
+from trainables.datasets.split import StoredImages
 from trainables.models.building import pixel_statistics
 from trainables.recipe.tree import Recipe
 
@@ -23,6 +26,7 @@ from trainables.recipe.tree import Recipe
 # sees
 
 _CHUNK_PIXELS = 2**22
+_DECODED_AT_ONCE = 256
 _LEAST_DEVIATION = 1 / 255
 """Of an image's own pixels: where they differ by less, there is nothing to see."""
 
@@ -32,7 +36,7 @@ class Preprocessing:
     """What happens to stored images before the model."""
 
     height: int
-    """Pixels, as stored."""
+    """Pixels, as stored; L for images that are stored at their own sizes."""
     width: int
     channels: int
     image_size: int
@@ -43,6 +47,8 @@ class Preprocessing:
     """By channel, what is left is divided by."""
     crop_margin: int = 0
     """Pixels by which images are scaled to more than `image_size` before they are cropped to it."""
+    is_encoded: bool = False
+    """Whether images are stored at their own sizes, as the files that they came in."""
     is_per_image: bool = False
     """Whether each image loses its own mean and is divided by its own deviation, in place of those above."""
 
@@ -50,14 +56,17 @@ class Preprocessing:
     def of(cls, recipe: Recipe, manifest: Manifest) -> "Preprocessing":
         """The preprocessing that a recipe asks for on a dataset."""
         mean, std = _normalisation(recipe, manifest)
+        # Images at their own sizes are decoded to the size that is needed.
+        side = recipe.data.image_size + recipe.data.crop_margin
         return cls(
-            height=manifest.height,
-            width=manifest.width,
+            height=side if manifest.is_encoded else manifest.height,
+            width=side if manifest.is_encoded else manifest.width,
             channels=manifest.channels,
             image_size=recipe.data.image_size,
             pixel_mean=mean,
             pixel_std=std,
             crop_margin=recipe.data.crop_margin,
+            is_encoded=manifest.is_encoded,
             is_per_image=recipe.data.normalisation == "per_image",
         )
 
@@ -76,16 +85,23 @@ class Preprocessing:
         """Whether `resident` makes images smaller than they are stored."""
         return self.height > self.scaled_size or self.width > self.scaled_size
 
-    def resident(self, images_NHWC: NDArray[np.uint8], device: torch.device) -> Tensor:
+    def resident(self, images: StoredImages, device: torch.device) -> Tensor:
         """The images on `device` as uint8 (N, H', W', C), ready for `scaled`.
 
         Images that are larger than L along an axis are shrunk here, once, with antialiasing; others stay as
-        stored, and on a CPU share their memory, which must not be written to.
+        stored, and on a CPU share their memory, which must not be written to. Those at their own sizes are
+        decoded here: the shorter side is scaled to L with antialiasing, and the middle is cut out.
         """
-        stored_NHWC, side = _without_copy(images_NHWC), self.scaled_size
+        if isinstance(images, EncodedImages):
+            return self._decoded(images, device)
+        stored_NHWC = _without_copy(images)
         if not self.is_shrunk:
             return stored_NHWC.to(device)
-        return torch.cat([resized_uint8(chunk.to(device), side, side) for chunk in _chunks(stored_NHWC)])
+        return torch.cat([self.shrunk(chunk.to(device)) for chunk in _chunks(stored_NHWC)])
+
+    def shrunk(self, images_NHWC: Tensor) -> Tensor:
+        """uint8 images at side L, antialiased; what `resident` does to images that are larger."""
+        return resized_uint8(images_NHWC, self.scaled_size, self.scaled_size)
 
     def scaled(self, images_BHWC: Tensor) -> Tensor:
         """float32 (B, C, L, L) in [0, 1], channels_last, from uint8 images of `resident`; smaller images are
@@ -100,8 +116,12 @@ class Preprocessing:
         """The middle (B, C, S, S) of images of `scaled`, without a copy; of an odd margin, the odd pixel
         falls away below and right.
         """
-        first = self.crop_margin // 2
-        return images_BCLL[:, :, first : first + self.image_size, first : first + self.image_size]
+        return self.middle(images_BCLL, self.image_size)
+
+    def middle(self, images_BCLL: Tensor, side: int) -> Tensor:
+        """The same with another side, from S to L."""
+        first = (self.scaled_size - side) // 2
+        return images_BCLL[:, :, first : first + side, first : first + side]
 
     def normalised(self, images_BCSS: Tensor) -> Tensor:
         """Mean 0 and deviation 1, about, by channel or by image; channels_last."""
@@ -112,6 +132,16 @@ class Preprocessing:
             _by_channel(self.pixel_std, images_BCSS.device),
         )
         return images_BCSS.sub(mean_C11).div_(std_C11).contiguous(memory_format=torch.channels_last)
+
+    def _decoded(self, images: EncodedImages, device: torch.device) -> Tensor:
+        shape = (len(images), self.scaled_size, self.scaled_size, self.channels)
+        pixels_NLLC = torch.empty(shape, dtype=torch.uint8, device=device)
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            for start in range(0, len(images), _DECODED_AT_ONCE):
+                rows = range(start, min(start + _DECODED_AT_ONCE, len(images)))
+                decoded = list(threads.map(lambda row: images.fitted(row, self.scaled_size), rows))
+                pixels_NLLC[start : rows.stop] = torch.from_numpy(np.stack(decoded)).to(device)
+        return pixels_NLLC
 
 
 def resized_uint8(images_NHWC: Tensor, height: int, width: int) -> Tensor:

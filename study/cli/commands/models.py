@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from study.remote.remote_option import on_this_machine, with_remote_reading
+
 model_commands = typer.Typer()
 
 Model = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset, which is the model's.")]
@@ -17,6 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program t
 
 
 @model_commands.command(rich_help_panel="Models")
+@with_remote_reading
 def models(
     model: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="One model only.")] = None,
     as_json: AsJson = False,
@@ -27,13 +30,15 @@ def models(
     """
     from study.cli.reports.version_tables import print_versions
     from study.home import Home
-    from study.registry.promotion import versions_with_files
+    from study.registry.promotion import split_uses, versions_with_files
 
-    print_versions(versions_with_files(Home.current(), model), as_json=as_json)
-    _tell_of_moved_champions(model)
+    home = Home.current()
+    print_versions(versions_with_files(home, model), split_uses(home, model), as_json=as_json)
+    _print_alias_remarks(model)
 
 
 @model_commands.command(rich_help_panel="Models")
+@on_this_machine
 def promote(
     model: Model,
     version: Annotated[
@@ -71,6 +76,7 @@ def promote(
 
 
 @model_commands.command(rich_help_panel="Models")
+@on_this_machine
 def rollback(model: Model, reason: Reason = None, as_json: AsJson = False) -> None:
     """Go back to the champion before the present one.
 
@@ -84,6 +90,7 @@ def rollback(model: Model, reason: Reason = None, as_json: AsJson = False) -> No
 
 
 @model_commands.command(rich_help_panel="Models")
+@with_remote_reading
 def history(model: Model, as_json: AsJson = False) -> None:
     """Show who promoted, refused or took back which version, when, and on which evidence.
 
@@ -94,45 +101,65 @@ def history(model: Model, as_json: AsJson = False) -> None:
     from study.registry.promotion import history as read
 
     print_history(read(Home.current(), model), as_json=as_json)
-    _tell_of_moved_champions(model)
+    _print_alias_remarks(model)
 
 
-def _tell_of_moved_champions(model: str | None) -> None:
+def _print_alias_remarks(model: str | None) -> None:
     from study.home import Home
-    from study.registry.promotion import moved_champions
+    from study.registry.promotion import alias_remarks
 
-    for sentence in moved_champions(Home.current(), model):
+    for sentence in alias_remarks(Home.current(), model):
         print(f"warning: {sentence}", file=sys.stderr)
 
 
 @model_commands.command(rich_help_panel="Models")
+@on_this_machine
 def predict(
     model: AnyModel,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Files: PNG, JPEG, whatever Pillow reads.")
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE...", help="Files (PNG, JPEG, whatever Pillow reads), or folders of them."
+        ),
     ],
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write file, class, probability, and that of every class, in place of a list.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Label images: a label and its confidence for each, by the champion if no version is named.
 
-    Example: study predict fer2013 face.png
+    Example: study predict fer2013 photos/ --csv labels.csv
     """
-    from study.cli.reports.prediction_tables import print_predictions
+    from study.cli.reports.dataset_tables import adding_progress
+    from study.cli.reports.prediction_tables import print_predictions, print_written
     from study.home import Home
-    from study.registry.predictions import opened, predictions
+    from study.registry.prediction_csv import check_writable, writing
+    from study.registry.predictions import image_files, opened, predictions
 
+    if csv is not None:
+        check_writable(csv)
+    files = image_files(images, left_out=csv)
     with opened(Home.current(), model) as (version, classifier):
-        num_failed = print_predictions(
-            version,
-            predictions(classifier, images),
-            width=max(len(str(file)) for file in images),
-            as_json=as_json,
-        )
+        found = predictions(classifier, files)
+        if csv is not None:
+            found = writing(csv, classifier.config.classes, found)
+        if csv is not None and not as_json:
+            with adding_progress() as progress:
+                num_failed = print_written(version, found, csv, len(files), progress)
+        else:
+            width = max(len(str(file)) for file in files)
+            num_failed = print_predictions(version, found, width=width, as_json=as_json)
     if num_failed:
         raise typer.Exit(1)
 
 
 @model_commands.command(rich_help_panel="Models")
+@on_this_machine
 def evaluate(
     model: AnyModel,
     source: Annotated[
@@ -202,6 +229,7 @@ def evaluate(
 
 
 @model_commands.command("reproduce-model", rich_help_panel="Models")
+@on_this_machine
 def reproduce_model(model: AnyModel, as_json: AsJson = False) -> None:
     """Train a version again from its recorded recipe, seed and data, and say whether it comes out the same.
 

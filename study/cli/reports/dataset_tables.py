@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from study.cli.reports.terminal import console
+from study.cli.reports.terminal import Column, console, print_table
+from study.disk_space import size_text
 from study.evaluation.small_data import small_data_remarks
 from study.safe_console import SafeConsole, literal
 from trainables.datasets.contact_sheet import CONTACT_SHEET_FILE
 from trainables.datasets.manifest import Manifest
+from trainables.datasets.problems import in_words
 from trainables.datasets.sealed_test import Opening, openings
 
 MAX_CLASSES_SHOWN = 50
@@ -51,49 +53,54 @@ def print_added(manifest: Manifest, folder: Path) -> None:
     out.print(f"added [bold]{manifest.name}[/]: {manifest.num_classes} classes, {_size(manifest)}; {counts}")
     if (groups := _groups(manifest)) is not None:
         out.print(f"groups by {literal(manifest.grouped_by or '')}: {groups}", soft_wrap=True)
+    if manifest.is_encoded:
+        out.print(f"stored as {_form(manifest)}; --size PX stores pixels at one size", soft_wrap=True)
     remarks = map(literal, small_data_remarks(manifest))
     for warning in (*_group_warnings(manifest), *_channel_warnings(manifest), *remarks):
         out.print(f"[yellow]{warning}[/]", soft_wrap=True)
     if manifest.findings.skipped:
-        out.print(
-            "left out: "
-            + ", ".join(f"{count:,} {reason}" for reason, count in manifest.findings.skipped.items())
-        )
+        out.print(f"left out: {in_words(manifest.findings.skipped)}", soft_wrap=True)
     out.print(f"Next: study data show {manifest.name}")
 
 
-def print_datasets(manifests: Sequence[Manifest], *, as_json: bool = False) -> None:
-    """One line for each dataset."""
+def print_published(address: str) -> None:
+    """Where a dataset is published, and how a study names it."""
+    print(f"published; in a study file: dataset: {address}")
+
+
+def print_datasets(
+    manifests: Sequence[Manifest],
+    sizes: Sequence[int],
+    *,
+    as_json: bool = False,
+    show_all: bool = False,
+) -> None:
+    """One line for each dataset; `sizes` are those of their folders, in bytes."""
     if as_json:
-        print(json.dumps([manifest.to_dict() for manifest in manifests], indent=2))
+        trees = [
+            {**manifest.to_dict(), "disk_bytes": size}
+            for manifest, size in zip(manifests, sizes, strict=True)
+        ]
+        print(json.dumps(trees, indent=2))
         return
     out = console()
     if not manifests:
         out.print("no datasets yet; a first one: study data add digits")
         return
-    table = Table(
-        "dataset",
-        "classes",
-        "images",
-        "train",
-        "validation",
-        "test",
-        "digest",
-        "source",
-        box=None,
-        pad_edge=False,
-    )
-    for manifest in manifests:
-        counts = (f"{manifest.splits[name].num_images:,}" for name in ("train", "validation", "test"))
-        table.add_row(
-            manifest.name,
-            str(manifest.num_classes),
-            _size(manifest),
-            *counts,
-            manifest.digest[:12],
-            literal(manifest.source),
-        )
-    out.print(table)
+    counts = {
+        name: [f"{manifest.splits[name].num_images:,}" for manifest in manifests]
+        for name in ("train", "validation", "test")
+    }
+    columns = [
+        Column("dataset", [manifest.name for manifest in manifests]),
+        Column("classes", [str(manifest.num_classes) for manifest in manifests]),
+        Column("images", [_size(manifest) for manifest in manifests], rank=1),
+        *(Column(name, cells) for name, cells in counts.items()),
+        Column("disk", [size_text(size) for size in sizes], rank=2),
+        Column("digest", [manifest.digest[:12] for manifest in manifests], rank=3),
+        Column("source", [manifest.source for manifest in manifests], rank=4),
+    ]
+    print_table(out, columns, show_all=show_all)
 
 
 def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) -> None:
@@ -117,11 +124,18 @@ def print_dataset(manifest: Manifest, folder: Path, *, as_json: bool = False) ->
     if (groups := _groups(manifest)) is not None:
         out.print(f"groups, by {literal(manifest.grouped_by or ''):<39} {groups}", soft_wrap=True)
         out.print("groups that are in two splits                      " + _counts(findings.num_groups_across))
+    if manifest.kept_columns:
+        kept = literal(", ".join(manifest.kept_columns))
+        out.print(f"columns kept, for `study audit`                    {kept}", soft_wrap=True)
     out.print("images that repeat an earlier one of their split   " + _counts(findings.num_duplicates_within))
     out.print("distinct images that are in two splits             " + _counts(findings.num_duplicates_across))
     out.print(f"distinct images under more than one class          {findings.num_label_conflicts:,}")
     if findings.skipped:
-        out.print("left out when it was added                         " + _counts(findings.skipped))
+        out.print(
+            "left out when it was added                         " + in_words(findings.skipped), soft_wrap=True
+        )
+    if manifest.image_bytes is not None:
+        out.print(f"stored as                                          {_form(manifest)}", soft_wrap=True)
     out.print(
         f"pixels of the training split                       mean {_triple(manifest.pixel_mean)}, deviation "
         f"{_triple(manifest.pixel_std)}"
@@ -197,8 +211,14 @@ def _classes(manifest: Manifest) -> Table:
     return table
 
 
+def _form(manifest: Manifest) -> str:
+    """What lies on the disk for each image, and how much of it."""
+    what = "the files as they came (encoded)" if manifest.is_encoded else "pixels at one size (decoded)"
+    return f"{what}, {size_text(manifest.image_bytes or 0)}"
+
+
 def _size(manifest: Manifest) -> str:
-    return f"{manifest.width}x{manifest.height} {'gray' if manifest.channels == 1 else 'RGB'}"
+    return f"{manifest.sizes} {'gray' if manifest.channels == 1 else 'RGB'}"
 
 
 def _counts(counts: object) -> str:

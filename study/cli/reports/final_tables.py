@@ -47,7 +47,8 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
         out.print(f"[dim]classes of {_title(final.result)}[/]")
     out.print(classes_table(test.classes))
     out.print()
-    others = {"single": "and its best network", "ensemble": "and its ensemble"}
+    best = "and its best network" if final.result.num_folds is None else "and its best seed"
+    others = {"single": best, "ensemble": "and its ensemble"}
     for candidate in sorted(final.candidates, key=lambda one: one is not final.result):
         what = "registered model" if candidate is final.result else others[candidate.kind]
         out.print(f"{what:<20} {_version(candidate)}")
@@ -137,7 +138,8 @@ def add_metrics(table: Table, columns: list[Mapping[str, Interval]]) -> None:
 
 def _title(candidate: Candidate) -> str:
     if candidate.kind == "single":
-        return candidate_name(candidate.trial, candidate.seeds)
+        folds = "" if candidate.num_folds is None else f", {candidate.num_folds} folds"
+        return f"{candidate_name(candidate.trial, candidate.seeds)}{folds}"
     return f"ensemble of its seeds {', '.join(map(str, candidate.seeds))}"
 
 
@@ -153,6 +155,8 @@ def _use_of_temperature(calibration: Calibration) -> str:
     if calibration.is_at_bound:
         return "an end of its range: none fits"
     worse = ", worse log loss" if calibration.is_worse else ""
+    if calibration.is_by_member:
+        return "besides their own"
     if calibration.is_registered:
         return f"which is registered{worse}"
     return f"not to be used{worse}" if worse else "not registered"
@@ -179,7 +183,9 @@ def classes_table(classes: tuple[ClassResult, ...]) -> Table:
 
 
 def _version(candidate: Candidate) -> str:
-    members = "" if candidate.kind == "single" else f", the mean of {len(candidate.seeds)} seeds"
+    counts = [] if candidate.kind == "single" else [f"{len(candidate.seeds)} seeds"]
+    counts += [] if candidate.num_folds is None else [f"{candidate.num_folds} folds"]
+    members = f", the mean of {' with '.join(counts)}" if counts else ""
     return (
         f"[bold]{candidate.model} version {candidate.version}[/]  "
         f"(models:/{candidate.model}/{candidate.version}){members}"

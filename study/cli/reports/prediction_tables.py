@@ -2,8 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +19,7 @@ from study.registry.predictions import Prediction
 from study.registry.retraining import Retrained
 from study.registry.versions import Version
 from study.safe_console import literal
+from trainables.datasets.problems import in_words
 from trainables.printable import printable
 from trainables.training.epoch import Epoch
 
@@ -41,7 +44,7 @@ def print_predictions(
         print(json.dumps(tree, indent=2))
         return sum(one.problem is not None for one in found)
     out, num_images, num_failed = console(), 0, 0
-    out.print(f"[dim]{_which(version)}[/]")
+    out.print(f"[dim]{which_version(version)}[/]")
     for one in predictions:
         num_images += 1
         if one.problem is not None or one.probabilities is None or one.label is None:
@@ -58,6 +61,36 @@ def print_predictions(
     return num_failed
 
 
+def print_written(
+    version: Version,
+    predictions: Iterable[Prediction],
+    file: Path,
+    num_files: int,
+    progress: Callable[[str, int, int | None], None],
+) -> int:
+    """What was written to a file: how many images of each class; files that cannot be read by name.
+
+    Returns the number of these.
+    """
+    counts: Counter[str] = Counter()
+    problems: list[str] = []
+    for number, one in enumerate(predictions, start=1):
+        progress("predicting", number, num_files)
+        if one.label is None:
+            problems.append(printable(f"{one.file}: {one.problem}"))
+        else:
+            counts[one.label] += 1
+    out = console()
+    out.print(f"[dim]{which_version(version)}[/]")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        print(f"{len(problems):,} of {num_files:,} could not be read", file=sys.stderr)
+    by_class = ", ".join(f"{literal(name)} {count:,}" for name, count in counts.most_common())
+    out.print(f"{counts.total():,} images in {literal(file)}: {by_class or 'none'}", soft_wrap=True)
+    return len(problems)
+
+
 def print_evaluated(version: Version, evaluated: Evaluation, *, as_json: bool = False) -> None:
     """Metrics with intervals, and every class."""
     if as_json:
@@ -65,7 +98,7 @@ def print_evaluated(version: Version, evaluated: Evaluation, *, as_json: bool = 
         return
     out = console()
     splits = ", ".join(f"{name} {count:,}" for name, count in evaluated.num_by_split.items())
-    out.print(f"[dim]{_which(version)}[/]")
+    out.print(f"[dim]{which_version(version)}[/]")
     out.print(
         f"{evaluated.num_images:,} images of {literal(evaluated.source)}"
         + (f" ({splits})" if splits else "")
@@ -79,11 +112,7 @@ def print_evaluated(version: Version, evaluated: Evaluation, *, as_json: bool = 
     if "train" in evaluated.num_by_split and len(evaluated.num_by_split) > 1:
         out.print("[dim]All splits are in it; for one alone: --split test[/]")
     if evaluated.skipped:
-        out.print(
-            "[yellow]left out: "
-            + ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in evaluated.skipped.items())
-            + "[/]"
-        )
+        out.print(f"[yellow]left out: {in_words(evaluated.skipped)}[/]", soft_wrap=True)
     if evaluated.absent:
         absent = ", ".join(map(literal, evaluated.absent))
         out.print(f"[yellow]no image of {absent}: the metrics are of the other classes[/]")
@@ -150,7 +179,7 @@ def print_retrained(version: Version, retrained: Retrained, *, as_json: bool = F
     out.print(f"{verdict} (they must agree {retrained.because})", soft_wrap=True)
 
 
-def _which(version: Version) -> str:
+def which_version(version: Version) -> str:
     """Which version answers, and why that one."""
     if version.aliases:
         return f"{version.name}, {' and '.join(version.aliases)}"

@@ -1,13 +1,16 @@
 """Where results are printed, and tables that fit there."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import typer
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from study.errors import SpecError
 from study.safe_console import SafeConsole
 from trainables.printable import printable
 
@@ -34,6 +37,28 @@ def console() -> SafeConsole:
     """The terminal's stdout; wide where it is a pipe, as tables must not be folded at 80 characters there."""
     out = SafeConsole(highlight=False)
     return out if out.is_terminal else SafeConsole(highlight=False, width=200)
+
+
+def check_is_meant(command: str, what: str, consequence: str) -> None:
+    """Asks a person whether `what` shall be removed, and ends the program otherwise.
+
+    Raises SpecError where nobody can answer.
+    """
+    if not sys.stdin.isatty():
+        raise SpecError(f"{command} would remove {what}; add --yes")
+    if not typer.confirm(f"Remove {what}? {consequence}"):
+        raise typer.Exit(1)
+
+
+def check_all_are_meant(command: str, verb: str, what: str) -> None:
+    """Asks a person whether `what` was listed shall be stopped or the like, and ends the program otherwise.
+
+    Raises SpecError where nobody can answer.
+    """
+    if not sys.stdin.isatty():
+        raise SpecError(f"{command} would {verb} {what}; add --yes")
+    if not typer.confirm(f"{verb.capitalize()} {what}?"):
+        raise typer.Exit(1)
 
 
 def print_table(out: Console, columns: Sequence[Column], *, show_all: bool = False) -> None:

@@ -12,6 +12,7 @@ from study.cli.reports.terminal import console
 from study.registry.comparison import ClassChange, Comparison
 from study.registry.decisions import Decision, tables
 from study.registry.promotion import History, Outcome
+from study.registry.split_use import SplitUse
 from study.registry.versions import Version
 from study.safe_console import literal
 
@@ -19,10 +20,16 @@ MAX_CLASSES = 12
 """Beyond so many, those whose recall changed the most are shown."""
 
 
-def print_versions(listed: Sequence[tuple[Version, bool]], *, as_json: bool = False) -> None:
-    """One line for each version; with each comes whether its files are at hand."""
+def print_versions(
+    listed: Sequence[tuple[Version, bool]], uses: Sequence[SplitUse] = (), *, as_json: bool = False
+) -> None:
+    """One line for each version; with each comes whether its files are at hand. Then, for each champion, how
+    far its test images are used up.
+    """
     if as_json:
-        print(json.dumps([_version_tree(version, has_files) for version, has_files in listed], indent=2))
+        by_model = {use.model: use for use in uses}
+        trees = [_version_tree(version, has_files, by_model) for version, has_files in listed]
+        print(json.dumps(trees, indent=2))
         return
     versions = [version for version, _ in listed]
     out = console()
@@ -43,7 +50,8 @@ def print_versions(listed: Sequence[tuple[Version, bool]], *, as_json: bool = Fa
     for version in versions:
         tags = version.tags
         accuracy = f"{tags.get(names.TEST_ACCURACY, '')} ({tags.get(names.TEST_ACCURACY_INTERVAL, '')})"
-        made_of = tags.get(names.MADE_OF, "")
+        folds = f", {tags[names.FOLDS]} folds" if names.FOLDS in tags else ""
+        made_of = tags.get(names.MADE_OF, "") + folds
         digest, when = tags.get(names.DATASET_DIGEST, "")[:12], _when(version.registered)
         table.add_row(
             f"[bold]{version.name}[/]",
@@ -55,6 +63,9 @@ def print_versions(listed: Sequence[tuple[Version, bool]], *, as_json: bool = Fa
             when,
         )
     out.print(table)
+    for use in uses:
+        out.print()
+        _print_use(out, use)
     if lost := [version.name for version, has_files in listed if not has_files]:
         out.print(
             f"\n[yellow]The files of {', '.join(lost)} are not at hand.[/] If STUDY_HOME was moved, bring "
@@ -62,7 +73,12 @@ def print_versions(listed: Sequence[tuple[Version, bool]], *, as_json: bool = Fa
         )
     first = versions[0].model
     promote = next(
-        (f"study promote {one.model}   " for one in versions if names.CANDIDATE in one.aliases), ""
+        (
+            f"study promote {one.model}   "
+            for one in versions
+            if names.CANDIDATE in one.aliases and names.CHAMPION not in one.aliases
+        ),
+        "",
     )
     out.print(f"\nNext: {promote}study predict {first} IMAGE   study history {first}")
 
@@ -76,6 +92,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool = False) -> None:
                 {
                     "model": outcome.model,
                     **_decision_tree(decision, None if comparison is None else tables(comparison)),
+                    "test_split": None if outcome.use is None else asdict(outcome.use),
                 },
                 indent=2,
             )
@@ -89,13 +106,17 @@ def print_outcome(outcome: Outcome, *, as_json: bool = False) -> None:
         for sentence in comparison.faults if comparison is not None else decision.evidence:
             out.print(f"  {literal(sentence)}", soft_wrap=True)
     out.print(_outcome(outcome.model, decision), soft_wrap=True)
+    if outcome.use is not None:
+        out.print()
+        _print_use(out, outcome.use)
 
 
 def print_history(history: History, *, as_json: bool = False) -> None:
     """All decisions, the earliest first."""
     if as_json:
         trees = [_decision_tree(decision, history.tables.get(decision.key)) for decision in history.decisions]
-        print(json.dumps({"model": history.model, "decisions": trees}, indent=2))
+        tree = {"model": history.model, "decisions": trees, "test_split": asdict(history.use)}
+        print(json.dumps(tree, indent=2))
         return
     out = console()
     if not history.decisions:
@@ -111,6 +132,13 @@ def print_history(history: History, *, as_json: bool = False) -> None:
         )
         for sentence in (*((f"reason: {decision.reason}",) if decision.reason else ()), *decision.evidence):
             out.print(f"   {sentence}", soft_wrap=True, markup=False)
+    out.print()
+    _print_use(out, history.use)
+
+
+def _print_use(out: Console, use: SplitUse) -> None:
+    for sentence in use.sentences():
+        out.print(f"[dim]{literal(sentence)}[/]")
 
 
 def _print_comparison(out: Console, model: str, decision: Decision, comparison: Comparison) -> None:
@@ -150,7 +178,7 @@ def _print_comparison(out: Console, model: str, decision: Decision, comparison: 
             "shows all)[/]"
         )
     out.print()
-    for sentence in (*decision.evidence[1:3], *comparison.remarks):
+    for sentence in (*decision.evidence[1 : 3 if comparison.number is None else 4], *comparison.remarks):
         out.print(literal(sentence), soft_wrap=True)
     out.print(f"[dim]{literal(decision.evidence[-1])}[/]", soft_wrap=True)
 
@@ -200,7 +228,10 @@ def _history_text(model: str, decision: Decision) -> str:
 
 def _aliases(version: Version) -> str:
     colours = {names.CHAMPION: "green", names.CANDIDATE: "yellow"}
-    return " ".join(f"[{colours.get(alias, 'dim')}]{alias}[/]" for alias in version.aliases)
+    is_champion = names.CHAMPION in version.aliases
+    # The newest version stays the candidate once it is champion, which would tell a person nothing.
+    shown = [alias for alias in version.aliases if alias != names.CANDIDATE or not is_champion]
+    return " ".join(f"[{colours.get(alias, 'dim')}]{alias}[/]" for alias in shown)
 
 
 def _when(time: str) -> str:
@@ -215,8 +246,16 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
 
 
-def _version_tree(version: Version, has_files: bool) -> dict[str, object]:
-    return {**asdict(version), "name": version.name, "tags": dict(version.tags), "has_files": has_files}
+def _version_tree(version: Version, has_files: bool, uses: Mapping[str, SplitUse]) -> dict[str, object]:
+    use = uses.get(version.model)
+    is_champion = use is not None and use.champion == version.number
+    return {
+        **asdict(version),
+        "name": version.name,
+        "tags": dict(version.tags),
+        "has_files": has_files,
+        **({"test_split": asdict(use)} if use is not None and is_champion else {}),
+    }
 
 
 def _decision_tree(decision: Decision, of_evidence: Mapping[str, object] | None) -> dict[str, object]:

@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,6 +33,8 @@ _PAUSE_SECONDS = 0.1
 """Between tries; somebody who looks holds the lock for an instant."""
 
 Phase = Literal["starting", "queued", "running"]
+OnPhase = Callable[[Phase, str | None], None]
+"""Is told what a driver does now, and why where it waits."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,17 @@ class JournalFile(BaseJournalBackend):
             self._lock.release()
 
 
+def num_whole_lines(file: Path) -> tuple[int, int]:
+    """How many lines of a journal are whole before the first that is not, and how many lines there are."""
+    lines = file.read_bytes().splitlines()
+    for number, line in enumerate(lines):
+        try:
+            json.loads(line)
+        except ValueError:
+            return number, len(lines)
+    return len(lines), len(lines)
+
+
 def _end_of_whole_lines(file: BinaryIO) -> int:
     """The byte after the last line that is whole."""
     end = file.seek(0, os.SEEK_END)

@@ -16,6 +16,10 @@ KILLED = "killed"
 """The note of a trial that a person ended."""
 INFEASIBLE = "infeasible"
 """The constraint that a trial misses which cannot be trained at all."""
+PAUSED = "paused"
+"""The note of a trial that waits with a checkpoint: true at a rung, GAVE_WAY where its slot went to another
+study, false once it goes on."""
+GAVE_WAY = "gave way"
 FACT = "fact:"
 """Starts the names of notes that are a trial's facts."""
 _STATES: Mapping[TrialState, State] = {
@@ -62,8 +66,8 @@ class Objectives:
 
     def best_epoch(self, values: Mapping[int, float]) -> int | None:
         """The first of the epochs with the best value; None where there is none."""
-        sign = 1 if self.maximise else -1
-        return max(sorted(values), key=lambda epoch: sign * values[epoch], default=None)
+        merit = self.objectives[0].merit
+        return max(sorted(values), key=lambda epoch: merit(values[epoch]), default=None)
 
     def trial(self, frozen: FrozenTrial, run_id: str | None = None, end: End | None = None) -> Trial:
         """The trial that Optuna holds as `frozen`, as if it had come to `end`; `run_id` counts where the
@@ -100,6 +104,8 @@ class Objectives:
             reason=notes.get("reason"),
             retries=tuple(notes.get("retries", ())),
             facts={key.removeprefix(FACT): fact for key, fact in notes.items() if key.startswith(FACT)},
+            gave_way=state == "paused" and notes.get(PAUSED) == GAVE_WAY,
+            started=None if frozen.datetime_start is None else frozen.datetime_start.timestamp(),
             ended=None if frozen.datetime_complete is None else frozen.datetime_complete.timestamp(),
         )
 
@@ -116,7 +122,7 @@ class Objectives:
 
 
 def _state(frozen: FrozenTrial) -> State:
-    if frozen.user_attrs.get("paused") and frozen.state == TrialState.RUNNING:
+    if frozen.user_attrs.get(PAUSED) and frozen.state == TrialState.RUNNING:
         return "paused"
     if frozen.user_attrs.get(INFEASIBLE) and frozen.state.is_finished():
         return "infeasible"

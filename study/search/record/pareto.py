@@ -30,9 +30,7 @@ def pareto_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> tu
 def _losses(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...]:
     """Values of which less is better."""
     values = [trial.objectives[objective.metric] or 0.0 for objective in objectives]
-    return tuple(
-        -value if objective.maximise else value for value, objective in zip(values, objectives, strict=True)
-    )
+    return tuple(-objective.merit(value) for value, objective in zip(values, objectives, strict=True))
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

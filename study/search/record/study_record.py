@@ -13,7 +13,7 @@ from search_spaces.dimensions import Value
 from search_spaces.space import Point, SearchSpace
 from study.search.record.continuation import Continues
 from study.search.record.imputation import imputed
-from study.search.record.objectives import FACT, INFEASIBLE, KILLED, Objectives
+from study.search.record.objectives import FACT, GAVE_WAY, INFEASIBLE, KILLED, PAUSED, Objectives
 from study.search.record.storage import Storage, create_storage, open_storage
 from study.search.record.trial import STOPPED, End, EpochReport, Trial
 from study.search.record.trial_cache import TrialCache
@@ -188,13 +188,13 @@ class StudyRecord:
         self._trials.note_runs(dict(run_ids))
         self.note(late_run_ids={str(number): run_id for number, run_id in self._trials.run_ids.items()})
 
-    def pause(self, number: int) -> None:
-        """Lets a trial wait where it is; it has not ended."""
-        self._note(number, {"paused": True})
+    def pause(self, number: int, *, gives_way: bool = False) -> None:
+        """Lets a trial wait where it is; it has not ended. `gives_way` says that its slot went to others."""
+        self._note(number, {PAUSED: GAVE_WAY if gives_way else True})
 
     def unpause(self, number: int) -> None:
         """Lets a trial that waits go on."""
-        self._note(number, {"paused": False})
+        self._note(number, {PAUSED: False})
 
     def finish(self, number: int, state: End, reason: str | None = None) -> None:
         """Ends a trial.

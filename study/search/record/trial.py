@@ -8,10 +8,13 @@ from search_spaces.space import Point
 from study.search.record.continuation import Continues
 
 State = Literal["waiting", "running", "paused", "complete", "pruned", "killed", "infeasible", "failed"]
-"""A paused trial waits at a rung; an infeasible one cannot be trained at all, for want of memory say, which
-the sampler learns."""
+"""A paused trial waits at a rung, or for a slot in place of one that its study gave back; an infeasible one
+cannot be trained at all, for want of memory say, which the sampler learns."""
 End = Literal["complete", "pruned", "killed", "infeasible", "failed"]
 """Early stopping prunes a trial, a person kills one."""
+STAYS = "stays"
+"""The fact of a trial that says where it trained: a `place`, and `since` when in seconds since 1970, for each
+change of it."""
 STOPPED = ("pruned", "killed")
 
 
@@ -51,6 +54,10 @@ class Trial:
     """Why it was begun again, once for each time."""
     facts: Mapping[str, Any]
     """What else was noted of it: JSON values."""
+    gave_way: bool = False
+    """Whether it is paused as its study gave back its slot, and not at a rung."""
+    started: float | None = None
+    """When it began for the first time, in seconds since 1970."""
     ended: float | None
     """When it ended, in seconds since 1970."""
 

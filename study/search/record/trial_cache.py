@@ -142,5 +142,5 @@ class TrialCache:
         )
 
     def _rank(self, trial: Trial) -> tuple[bool, float, int]:
-        value = trial.value or 0.0
-        return (not trial.is_feasible, -value if self._objectives.maximise else value, trial.number)
+        merit = self._objectives.objectives[0].merit(trial.value or 0.0)
+        return (not trial.is_feasible, -merit, trial.number)

@@ -1,8 +1,8 @@
 """The protocol between the study's driver and the processes that train its trials, in both directions.
 
 The driver's searcher hands out a `TrialConfig`, a trial's process answers with one `TrialReport` for each
-epoch, and a last one that says how the trial ended. Ray Tune carries both, as plain dictionaries, and changes
-them on the way:
+epoch, more of them where epochs are long, and a last one that says how the trial ended. Ray Tune carries
+both, as plain dictionaries, and changes them on the way:
 
 - `Tuner(param_space=...)` is merged with what the searcher suggests. So a process finds the keys of
   `StudyContext.to_config`, which are the same for all trials, beside the keys of `TrialConfig.to_config`.
@@ -15,13 +15,30 @@ them on the way:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from search_spaces.space import Point
 from study.search.record.trial import EpochReport, State
 
-_METRIC, _MEASURE = "metrics/", "measures/"
+_METRIC, _MEASURE, _PACE = "metrics/", "measures/", "pace/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How far a training is at a moment, within an epoch too, and how fast it goes."""
+
+    num_epochs: int
+    """Done."""
+    share: float
+    """Of the epoch under way that is trained, in [0, 1)."""
+    images_per_second: float | None
+    """In training, since the moment before; None after the first steps, which make everything ready."""
+    epoch_seconds: float | None
+    """What a whole epoch takes: the last one, validation included, or, within the first, what its images will
+    take at this speed; None where that is not known."""
+    device: str
+    """What it trains on, such as `2 x NVIDIA H200`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,21 +81,35 @@ class TrialReport:
     """From a process to the driver: an epoch, or why there is none."""
 
     state: State
-    """`running` after an epoch that is not the last, `complete` after the last; `failed` and `infeasible` end
-    the trial with a reason; `waiting` says that the process broke, so that the trial waits for another
-    one."""
+    """`running` within an epoch, and after one that is not the last, `complete` after the last; `failed` and
+    `infeasible` end the trial with a reason; `waiting` says that the process broke, so that the trial waits
+    for another one."""
     reason: str | None = None
     epoch: EpochReport | None = None
-    """With `running` and `complete`."""
+    """With `complete`, and with `running` but within an epoch."""
     micro_batch: int | None = None
     """Images that went through the network at a time, in this epoch."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """By the names of `study.study_file.measures`; with a trial's first report alone."""
+    place: str | None = None
+    """The machine and the devices that trained the epoch."""
+    pace: Pace | None = None
+    """With `running` and `complete`."""
+    leaves: bool = False
+    """Whether the process's machine goes away soon; a trial that is `running` has a checkpoint then."""
 
     def to_result(self) -> dict[str, Any]:
         """Ray Tune's result."""
-        result: dict[str, Any] = {"state": self.state, "reason": self.reason, "micro_batch": self.micro_batch}
+        result: dict[str, Any] = {
+            "state": self.state,
+            "reason": self.reason,
+            "micro_batch": self.micro_batch,
+            "place": self.place,
+            "leaves": self.leaves,
+        }
         result |= {f"{_MEASURE}{name}": value for name, value in self.measures.items()}
+        if self.pace is not None:
+            result |= {f"{_PACE}{name}": value for name, value in asdict(self.pace).items()}
         if self.epoch is not None:
             epoch = self.epoch
             result |= {
@@ -109,8 +140,11 @@ class TrialReport:
             epoch=epoch,
             micro_batch=result["micro_batch"],
             measures=_with_prefix(_MEASURE, result),
+            place=result["place"],
+            pace=Pace(**pace) if (pace := _with_prefix(_PACE, result)) else None,
+            leaves=result["leaves"],
         )
 
 
-def _with_prefix(prefix: str, result: Mapping[str, Any]) -> dict[str, float]:
+def _with_prefix(prefix: str, result: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)}

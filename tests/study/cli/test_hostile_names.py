@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_dataset(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = Manifest.read(folder)
     print_added(manifest, folder)
-    print_datasets([manifest])
+    print_datasets([manifest], [1000])
     print_dataset(manifest, folder)
     text = capsys.readouterr().out
     assert "\x1b" not in text

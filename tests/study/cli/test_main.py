@@ -34,4 +34,4 @@ def test_a_shell_is_given_a_script_that_completes(shell: str) -> None:
 def test_commands_are_completed() -> None:
     done = run(_STUDY_COMPLETE="complete_bash", COMP_WORDS="study rep", COMP_CWORD="1")
     assert done.returncode == 0, done.stderr
-    assert set(done.stdout.split()) == {"replay", "reproduce", "reproduce-model"}
+    assert set(done.stdout.split()) == {"replay", "report", "reproduce", "reproduce-model"}

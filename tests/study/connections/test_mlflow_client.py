@@ -2,16 +2,18 @@
 password.
 """
 
+import base64
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
-from study.connections.mlflow_client import check_reachable
+from study.connections.mlflow_client import check_reachable, connect, right_needed
 from study.errors import TrackingError
 
 
@@ -82,3 +84,55 @@ check_reachable("postgresql://me:secret@127.0.0.1:1/mlflow")
         "needs the Python package of 'psycopg', which is not here: uv pip install 'psycopg[binary]'"
         in done.stderr
     )
+
+
+@pytest.fixture
+def guarded_server() -> Iterator[str]:
+    """A server of accounts: it refuses whoever is not ada with her password, and allows her nothing."""
+    login = "Basic " + base64.b64encode(b"ada:her password").decode()
+
+    class Guarded(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(403 if self.headers["Authorization"] == login else 401)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = _listening(Guarded)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("account", "message"),
+    [
+        ({}, "asks for an account: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        ({"USERNAME": "ada", "PASSWORD": "mistyped"}, "knows no account 'ada' with this password; correct"),
+        ({"USERNAME": "ada", "PASSWORD": "her password"}, "refuses 'ada': this needs EDIT on it. Ask"),
+    ],
+)
+def test_a_refusal_says_whether_the_login_or_the_right_lacks(
+    guarded_server: str, account: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("USERNAME", "PASSWORD"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+    for name, value in account.items():
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
+    with (
+        pytest.raises(TrackingError, match=message) as refused,
+        right_needed(guarded_server, "EDIT on it"),
+    ):
+        connect(guarded_server).search_registered_models()
+    assert account.get("PASSWORD", "her password") not in str(refused.value)
+
+
+def test_downloads_draw_no_bar_into_what_a_command_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", raising=False)
+    connect(f"sqlite:///{tmp_path}/mlflow.db")
+    from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+
+    assert not MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.get()

@@ -105,5 +105,4 @@ def test_few_groups_need_a_wider_part_of_their_resamples() -> None:
     assert tails[-1] == pytest.approx(0.025, abs=1e-4)
     for num in (3, 12, 50):
         assert confidence_of(1 - expanded_tail(0.05, num), num, 50) == pytest.approx(0.95)
-    assert confidence_of(0.97, None, 3) == 0.97
     assert confidence_of(1.0, 12, 4) == 1 - 1 / 16, "four signs that are alike are no more than that"

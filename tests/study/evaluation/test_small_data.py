@@ -37,3 +37,23 @@ def test_the_interval_to_expect_is_told(digits_home: Home, capsys: pytest.Captur
     assert both[1].startswith("The validation split, which chooses among trials, is small: 360 images of 13")
     print_added(with_splits(digits, test=small(30)), digits_home.datasets / "digits")
     assert "The test split is small: 30 images" in capsys.readouterr().out
+
+
+def test_folds_are_offered_where_they_can_be_had(digits_home: Home) -> None:
+    digits = Manifest.read(digits_home.datasets / "digits")
+    few = with_splits(digits, train=small(200, 20), validation=small(60, 6))
+    (validation,) = small_data_remarks(few)
+    assert "`validate: {folds: 5}` in a study file validates on all 260 images of 26 groups" not in validation
+    enough = replace(small(200, 20), num_by_class=(20,) * 10)
+    few = with_splits(digits, train=enough, validation=small(60, 6))
+    (validation,) = small_data_remarks(few)
+    assert "`validate: {folds: 5}` in a study file validates on all 260 images of 26 groups" in validation
+
+
+def test_with_folds_the_images_of_all_folds_count(digits_home: Home) -> None:
+    digits = Manifest.read(digits_home.datasets / "digits")
+    few = with_splits(digits, train=small(200), validation=small(60))
+    assert small_data_remarks(few, num_folds=5) == (), "260 images tell an accuracy well enough"
+    fewer = with_splits(digits, train=small(100), validation=small(30))
+    (pool,) = small_data_remarks(fewer, num_folds=5)
+    assert pool.startswith("The images of all folds, which choose among trials, are few: 130 images.")

@@ -16,7 +16,8 @@ from search_spaces.space import Point
 from study.evaluation.candidate_models import CandidateModel, confirmed_candidates
 from study.evaluation.confirmation import Confirmation, configurations_to_confirm
 from study.evaluation.intervals import metric_intervals
-from study.evaluation.test_split import FOLDER, Measurement, is_measured, measure_once
+from study.evaluation.test_evidence import MEASURED_FOLDER
+from study.evaluation.test_split import Measurement, is_measured, measure_once
 from study.home import Home
 from study.planning.plan import Plan, plan_study
 from study.recipes.point import build_recipe
@@ -157,7 +158,7 @@ def test_who_dies_between_opening_and_keeping_goes_on_with_the_same_opening(
     measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]],
 ) -> None:
     plan, made, before = measured
-    whole = plan.folder / FOLDER / made[-1].name
+    whole = plan.folder / MEASURED_FOLDER / made[-1].name
     shutil.rmtree(whole)
     assert not is_measured(plan, made)
     after = measure_once(plan, made)

@@ -7,7 +7,7 @@ from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training.resource_probe import DeviceMemory, Probe
+from trainables.training.probe_result import DeviceMemory, Probe
 
 GB = 10**9
 

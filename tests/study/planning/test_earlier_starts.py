@@ -180,3 +180,15 @@ def test_such_a_wish_cannot_be_taken_for_a_point() -> None:
     )
     assert [type(item).__name__ for item in spec.start_from] == ["EarlierBest", "dict", "str"]
     assert StudySpec.parse(spec.to_dict()) == spec
+
+
+def test_means_over_folds_are_not_ranked_among_values_of_the_validation_split(mlflow_home: Home) -> None:
+    """A mean over folds is lower and steadier than the best of many values of one small split."""
+    earlier_study(mlflow_home, "split", [(0.99, {"dropout": 0.2}), (0.97, {"dropout": 0.3})])
+    earlier_study(mlflow_home, "folds", [(0.95, {"dropout": 0.15}), (0.98, {"dropout": 0.25})], num_folds=5)
+    assert found(plan(mlflow_home, {"best": 4})) == [("split", 0), ("split", 1), ("folds", 1), ("folds", 0)]
+    with_folds = plan(mlflow_home, {"best": 4}, validate={"folds": 5})
+    assert found(with_folds) == [("folds", 1), ("folds", 0), ("split", 0), ("split", 1)]
+    first, *_, last = earlier_sentences(with_folds.earlier)
+    assert "macro_f1 0.9800 over 5 folds" in first
+    assert "folds" not in last

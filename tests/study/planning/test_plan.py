@@ -36,9 +36,13 @@ def test_a_good_spec_makes_a_plan(home: Home) -> None:
     assert made.starts[0].point["learning_rate"] == 1e-3
     assert made.starts[0].point["optimizer"] == "adamw", "what a start point leaves open takes its default"
     assert made.num_images_trained == 3 * 4 * made.manifest.splits["train"].num_images
-    cpu_hours = made.cpu_hours()
-    assert cpu_hours is not None
-    assert 0 < cpu_hours < 1
+
+
+def test_the_cost_is_that_of_the_images_that_are_trained_on(home: Home) -> None:
+    whole, part = plan(home), plan(home, fix={"train_images": 100})
+    assert part.num_images_trained == 3 * 4 * 100 < whole.num_images_trained
+    either = plan(home, extend={"train_images": {"choice": [100, 300]}})
+    assert either.num_images_trained == 3 * 4 * 300, "at most"
 
 
 @pytest.mark.parametrize(
@@ -123,8 +127,12 @@ def test_gpus_that_this_machine_lacks(home: Home, monkeypatch: pytest.MonkeyPatc
         SpecError, match=r"gpus_per_trial is 0.25, and this machine has 0 GPUs; take auto, or set RAY_ADDRESS"
     ):
         plan(home, resources={"gpus_per_trial": 0.25})
+    with pytest.raises(
+        SpecError, match=r"gpu_kind is H100, and this machine has no GPU; drop it, or set RAY"
+    ):
+        plan(home, resources={"gpu_kind": "H100"})
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    plan(home, resources={"gpus_per_trial": 0.25})
+    plan(home, resources={"gpus_per_trial": 0.25, "gpu_kind": "H100"})
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,16 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from command_line import Study
 
 from study.driver.running import _start
-from study.errors import StudyError
+from study.errors import SpecError, StudyError
 from study.home import Home
 from study.planning.plan import plan_study
 from study.results.study_result import StudyResult
@@ -60,6 +62,25 @@ def begun(home: Home) -> StudyResult:
     plan = plan_study(StudySpec.parse({"study": "s", "dataset": "digits", "search_space": "digits"}), home)
     _start(plan, 0)
     return StudyResult.read(plan.folder)
+
+
+def test_of_two_who_begin_a_name_at_once_one_is_told_that_it_is_taken(home: Home) -> None:
+    plan = plan_study(StudySpec.parse({"study": "s", "dataset": "digits", "search_space": "digits"}), home)
+    together = Barrier(2)
+
+    def begin() -> str | None:
+        together.wait()
+        try:
+            _start(plan, 0)
+        except SpecError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(2) as people:
+        told = [one for one in people.map(lambda _: begin(), range(2)) if one is not None]
+    assert len(told) == 1
+    assert "a study named 's' exists" in told[0]
+    assert StudyResult.read(plan.folder).trials == ()
 
 
 def test_a_second_driver_is_told_who_the_first_is_and_a_dead_one_keeps_nobody_out(

@@ -3,6 +3,7 @@ training.
 """
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tabulated_search import EPOCHS, epoch, make, run, states
 
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial_protocol import TrialConfig, TrialReport
+from study.search.trial_scheduler import TrialScheduler
 from study.study_file.edits import Edit, append_edit
 
 
@@ -92,6 +94,27 @@ def test_a_lost_node_does_not_count(tmp_path: Path) -> None:
     assert states(scheduler) == ["complete"]
 
 
+def test_a_trial_whose_machine_goes_away_goes_on_before_any_other(tmp_path: Path) -> None:
+    scheduler = make(tmp_path, retries=0, trials=3)
+    first, second = scheduler.next_trial(), scheduler.next_trial()
+    assert first is not None
+    assert second is not None
+    for chosen in (first, second):
+        assert scheduler.on_trial_result(chosen.number, epoch(chosen, 1))
+    scheduler.move(first.number)
+    scheduler.on_trial_error(first.number, "the process that it left has died")
+    again = scheduler.next_trial()
+    assert again is not None
+    assert (again.number, again.attempt) == (first.number, 1)
+    assert make(tmp_path).next_trial() is not None, "a driver that dies then loses nothing"
+    for chosen in (first, second):
+        for number in range(2, EPOCHS + 1):
+            scheduler.on_trial_result(chosen.number, epoch(chosen, number))
+    run(scheduler)
+    assert states(scheduler) == ["complete"] * 3
+    assert [trial.retries for trial in scheduler._record.trials] == [()] * 3
+
+
 def test_want_of_memory_is_infeasible_and_not_a_failure(tmp_path: Path) -> None:
     scheduler = make(tmp_path, trials=2)
     chosen = scheduler.next_trial()
@@ -115,6 +138,25 @@ def test_a_study_that_is_stopped_keeps_its_running_trials_and_goes_on_with_them(
     again = make(tmp_path)
     run(again)
     assert states(again) == ["complete"] * 6
+
+
+def test_within_an_epoch_too_a_stop_and_a_kill_are_heard(tmp_path: Path) -> None:
+    scheduler = make(tmp_path)
+    first, second = scheduler.next_trial(), scheduler.next_trial()
+    assert first is not None
+    assert second is not None
+    within = TrialReport(state="running")
+    assert scheduler.on_trial_result(first.number, within)
+    append_edit(tmp_path, Edit(kind="kill", trial=first.number, user="ada"))
+    assert not scheduler.on_trial_result(first.number, within)
+    assert scheduler.on_trial_result(second.number, within)
+    append_edit(tmp_path, Edit(kind="stop"))
+    assert not scheduler.on_trial_result(second.number, within)
+    assert states(scheduler) == ["killed", "running"]
+    append_edit(tmp_path, Edit(kind="resume"))
+    again = make(tmp_path)
+    run(again)
+    assert [len(trial.values) for trial in again._record.trials] == [0] + [EPOCHS] * 5
 
 
 def test_what_is_asked_while_it_runs_is_done(tmp_path: Path) -> None:
@@ -194,3 +236,92 @@ def test_trials_of_a_seed_do_not_depend_on_what_the_process_did_before(tmp_path:
         run(scheduler)
         points.append([trial.point for trial in scheduler._record.trials])
     assert points[0] == points[1]
+
+
+@pytest.mark.parametrize("rule", ["none", "asha", "asha_pause", "hyperband", "median", "pbt"])
+def test_trials_that_give_way_go_on_later_and_nothing_measured_changes(tmp_path: Path, rule: str) -> None:
+    """Of three slots, one or none is kept now and then; the driver dies in between, too."""
+    found = []
+    for name, keep in (("calm", itertools.repeat(None)), ("stormy", itertools.cycle([None, 1, 0, 2]))):
+        (tmp_path / name).mkdir()
+        scheduler = make(tmp_path / name, rule=rule, trials=9)
+        run_giving_way(scheduler, keep, num_reports=20)
+        again = make(tmp_path / name, rule=rule, trials=9)
+        run_giving_way(again, keep)
+        assert all(trial.has_ended for trial in again._record.trials)
+        found.append({trial.number: trial for trial in again._record.trials})
+    calm, stormy = found
+    assert max(trial.last_epoch for trial in stormy.values()) == EPOCHS
+    for number in calm.keys() & stormy.keys():
+        if calm[number].point == stormy[number].point:
+            both = calm[number].values.keys() & stormy[number].values.keys()
+            assert all(calm[number].values[at] == stormy[number].values[at] for at in both)
+    if rule == "none":
+        assert [dict(trial.values) for trial in stormy.values()] == [
+            dict(trial.values) for trial in calm.values()
+        ]
+
+
+def run_giving_way(
+    scheduler: TrialScheduler, keep: Iterator[int | None], num_reports: int | None = None
+) -> None:
+    """Three slots, of which some may be taken after each report.
+
+    Ends after `num_reports`, as where a driver dies.
+    """
+    running: dict[int, tuple[TrialConfig, int]] = {}
+    reports = itertools.count(1)
+    while not scheduler.is_over:
+        while len(running) < 3 and (chosen := scheduler.next_trial()) is not None:
+            assert chosen.number not in running
+            running[chosen.number] = (chosen, scheduler.last_epoch(chosen.number) + 1)
+        for number, (chosen, at) in list(running.items()):
+            if scheduler.on_trial_result(number, epoch(chosen, at)) and not scheduler.gives_way(
+                number, next(keep)
+            ):
+                running[number] = (chosen, at + 1)
+            else:
+                del running[number]
+            if next(reports) == num_reports:
+                return
+    scheduler.conclude()
+
+
+def test_those_that_have_come_least_far_give_way_each_with_its_next_epoch(tmp_path: Path) -> None:
+    scheduler = make(tmp_path)
+    configs = [scheduler.next_trial() for _ in range(3)]
+    for number, config in enumerate(configs):
+        assert config is not None
+        scheduler.on_trial_result(number, epoch(config, 1))
+    first, second, third = (config for config in configs if config is not None)
+    scheduler.on_trial_result(0, epoch(first, 2))
+    assert not scheduler.gives_way(0, 1)
+    assert states(scheduler) == ["running"] * 3
+    scheduler.on_trial_result(1, epoch(second, 2))
+    assert scheduler.gives_way(1, 1), "it was chosen when it was behind, and stays chosen"
+    scheduler.on_trial_result(2, epoch(third, 2))
+    assert scheduler.gives_way(2, 1)
+    assert (states(scheduler), scheduler.num_more) == (["running", "paused", "paused"], 5)
+    assert not scheduler.gives_way(0, 1)
+    scheduler.on_trial_error(1, "its process died as it was ended")
+    back = [scheduler.next_trial() for _ in range(3)]
+    assert [(config.number, config.attempt) for config in back if config is not None] == [
+        (1, 1),
+        (2, 1),
+        (3, 0),
+    ]
+    assert states(scheduler) == ["running"] * 4
+
+
+def test_a_study_says_how_many_slots_it_could_use(tmp_path: Path) -> None:
+    scheduler = make(tmp_path, trials=3)
+    assert scheduler.num_more == 3
+    chosen = scheduler.next_trial()
+    assert chosen is not None
+    assert scheduler.num_more == 2
+    append_edit(tmp_path, Edit(kind="priority", priority=4, user="ada"))
+    append_edit(tmp_path, Edit(kind="stop"))
+    scheduler.take_edits()
+    assert scheduler.num_more == 0
+    assert scheduler.last_priority is not None
+    assert (scheduler.last_priority.priority, scheduler.last_priority.user) == (4, "ada")

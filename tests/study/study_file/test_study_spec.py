@@ -126,6 +126,11 @@ def test_words_that_old_yaml_takes_for_truth_values_stay_words(tmp_path: Path) -
             "cpus_per_trial must be at least gpus_per_trial, as each GPU has a process .*got 1 for 2",
         ),
         (
+            {"resources": {"gpus_per_trial": 0, "gpu_kind": "H100"}},
+            "resources.gpu_kind is H100, but resources.gpus_per_trial is 0; drop the kind, or give",
+        ),
+        ({"resources": {"gpu_kind": "H 100"}}, "resources.gpu_kind"),
+        (
             {"resources": {"gpus_per_trial": 0.001}},
             "gpus_per_trial must be auto, 0, a share .* from 0.01 to 1, or whole GPUs.*got 0.001",
         ),

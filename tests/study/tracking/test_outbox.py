@@ -7,21 +7,30 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fresh_homes import FreshHomes
+from hypothesis import given
+from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException, RestException
-from run_records import context, ended, measured, opened, whole_run
+from mlflow.utils.validation import _validate_metric_name
+from run_records import context, ended, epoch, measured, opened, whole_run
 
+from study import names
 from study.connections.mlflow_client import connect
+from study.home import Home
+from study.recipes.point import build_recipe
 from study.tracking import outbox as outbox_module
 from study.tracking.delivery import Delivery
 from study.tracking.log_records import DatasetUsed, Described, Measured, Pictures, Text, from_line, to_line
 from study.tracking.outbox import Outbox, is_worth_retrying
 from study.tracking.run_log import RunLog, Sent, logs_in
 from study.tracking.trial_run import TrialRun
+from trainables.datasets.manifest import Manifest
+from trainables.recipe.tree import Recipe
 
 
 @pytest.fixture
@@ -234,6 +243,54 @@ def test_telling_never_waits_and_what_was_told_arrives_when_mlflow_is_there(
     assert (log.num_waiting, outbox.trouble) == (0, None)
 
 
+def arrived(client: Any, run_id: str, num: int, within: float) -> bool:
+    """Whether so many epochs are in MLflow before the time is over."""
+    deadline = time.monotonic() + within
+    while len(client.get_metric_history(run_id, "validation/accuracy")) < num:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_epochs_that_follow_each_other_quickly_share_a_call(
+    tmp_path: Path, uri: str, client: Any, experiment_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "GATHERING_SECONDS", 4.0)
+    outbox = Outbox(uri).start()
+    run = TrialRun(outbox, context(tmp_path, uri, experiment_id), 0, is_first=True)
+    run.open()
+    assert outbox.drain(60)
+    run.log_epoch(epoch(1), 0.5, {})
+    assert run.run_id is not None
+    assert arrived(client, run.run_id, 1, within=30), "the first one goes at once"
+    num_sent = outbox.num_sent
+    for number in range(2, 12):
+        run.log_epoch(epoch(number), 0.5, {})
+        time.sleep(0.02)
+    assert arrived(client, run.run_id, 11, within=30), "nobody asks for them, and they come"
+    assert outbox.num_sent <= num_sent + 2, "ten epochs took a call each"
+
+
+@pytest.mark.parametrize("way", ["leave", "drain", "end"])
+def test_epochs_do_not_wait_for_others_when_none_come(
+    way: str, tmp_path: Path, uri: str, client: Any, experiment_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "GATHERING_SECONDS", 3600.0)
+    outbox = Outbox(uri).start()
+    run = TrialRun(outbox, context(tmp_path, uri, experiment_id), 0, is_first=True)
+    run.open()
+    assert outbox.drain(60)
+    assert run.run_id is not None
+    run.log_epoch(epoch(1), 0.5, {})
+    assert arrived(client, run.run_id, 1, within=30)
+    run.log_epoch(epoch(2), 0.5, {})
+    assert not arrived(client, run.run_id, 2, within=0.5)
+    {"leave": run.leave, "drain": lambda: outbox.drain(60), "end": lambda: run.fail("", "")}[way]()
+    assert arrived(client, run.run_id, 2, within=30)
+    assert outbox.drain(60)
+
+
 def test_who_lets_go_last_may_add_and_delete(log: RunLog, client: Any, uri: str, experiment_id: str) -> None:
     log.append(opened(experiment_id), measured(1))
     outbox = Outbox(uri).start()
@@ -300,3 +357,79 @@ def test_a_process_that_never_trains_its_trial_leaves_no_log(
     assert outbox.drain(60)
     assert run.run_id is None
     assert logs_in(tmp_path / "outbox") == []
+
+
+def test_runs_of_trials_say_what_they_are(tmp_path: Path, uri: str, client: Any, experiment_id: str) -> None:
+    for told, part in (
+        ({}, "One configuration of the study `logging`"),
+        (
+            {"confirmations": ((7, 2),)},
+            "trial-0007 of the study `logging`, trained again with further seed 2",
+        ),
+    ):
+        outbox = Outbox(uri).start()
+        run = TrialRun(outbox, context(tmp_path, uri, experiment_id, **told), 0, is_first=True)
+        run.open()
+        run.leave()
+        assert outbox.drain(60)
+        assert part in client.get_run(run.run_id).data.tags["mlflow.note.content"]
+
+
+def test_charts_of_single_classes_come_after_all_others(
+    tmp_path: Path, uri: str, client: Any, experiment_id: str, home: Home
+) -> None:
+    outbox = Outbox(uri).start()
+    run = TrialRun(outbox, context(tmp_path, uri, experiment_id), 0, is_first=True)
+    classes = ("happy", "..", "名前", "犬猫", "Sad", "sad", "a/b", "a_b", "a-6", "x" * 300)
+    manifest = replace(Manifest.read(home.datasets / "digits"), classes=classes)
+    recipe = Recipe.from_dict(
+        {
+            "data": {"image_size": 8},
+            "model": {"architecture": "cnn2-32x64"},
+            "phases": [{"epochs": 1, "learning_rate": 0.1}],
+        }
+    )
+    run.open()
+    run.describe({}, recipe, manifest, "cpu")
+    run.log_epoch(
+        epoch(1), epoch(1).metrics.accuracy, {names.system_metric("cpu_utilization_percentage"): 1.0}
+    )
+    run.leave()
+    assert outbox.drain(60)
+    logged = sorted(client.get_run(run.run_id).data.metrics)
+    of_classes = [name for name in logged if name.startswith("within_class/")]
+    assert logged[-len(of_classes) :] == of_classes
+    assert len(of_classes) == 2 * len(classes), "two classes share a metric"
+    assert "within_class/recall/happy" in of_classes
+
+
+def test_a_trial_that_goes_on_logs_classes_only_of_what_beats_its_best(
+    tmp_path: Path, uri: str, client: Any, experiment_id: str, home: Home
+) -> None:
+    outbox = Outbox(uri).start()
+    told, manifest = context(tmp_path, uri, experiment_id), Manifest.read(home.datasets / "digits")
+    recipe = build_recipe({"architecture": "cnn2-32x64"}, dataset=manifest, epochs=6, seed=0)
+    accuracy = {number: epoch(number).metrics.accuracy for number in range(1, 7)}
+    for is_first, numbers, bests in (
+        (True, (1, 3, 2), (1, 3, 3)),
+        (False, (3, 4, 6), (3, 4, 6)),  # the last epoch of its checkpoint is told again
+        (False, (5,), (6,)),
+    ):
+        run = TrialRun(outbox, told, 0, is_first=is_first)
+        run.open()
+        run.describe({}, recipe, manifest, "cpu")
+        for number, best in zip(numbers, bests, strict=True):
+            run.log_epoch(epoch(number), accuracy[best], {})
+        run.leave()
+        assert outbox.drain(60)
+    logged = the_run(client, experiment_id)
+    assert [step for step, _ in steps(client, logged, "within_class/recall/3")] == [1, 3, 4, 6]
+    assert sorted(step for step, _ in steps(client, logged)) == [1, 2, 3, 4, 5, 6]
+
+
+@given(st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=6, unique=True))
+def test_every_class_has_a_metric_of_its_own_that_mlflow_takes(classes: list[str]) -> None:
+    metrics = names.class_metrics("recall", classes)
+    assert len({metric.lower() for metric in metrics}) == len(classes)
+    for metric in metrics:
+        _validate_metric_name(metric)

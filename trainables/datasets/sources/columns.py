@@ -30,3 +30,10 @@ def optional_column(
             f"{flag}: no column {wanted!r}; columns: {', '.join(columns)}{did_you_mean(wanted, columns)}"
         )
     return wanted
+
+
+def kept_columns(columns: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The columns that a person keeps. Raises DatasetError, listing those that exist, for another one."""
+    for name in wanted:
+        optional_column(columns, name, (), "--keep-column")
+    return tuple(wanted)

@@ -29,7 +29,7 @@ def rows_of(path: Path, columns: tuple[str | None, ...]) -> Iterator[tuple[str |
 
     Raises DatasetError where a row is not CSV.
     """
-    wanted = [column for column in columns if column is not None]
+    wanted = list(dict.fromkeys(column for column in columns if column is not None))
     types = dict.fromkeys(wanted, pa.string())
     text = pa.csv.ConvertOptions(
         include_columns=wanted, column_types=types, strings_can_be_null=True, null_values=[""]

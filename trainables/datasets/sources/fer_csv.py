@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources.columns import find_column, optional_column
+from trainables.datasets.sources.columns import find_column, kept_columns, optional_column
 from trainables.datasets.sources.csv_rows import read_columns, rows_of
 from trainables.datasets.sources.source import Format, Source, SourceImage, refuse_class_names
 from trainables.datasets.sources.split_words import split_of_word
@@ -37,7 +37,8 @@ def read_fer_csv(path: Path, options: AddOptions) -> Source:
     label_column = find_column(columns, options.label_column, ("emotion",), "--label-column")
     split_column = optional_column(columns, options.split_column, ("Usage",), "--split-column")
     group_column = optional_column(columns, options.group_column, (), "--group-column")
-    rows = rows_of(path, (image_column, label_column, split_column, group_column))
+    kept = kept_columns(columns, options.keep_columns)
+    rows = rows_of(path, (image_column, label_column, split_column, group_column, *kept))
     return Source(
         description=str(path.resolve()),
         classes=CLASSES,
@@ -54,13 +55,14 @@ FORMAT = Format(
 
 
 def _images(path: Path, rows: Iterator[tuple[str | None, ...]], *, has_splits: bool) -> Iterator[SourceImage]:
-    for line, (pixels, label, usage, group) in enumerate(rows, start=2):
+    for line, (pixels, label, usage, group, *kept) in enumerate(rows, start=2):
         yield SourceImage(
             name=f"line {line}",
             load=None if pixels is None else partial(_parse_pixels, pixels),
             label=None if label is None else _parse_label(label, path, line),
             split=_parse_usage(usage or "", path, line) if has_splits else None,
             group=group,
+            kept=tuple(kept),
         )
 
 

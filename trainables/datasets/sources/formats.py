@@ -57,8 +57,15 @@ def _read_built_in(name: str, options: AddOptions) -> Source:
 
 
 def _refuse_columns(options: AddOptions) -> None:
-    for flag in ("image_column", "label_column", "split_column", "group_column"):
-        if getattr(options, flag) is not None:
+    given = {
+        "keep_column": options.keep_columns or None,
+        **{
+            flag: getattr(options, flag)
+            for flag in ("image_column", "label_column", "split_column", "group_column")
+        },
+    }
+    for flag, value in given.items():
+        if value is not None:
             raise DatasetError(
                 f"--{flag.replace('_', '-')} needs a table (parquet or CSV), and this source has no columns; "
                 "leave it out"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources.columns import find_column, optional_column
+from trainables.datasets.sources.columns import find_column, kept_columns, optional_column
 from trainables.datasets.sources.csv_rows import read_columns, rows_of
 from trainables.datasets.sources.source import (
     Format,
@@ -39,6 +39,7 @@ class _Row:
     label: str | None
     group: str | None
     split: str | None
+    kept: tuple[str | None, ...]
 
 
 def read_listing_csv(path: Path, options: AddOptions) -> Source:
@@ -53,10 +54,11 @@ def read_listing_csv(path: Path, options: AddOptions) -> Source:
         find_column(columns, options.label_column, LABEL_COLUMNS, "--label-column"),
         _group_column(columns, options),
         optional_column(columns, options.split_column, SPLIT_COLUMNS, "--split-column"),
+        *kept_columns(columns, options.keep_columns),
     )
     rows = [
-        _Row(line=line, file=file, label=label, group=group, split=split)
-        for line, (file, label, group, split) in enumerate(rows_of(path, wanted), start=2)
+        _Row(line=line, file=file, label=label, group=group, split=split, kept=tuple(kept))
+        for line, (file, label, group, split, *kept) in enumerate(rows_of(path, wanted), start=2)
     ]
     labels = {row.label for row in rows if row.label is not None}
     are_numbers = bool(labels) and all(NUMBER.fullmatch(label) for label in labels)
@@ -122,6 +124,7 @@ def _images(
             label=None if row.label is None else number_of_label[row.label],
             split=_split(row, path) if has_splits else None,
             group=row.group if options.group_pattern is None else group_of_name(name, options.group_pattern),
+            kept=row.kept,
         )
 
 

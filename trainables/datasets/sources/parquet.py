@@ -3,8 +3,9 @@ schema.
 """
 
 import json
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainables.datasets.options import AddOptions
-from trainables.datasets.sources.columns import find_column, optional_column
+from trainables.datasets.sources.columns import find_column, kept_columns, optional_column
 from trainables.datasets.sources.source import (
     Format,
     Source,
@@ -41,11 +42,13 @@ class Columns:
     label: str
     split: str | None
     group: str | None
+    kept: tuple[str, ...]
 
     @property
     def names(self) -> list[str]:
         """All of them, for reading no others."""
-        return [name for name in (self.image, self.label, self.split, self.group) if name is not None]
+        named = (self.image, self.label, self.split, self.group, *self.kept)
+        return list(dict.fromkeys(name for name in named if name is not None))
 
 
 def read_parquet(source: Path, options: AddOptions) -> Source:
@@ -64,7 +67,7 @@ def read_parquet(source: Path, options: AddOptions) -> Source:
     return Source(
         description=str(source.resolve()),
         classes=classes,
-        images=_images(files, splits, columns, classes),
+        images=_images(files, splits, columns, classes, _names_of_numbers(files[0], schemas[0], columns)),
         num_images=sum(pq.read_metadata(path).num_rows for path in files),
     )
 
@@ -109,6 +112,7 @@ def _find_columns(schema: Any, options: AddOptions) -> Columns:
         label=find_column(names, options.label_column, USUAL_LABEL_COLUMNS, "--label-column"),
         split=optional_column(names, options.split_column, (), "--split-column"),
         group=optional_column(names, options.group_column, (), "--group-column"),
+        kept=kept_columns(names, options.keep_columns),
     )
 
 
@@ -135,6 +139,12 @@ def _check_columns(path: Path, schema: Any, columns: Columns) -> None:
             f"column {columns.label!r} of {path} must hold whole numbers or class names, found {label}; see "
             "--label-column"
         )
+    for name in columns.kept:
+        if not _is_scalar(kept := schema.field(name).type):
+            raise DatasetError(
+                f"a column that is kept must hold text, numbers or true and false; {name!r} of {path} holds "
+                f"{kept}"
+            )
 
 
 def _splits_of_files(source: Path, files: Sequence[Path]) -> list[str | None]:
@@ -203,7 +213,11 @@ def _read_labels(path: Path, label_column: str) -> Any:
 
 
 def _images(
-    files: Sequence[Path], splits: Sequence[str | None], columns: Columns, classes: tuple[str, ...]
+    files: Sequence[Path],
+    splits: Sequence[str | None],
+    columns: Columns,
+    classes: tuple[str, ...],
+    names: Mapping[str, tuple[str, ...]],
 ) -> Iterator[SourceImage]:
     label_of_class = {name: label for label, name in enumerate(classes)}
     for path, split in zip(files, splits, strict=True):
@@ -218,6 +232,7 @@ def _images(
                 group=None
                 if columns.group is None or values[columns.group] is None
                 else str(values[columns.group]),
+                kept=tuple(_kept_text(values[name], names.get(name)) for name in columns.kept),
             )
 
 
@@ -249,3 +264,24 @@ def _is_text(type_: Any) -> bool:
 
 def _is_binary(type_: Any) -> bool:
     return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
+
+
+def _is_scalar(type_: Any) -> bool:
+    return _is_text(type_) or any(
+        is_one(type_) for is_one in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    )
+
+
+def _names_of_numbers(path: Path, schema: Any, columns: Columns) -> dict[str, tuple[str, ...]]:
+    """By kept column: the names that Hugging Face's metadata give its numbers."""
+    names = {name: _names_in_metadata(path, schema, name) for name in columns.kept}
+    return {name: known for name, known in names.items() if known is not None}
+
+
+def _kept_text(value: object, names: tuple[str, ...] | None) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if names is not None and isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    # A column of whole numbers with gaps is often written as one of floats.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

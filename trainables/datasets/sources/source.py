@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from trainables.datasets.options import AddOptions
 from trainables.errors import DatasetError
-from trainables.printable import printable
+from trainables.printable import cut, printable
 
 MAX_NUMBERED_CLASSES = 10_000
+MAX_KEPT = 200
+"""Characters of a kept value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,10 +32,15 @@ class SourceImage:
     """`train`, `validation` or `test`; None if the source has no splits."""
     group: str | None = None
     """Images of equal group must not be torn apart by carving; None belongs to no group."""
+    kept: tuple[str | None, ...] = ()
+    """Values of the columns that the options keep, in their order; None where the row has none."""
 
     def __post_init__(self) -> None:
         # Names of files and rows are shown and stored, whatever bytes they have.
         object.__setattr__(self, "name", printable(self.name))
+        if self.kept:
+            kept = tuple(None if value is None else cut(printable(value), MAX_KEPT) for value in self.kept)
+            object.__setattr__(self, "kept", kept)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,9 +135,9 @@ class Registry:
             self.client,
             run_id,
             classifier,
-            dataset.validation.images[0],
+            dataset.validation.pixels(0),
             tags=tags,
-            model_card=model_card(origin, dataset.manifest, classifier, result),
+            model_card=model_card(origin, dataset.manifest, classifier, result, num_comparisons=2),
             evidence=evidence,
             rules=rules or PromotionRules(max_recall_loss=None),
         )

@@ -1,0 +1,1 @@
+"""What is wrong in a home, and what of it can be mended."""

@@ -1,0 +1,1 @@
+"""Models at work: whether images of the field are like those trained on, and correcting their labels."""

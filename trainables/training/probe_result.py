@@ -1,0 +1,53 @@
+"""What was measured of a training, for processes that do not train themselves and go without torch."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What one configuration takes; plain numbers."""
+
+    peak_bytes: int | None
+    """Most of a GPU's memory that its tensors took in training and validating, with all of its images there
+    unless they are streamed; all that the GPU has where that is too little; None on a CPU."""
+    images_per_second: float | None
+    """In training, alone on its device; None where memory was too little."""
+    is_streamed: bool = False
+    """Whether images stayed on the disk, as the device has no room for all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTime:
+    """How long a training that trains its whole network takes; plain numbers."""
+
+    num_images: int
+    """Of the step that was timed: the recipe's batch, or fewer where that would have taken long."""
+    seconds: float
+    """Of one such step, in the median: its images prepared, forward, backward, and the optimizer."""
+    evaluation_seconds: float
+    """For each image that is validated, seen once."""
+    build_seconds: float
+    """Of building the network and readying a few images, before the first step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceMemory:
+    """A GPU's memory in bytes."""
+
+    total: int
+    overhead: int
+    """What is taken of it besides the tensors of this process: by its context, libraries, and by others."""
+
+    @classmethod
+    def of(cls, device: "torch.device") -> "DeviceMemory | None":
+        """As it is now; None for a CPU."""
+        import torch
+
+        if device.type != "cuda":
+            return None
+        free, total = torch.cuda.mem_get_info(device)
+        return cls(total=total, overhead=total - free - torch.cuda.memory_reserved(device))

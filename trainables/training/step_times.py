@@ -1,0 +1,92 @@
+"""What a step of a training takes on its device: a few steps, taken and timed."""
+
+import statistics
+import time
+from dataclasses import replace
+
+import torch
+
+from trainables.datasets.dataset import Dataset
+from trainables.datasets.split import Split
+from trainables.recipe.phase import Phase
+from trainables.recipe.tree import Recipe
+from trainables.training.loop import Training
+from trainables.training.probe_result import StepTime
+
+FEWEST_IMAGES = 4
+"""Of a step that stands for larger ones; BatchNorm needs two."""
+MOST_VALIDATED = 64
+"""Images on which a timed epoch validates."""
+_STEPS_AN_EPOCH = 4
+_LEARNING_RATE = 1e-9
+"""No step shall lead anywhere, least of all to a loss that is no number."""
+
+
+def time_steps(recipe: Recipe, dataset: Dataset, device: torch.device, seconds: float) -> StepTime:
+    """Trains the whole network on a few images for about `seconds`, and times its steps and its validation.
+
+    Where a step of the recipe's batch would take long, smaller steps stand for it. What comes before the
+    first measured step is left out. Weights are random, whatever the recipe says. Raises RecipeError where
+    recipe and dataset do not fit, MemoryExhaustedError.
+    """
+    smallest = min(FEWEST_IMAGES, recipe.batch_size)
+    rough = _timed(recipe, dataset, device, num_images=smallest, num_steps=1, seconds=0.0)
+    affordable = int(seconds / 2 / _STEPS_AN_EPOCH / (rough.seconds / smallest))
+    num_images = max(smallest, min(affordable, recipe.batch_size, len(dataset.train)))
+    if num_images == smallest:
+        return rough
+    return _timed(recipe, dataset, device, num_images=num_images, num_steps=_STEPS_AN_EPOCH, seconds=seconds)
+
+
+def _timed(
+    recipe: Recipe,
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    num_images: int,
+    num_steps: int,
+    seconds: float,
+) -> StepTime:
+    """Steps of so many images for `seconds`, at least one epoch of them after the first one, in which
+    libraries load and choose their ways.
+    """
+    few = _validating_on(dataset, min(num_steps * num_images, MOST_VALIDATED))
+    num_train = min(num_steps * num_images, len(dataset.train))
+    begun = time.perf_counter()
+    training = Training(_short(recipe, num_images, num_train), few, device=device)
+    build_seconds = time.perf_counter() - begun
+    steps, validations = [], []
+    deadline = time.perf_counter() + seconds
+    for epoch in training:
+        if epoch.number > 1:
+            steps.append(epoch.train_seconds / epoch.num_train_images * num_images)
+            validations.append(epoch.validation_seconds / len(few.validation))
+            if time.perf_counter() > deadline:
+                break
+    return StepTime(
+        num_images=num_images,
+        seconds=statistics.median(steps),
+        evaluation_seconds=statistics.median(validations),
+        build_seconds=build_seconds,
+    )
+
+
+def _short(recipe: Recipe, num_images: int, num_train: int) -> Recipe:
+    phase = Phase(epochs=100_000, learning_rate=_LEARNING_RATE, schedule="constant")
+    return replace(
+        recipe,
+        phases=(phase,),
+        batch_size=num_images,
+        patience=None,
+        data=replace(recipe.data, train_images=num_train, epoch_images=None),
+        model=replace(recipe.model, weights="none"),
+        evaluation=replace(recipe.evaluation, views="one", dropout_samples=0),
+    )
+
+
+def _validating_on(dataset: Dataset, num_images: int) -> Dataset:
+    validation = dataset.validation
+    return replace(
+        dataset,
+        validation=Split(images=validation.images[:num_images], labels=validation.labels[:num_images]),
+    )
