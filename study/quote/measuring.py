@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -261,7 +261,11 @@ def _stopwatch(work: Work, gpu: "torch.device | None") -> Callable[[int], Measur
             memory_bytes=None
             if before is None or peak is None
             else round(before + (peak - before) * recipe.batch_size / step.num_images),
-            **asdict(step),
+            num_images=step.num_images,
+            seconds=step.seconds,
+            evaluation_seconds=step.evaluation_seconds,
+            build_seconds=step.build_seconds,
+            frozen=step.frozen,
         )
 
     return timed

@@ -110,14 +110,26 @@ class _Pace:
 
     before: float
     epoch: float
+    shared: dict[str, float]
+    """Seconds of what the first trial that needs it computes for all, by what it is."""
 
     @classmethod
     def of(cls, epoch_time: EpochTime, drawn: Drawn) -> "_Pace":
-        return cls(before=epoch_time.seconds_before(drawn.recipe), epoch=epoch_time.seconds(drawn.recipe))
+        return cls(
+            before=epoch_time.seconds_before(drawn.recipe),
+            epoch=epoch_time.seconds(drawn.recipe),
+            shared=epoch_time.shared_seconds(drawn.recipe),
+        )
 
     def seconds(self, epochs: float) -> float:
-        """Of a trial of so many epochs."""
+        """Of a trial of so many epochs that finds there what trials share."""
         return self.before + epochs * self.epoch
+
+    def seconds_after(self, epochs: float, known: set[str]) -> float:
+        """The same where only what is `known` is there; what it computes is known from then on."""
+        missing = self.shared.keys() - known
+        known |= missing
+        return self.seconds(epochs) + sum(self.shared[one] for one in missing)
 
 
 def quote(case: Case, *, say: Callable[[str], object], measures_anew: bool = False) -> Quote:
@@ -146,7 +158,7 @@ def quote(case: Case, *, say: Callable[[str], object], measures_anew: bool = Fal
             failure=failure,
             price=price,
         )
-    epoch_time = EpochTime(plan, times.steps)
+    epoch_time = EpochTime(plan, times.steps, device_type="cuda" if site.has_gpus else "cpu")
     paces = [_Pace.of(epoch_time, one) for one in drawn]
     beside = _beside(earlier)
     unlimited = _search_seconds(plan, epochs, paces, site)
@@ -230,8 +242,11 @@ def _search_seconds(plan: Plan, epochs: ExpectedEpochs, paces: Sequence[_Pace], 
     lengths = []
     for game in games:
         order = source.permutation(len(paces))
+        known: set[str] = set()
         trials = [
-            paces[order[index % len(paces)]].seconds(min(each * epochs.factor, plan.spec.budget.epochs))
+            paces[order[index % len(paces)]].seconds_after(
+                min(each * epochs.factor, plan.spec.budget.epochs), known
+            )
             for index, each in enumerate(game.epochs)
         ]
         lengths.append(_makespan(trials, site.num_slots))

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from study.home import Home
 from study.quote.drawn import Shape
 from trainables.atomic import atomic_file
+from trainables.training.probe_result import FrozenTime
 
 _PACKAGES = ("study", "torch", "torchvision", "timm")
 
@@ -52,6 +53,8 @@ class MeasuredStep:
     """For each validated image."""
     build_seconds: float = 0.0
     """Of building the network, before the first step."""
+    frozen: tuple[FrozenTime, ...] = ()
+    """What is left of the step behind frozen stages whose output is there."""
     cpu_share: float = 1.0
     """Of the time of its threads that they had a core; less where other work ran."""
     memory_bytes: int | None = None

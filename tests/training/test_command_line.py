@@ -15,12 +15,12 @@ from trainables.__main__ import main
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.options import AddOptions
+from trainables.feature_cache import gain
 from trainables.inference.classifier import Classifier
 from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training import phase_features
 
 RECIPE = Recipe(
     data=Data(image_size=8),
@@ -96,7 +96,7 @@ def test_says_what_becomes_of_frozen_layers(dataset_folder, tmp_path, capsys, mo
     path.write_text(json.dumps(recipe.to_dict()))
     told = []
     for least in (1e30, 0):
-        monkeypatch.setattr(phase_features, "LEAST_FLOPS", least)
+        monkeypatch.setattr(gain, "LEAST_FLOPS", least)
         assert run("--dataset", dataset_folder, "--recipe", path, "--device", "cpu") == 0
         told.append([line for line in capsys.readouterr().out.splitlines() if line.startswith("phase")])
     assert told[0] == ["phase 1: the frozen layers are computed anew each epoch: they take too little"]

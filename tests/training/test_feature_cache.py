@@ -13,7 +13,7 @@ from trainables.datasets.dataset import Dataset
 from trainables.datasets.folds import FoldedDataset
 from trainables.datasets.node_cache import cached_copies, make_room
 from trainables.errors import DatasetError, RecipeError
-from trainables.feature_cache import feature_store
+from trainables.feature_cache import feature_store, gain
 from trainables.recipe.augmentation import Augmentation, Mixing
 from trainables.recipe.data import Data
 from trainables.recipe.evaluation import Evaluation
@@ -21,7 +21,6 @@ from trainables.recipe.model import Head, Model
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
-from trainables.training import phase_features
 from trainables.training.cross_validation import CrossValidation
 from trainables.training.loop import Training
 
@@ -263,7 +262,7 @@ def test_small_trainings_leave_the_disk_alone(dataset: Dataset, cache: Path) -> 
 
 
 def test_it_decides_by_itself_what_pays(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phase_features, "LEAST_FLOPS", 0)
+    monkeypatch.setattr(gain, "LEAST_FLOPS", 0)
     told = []
     for views, epochs in ((1, 2), (8, 2), (8, 16), (1, 1)):
         augmentation, phase = replace(VIEWS, fixed_views=views), replace(HEAD, epochs=epochs)

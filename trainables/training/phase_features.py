@@ -17,6 +17,7 @@ from trainables.feature_cache.conditions import is_frozen_at_input, why_not_at_a
 from trainables.feature_cache.feature_file import Features
 from trainables.feature_cache.feature_store import FeatureStore
 from trainables.feature_cache.frozen_prefix import FrozenPrefix, PrefixCost
+from trainables.feature_cache.gain import PhaseFrozen, is_shared
 from trainables.inference.cached_logits import logits_of_features
 from trainables.inference.logits import evaluation_batch_size, num_views, views_of_batch
 from trainables.models.network import Network
@@ -29,13 +30,6 @@ from trainables.transforms.image_stream import DeviceImages
 from trainables.transforms.preprocessing import Preprocessing
 
 # N images, B batch, C channels, L side before the crop, S side of what the model sees
-
-LEAST_FLOPS = 5e10
-"""Of frozen layers over a phase: what takes less is over before its features are written."""
-FLOPS_PER_BYTE = {"cpu": 100, "cuda": 20_000}
-"""That frozen layers must take for each byte of features: a core computes some 40 billion in a second and
-reads a gigabyte; a GPU computes 100 trillion while it is sent five gigabytes."""
-
 
 _ANEW = "the frozen layers are computed anew each epoch"
 
@@ -211,8 +205,12 @@ class PhaseFeatures:
             return None
         reason = why_not_of_training(recipe)
         if self._is_wanted is None:
-            reason = reason or self._why_no_use(phase, phase_index)
-            no_gain = self._why_no_gain(cost, phase, phase_index, has_training=reason is None)
+            frozen = self._frozen(cost, phase, phase_index)
+            reason = reason or frozen.why_no_use()
+            no_gain = frozen.why_no_gain(
+                has_training=reason is None,
+                is_resident=self._is_resident(frozen.num_views * frozen.num_images * frozen.num_bytes),
+            )
             if no_gain is not None:
                 self._sentence = f"{_ANEW}: {no_gain}"
                 return None
@@ -246,35 +244,19 @@ class PhaseFeatures:
             return None
         return _Stores(prefix=prefix, training=training, validation=validation, why_not=reason)
 
-    def _why_no_use(self, phase: Phase, phase_index: int) -> str | None:
-        """Why features of training images would not be used twice; by what is known beforehand, so that a
-        training that goes on decides as it did.
-        """
-        num_uses = phase.epochs * self._images.num_per_epoch / (self._num_views * len(self._images))
-        if self._is_shared(phase_index) or num_uses >= 2:
-            return None
-        return "no image comes back often enough in this phase"
-
-    def _why_no_gain(
-        self, cost: PrefixCost, phase: Phase, phase_index: int, *, has_training: bool
-    ) -> str | None:
-        """Why features would not make a phase faster, be it those of validation images alone."""
-        num_images = len(self._dataset.validation) + (self._images.num_per_epoch if has_training else 0)
-        if cost.flops * num_images * phase.epochs < LEAST_FLOPS:
-            return "they take too little"
-        if phase.epochs == 1 and not self._is_shared(phase_index):
-            return "no image comes back in this phase"
-        num_bytes = self._num_views * len(self._images) * cost.layout.num_bytes
-        is_slow = cost.flops < FLOPS_PER_BYTE[self._device.type] * cost.layout.num_bytes
-        if is_slow and not self._is_resident(num_bytes):
-            return "to read their output would take as long"
-        return None
-
-    def _is_shared(self, phase_index: int) -> bool:
-        """Whether other trials of the machine train from the same frozen weights: those of a pretrained
-        network, before anything was trained.
-        """
-        return phase_index == 0 and self._recipe.model.weights != "none"
+    def _frozen(self, cost: PrefixCost, phase: Phase, phase_index: int) -> PhaseFrozen:
+        """By what is known before the phase, so that a training that goes on decides as it did."""
+        return PhaseFrozen(
+            flops=cost.flops,
+            num_bytes=cost.layout.num_bytes,
+            epochs=phase.epochs,
+            num_images=len(self._images),
+            num_per_epoch=self._images.num_per_epoch,
+            num_validated=len(self._dataset.validation),
+            num_views=self._num_views,
+            is_shared=is_shared(self._recipe, phase_index),
+            device_type=self._device.type,
+        )
 
     @property
     def _num_views(self) -> int:

@@ -21,6 +21,24 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrozenTime:
+    """How long what is left of a network takes, where its first stages are frozen and their output is there;
+    plain numbers.
+    """
+
+    freeze_depth: int
+    """Stages that are frozen, counted from the input, at least 1."""
+    seconds: float
+    """Of a step of as many images as that of the whole network: forward, backward, and the optimizer."""
+    evaluation_seconds: float
+    """For each image that is validated, seen once."""
+    flops: int
+    """Operations of the frozen layers for one image."""
+    num_bytes: int
+    """Of what they make of one image."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepTime:
     """How long a training that trains its whole network takes; plain numbers."""
 
@@ -32,6 +50,8 @@ class StepTime:
     """For each image that is validated, seen once."""
     build_seconds: float
     """Of building the network and readying a few images, before the first step."""
+    frozen: tuple[FrozenTime, ...] = ()
+    """By how many stages are frozen, as far as the network can be cut there."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from trainables.datasets.dataset import Dataset
 from trainables.datasets.split import Split
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
+from trainables.training.frozen_times import time_frozen
 from trainables.training.loop import Training
 from trainables.training.probe_result import StepTime
 
@@ -23,12 +24,20 @@ _LEARNING_RATE = 1e-9
 
 
 def time_steps(recipe: Recipe, dataset: Dataset, device: torch.device, seconds: float) -> StepTime:
-    """Trains the whole network on a few images for about `seconds`, and times its steps and its validation.
+    """Trains the whole network on a few images for about `seconds`, and times its steps and its validation;
+    then, for half as long, those of what is left of it behind frozen stages.
 
     Where a step of the recipe's batch would take long, smaller steps stand for it. What comes before the
     first measured step is left out. Weights are random, whatever the recipe says. Raises RecipeError where
     recipe and dataset do not fit, MemoryExhaustedError.
     """
+    random = replace(recipe, model=replace(recipe.model, weights="none"))
+    whole = _time_whole(random, dataset, device, seconds)
+    frozen = time_frozen(random, dataset, device, num_images=whole.num_images, seconds=seconds / 2)
+    return replace(whole, frozen=frozen)
+
+
+def _time_whole(recipe: Recipe, dataset: Dataset, device: torch.device, seconds: float) -> StepTime:
     smallest = min(FEWEST_IMAGES, recipe.batch_size)
     rough = _timed(recipe, dataset, device, num_images=smallest, num_steps=1, seconds=0.0)
     affordable = int(seconds / 2 / _STEPS_AN_EPOCH / (rough.seconds / smallest))
@@ -79,7 +88,6 @@ def _short(recipe: Recipe, num_images: int, num_train: int) -> Recipe:
         batch_size=num_images,
         patience=None,
         data=replace(recipe.data, train_images=num_train, epoch_images=None),
-        model=replace(recipe.model, weights="none"),
         evaluation=replace(recipe.evaluation, views="one", dropout_samples=0),
     )
 

@@ -9,7 +9,7 @@ from study.connections.mlflow_client import connect
 from study.execution import trial_actor
 from study.home import Home
 from study.search.record.trial_protocol import TrialConfig
-from trainables.training import phase_features
+from trainables.feature_cache import gain
 
 POINT = {
     "architecture": "cnn2-32x64",
@@ -24,7 +24,7 @@ POINT = {
 def test_their_runs_say_what_becomes_of_frozen_layers(
     home_with_digits: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(phase_features, "LEAST_FLOPS", 0)
+    monkeypatch.setattr(gain, "LEAST_FLOPS", 0)
     monkeypatch.setattr(trial_actor, "this_node_drains", lambda: False)  # it would start a Ray for the answer
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     client = connect(uri)
