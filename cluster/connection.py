@@ -86,6 +86,12 @@ def connected(
             ray.shutdown()
 
 
+def is_connected() -> bool:
+    """Whether this process is connected to Ray already; does not import it."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
 def is_shared() -> bool:
     """Whether this process uses a cluster that others may use too, rather than a local one."""
     return os.environ.get("RAY_ADDRESS", "") not in ("", "local")

@@ -1,10 +1,11 @@
 """A process that has imported libraries, and forks a process for each job that needs them.
 
-    python -P fork_server.py SOCKET MODULE...
+    python -P fork_server.py [--until-closed] SOCKET MODULE...
 
 A job that is forked starts in milliseconds, and holds in memory what it changes rather than all that it
-imports. `forked_job.py` asks for one. The server runs as a script and imports nothing of ours: each job
-brings its own version of the code. It ends when nobody has needed it for a while.
+imports. `fork_client.py` asks for one. The server runs as a script and imports nothing of ours by itself:
+each job brings its own version of the code. It ends when nobody has needed it for a while, and with
+`--until-closed` also as soon as its standard input is closed; it takes the folder of its socket with it then.
 """
 
 import atexit
@@ -14,14 +15,16 @@ import os
 import random
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import struct
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Any
@@ -46,6 +49,10 @@ class Job:
     folder: str
     path: list[str]
     """Where it looks for modules."""
+    imports: list[str] = field(default_factory=list)
+    """What the server imports before it forks its first job, in that one's environment."""
+    read_at_import: list[str] = field(default_factory=list)
+    """Names of the environment's values that these imports read: jobs with others are refused."""
 
 
 def send(connection: socket.socket, tree: dict[str, Any], streams: tuple[int, ...] = ()) -> None:
@@ -73,19 +80,25 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 def main() -> None:
     """Imports the modules, and returns in a forked process only, to run its job."""
-    place, *modules = sys.argv[1:]
+    words = sys.argv[1:]
+    until_closed = words[:1] == ["--until-closed"]
+    place, *modules = words[until_closed:]
     os.chdir("/")
-    for module in modules:
-        import_module(module)
-    gc.collect()
-    gc.freeze()  # so that collections in the forked processes do not copy its pages
-    job = _Server(Path(place)).serve()
+    _import(modules)
+    job = _Server(Path(place), until_closed=until_closed).serve()
     if job is not None:
         _run(job)
 
 
+def _import(modules: Sequence[str]) -> None:
+    for module in modules:
+        import_module(module)
+    gc.collect()
+    gc.freeze()  # so that collections in the forked processes do not copy its pages
+
+
 class _Server:
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *, until_closed: bool) -> None:
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         unfinished = place.with_name(f"{place.name}-{os.getpid()}")
         self._listening.bind(str(unfinished))
@@ -93,6 +106,11 @@ class _Server:
         unfinished.rename(place)  # who finds it can connect
         self._place = place
         self._selector = selectors.DefaultSelector()
+        self._input = sys.stdin if until_closed else None
+        if self._input is not None:
+            self._selector.register(self._input, selectors.EVENT_READ)
+        self._imported_with: dict[str, str] | None = None
+        """What the imports of the first job have read."""
         self._jobs: dict[int, socket.socket] = {}
         """By process, the connection of who asked for it."""
 
@@ -113,6 +131,9 @@ class _Server:
                 if not events:
                     return None
             for key, _ in events:
+                if key.fileobj is self._input:  # nobody writes to it: it was closed
+                    shutil.rmtree(self._place.parent, ignore_errors=True)
+                    return None
                 if key.fileobj is woken:
                     with suppress(BlockingIOError):
                         woken.recv(4096)
@@ -136,16 +157,35 @@ class _Server:
             connection.close()
             return None
         connection.settimeout(None)
-        process = os.fork()
+        job = Job(**tree)
+        process = os.fork() if self._has_imported(job) else None
         if process == 0:
             self._become(connection, streams)
-            return Job(**tree)
+            return job
         for stream in streams:
             os.close(stream)
+        if process is None:
+            connection.close()
+            return None
         self._jobs[process] = connection
         with suppress(OSError):
             send(connection, {"process": process})
         return None
+
+    def _has_imported(self, job: Job) -> bool:
+        """Imports what the first job asks for; False for a job for which that was done in another
+        environment, and where it fails.
+        """
+        wanted = {name: job.environment.get(name, "") for name in job.read_at_import}
+        if self._imported_with is None and wanted:
+            self._imported_with = wanted
+            os.environ.update(job.environment)
+            try:
+                _import(job.imports)
+            except Exception:  # noqa: BLE001  jobs that are refused start another way
+                traceback.print_exc()
+                self._imported_with = {}
+        return self._imported_with == wanted or not wanted
 
     def _become(self, connection: socket.socket, streams: list[int]) -> None:
         """Turns this process, which was just forked, into one of its own."""

@@ -9,25 +9,18 @@ import fcntl
 import hashlib
 import os
 import runpy
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
-from cluster.fork_server import receive, send
+from cluster.fork_client import connect, run_forked, start_server
 from cluster.ray_settings import set_ray_environment
 
 START_SECONDS = 120.0
 """For the server's imports, on a busy machine."""
 POLL_SECONDS = 0.05
-HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-SERVER_FILE = Path(__file__).with_name("fork_server.py")
-SETTINGS = {"MALLOC_ARENA_MAX": "2"}
-"""Of the server: glibc otherwise gives each thread memory of its own."""
 
 
 def main() -> None:
@@ -40,44 +33,21 @@ def main() -> None:
         sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         return
-    job = {
-        "module": module,
-        "arguments": arguments,
-        "environment": dict(os.environ),
-        "folder": os.getcwd(),
-        "path": sys.path,
-    }
-    send(connection, job, (0, 1, 2))
-    sys.exit(_exit_code(connection))
-
-
-def _exit_code(connection: socket.socket) -> int:
-    """Of the job's process, once it has ended: 128 and a signal's number where that ended it."""
-    try:
-        process = receive(connection)[0]["process"]
-        for number in HANDED_ON:
-            signal.signal(number, lambda number, _: _signal(process, number))
-        code = int(receive(connection)[0]["code"])
-    except (EOFError, OSError):
-        print("the process that this job was forked from died: how the job ended is not known")
-        return 1
-    return code if code >= 0 else 128 - code
-
-
-def _signal(process: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(process, number)
+    code = run_forked(connection, module, arguments, sys.path)
+    if code is None:
+        print("the process that this job was to be forked from died")
+    sys.exit(1 if code is None else code)
 
 
 def _connected(modules: list[str]) -> socket.socket | None:
     """A connection to the server, which the first job of a machine starts; None where none starts."""
     place = _folder() / _name(modules)
     with place.with_suffix(".lock").open("w") as lock:
-        connection = _connect(place)
+        connection = connect(place)
         if connection is not None:
             return connection
         fcntl.flock(lock, fcntl.LOCK_EX)
-        connection = _connect(place)
+        connection = connect(place)
         return connection if connection is not None else _start(place, modules)
 
 
@@ -102,30 +72,13 @@ def _name(modules: list[str]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _connect(place: Path) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(place))
-    except OSError:
-        connection.close()
-        return None
-    return connection
-
-
 def _start(place: Path, modules: list[str]) -> socket.socket | None:
     place.unlink(missing_ok=True)
     with place.with_suffix(".log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-P", str(SERVER_FILE), str(place), *modules],
-            env={**os.environ, **SETTINGS},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        server = start_server(place, modules, log)
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
-        connection = _connect(place)
+        connection = connect(place)
         if connection is not None:
             return connection
         time.sleep(POLL_SECONDS)

@@ -16,6 +16,7 @@ from search_spaces.named_recipe import NamedRecipe
 from study.driver.progress import Progress
 from study.driver.running import end_ray_of_dead_drivers, resume_study, run_study
 from study.errors import SpecError, StopRequestedError, StudyError
+from study.execution.trial_libraries import trial_libraries
 from study.home import Home
 from study.results.reproduction import Reproduction, Reproductions
 from study.results.study_result import StudyResult
@@ -55,7 +56,7 @@ def reproduce(
     not_run: dict[str, str] = {}
     specs = [(recipe, reproduction_spec(recipe, scale)) for recipe in recipes]
     end_ray_of_dead_drivers(home, progress.say)
-    with connected(noted_in=home.ray_processes, last_words=progress.say_last):
+    with trial_libraries(), connected(noted_in=home.ray_processes, last_words=progress.say_last):
         for recipe, spec in specs:
             try:
                 done.append(_reproduce(recipe, spec, home, progress))

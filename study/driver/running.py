@@ -30,6 +30,7 @@ from study.evaluation.final_result import FinalResult
 from study.execution.capacity import connected_where_named
 from study.execution.preparation import prepare_trials
 from study.execution.priorities import check_priority
+from study.execution.trial_libraries import trial_libraries
 from study.home import Home
 from study.planning.earlier_starts import earlier_sentences
 from study.planning.half_begun import clear_half_begun
@@ -230,7 +231,7 @@ def _execute(
     begun = time.time()
     end_ray_of_dead_drivers(plan.home, progress.say)
     progress.say("starting Ray and MLflow")
-    with ThreadPoolExecutor(1) as beside:
+    with trial_libraries(), ThreadPoolExecutor(1) as beside:
         opening = beside.submit(
             _open_run, plan, record, progress.say
         )  # both take seconds, so they start side by side

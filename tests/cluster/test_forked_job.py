@@ -137,7 +137,7 @@ def test_a_server_that_dies_takes_no_job_with_it_and_the_next_job_starts_another
     assert code == 1
     assert out == [
         "interrupted",
-        "the process that this job was forked from died: how the job ended is not known",
+        "the process that this one was forked from died: how it ended is not known",
     ]
 
 

@@ -1,0 +1,74 @@
+"""A fork server for the workers of a local Ray: their libraries are imported once, while Ray starts."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cluster.fork_client import SERVER_VARIABLE, start_server
+from cluster.ray_settings import set_ray_environment
+
+SETTINGS = {"RAY_enable_worker_prestart": "0", "RAY_prestart_worker_first_driver": "0"}
+"""Of Ray: a worker that it starts before anybody wants one belongs to no driver, and others could not be
+forked from what was imported for it.
+"""
+END_SECONDS = 5.0
+
+
+@contextmanager
+def worker_forks(modules: Sequence[str], *, with_ray: Sequence[str]) -> Iterator[None]:
+    """Inside, a local Ray that starts forks its workers from a process that imports `modules` meanwhile, none
+    of which may import Ray, and `with_ray` once the first worker is wanted: Ray's core reads at its import
+    what it is a worker of.
+
+    Linux only; elsewhere nothing is done. The process ends with this one at the latest.
+    """
+    if sys.platform != "linux" or SERVER_VARIABLE in os.environ:
+        yield
+        return
+    set_ray_environment(None)
+    folder = Path(tempfile.mkdtemp(prefix="study-workers-"))
+    try:
+        server = _started(folder, modules)
+        told = f"{server.pid}:{folder / 'socket'}:{','.join(with_ray)}"
+        try:
+            with _environment({SERVER_VARIABLE: told, **SETTINGS}):
+                yield
+        finally:
+            _end(server)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _started(folder: Path, modules: Sequence[str]) -> subprocess.Popen[bytes]:
+    with (folder / "log").open("wb") as log:
+        return start_server(folder / "socket", modules, log, until_closed=True)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    assert server.stdin is not None, "it is a pipe"
+    with suppress(OSError):
+        server.stdin.close()
+    try:
+        server.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:  # it still imports
+        server.kill()
+        server.wait()
