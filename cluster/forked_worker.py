@@ -20,8 +20,8 @@ from cluster.fork_client import SERVER_VARIABLE, connect, run_forked  # noqa: E4
 WORKER_MODULE = "ray._private.workers.default_worker"
 READ_AT_IMPORT = ("RAY_JOB_ID", "RAY_RAYLET_PID")
 """What Ray's core reads when it is imported, and what its workers are told by."""
-START_SECONDS = 25.0
-"""For the server's imports; Ray gives a worker 60 s."""
+START_SECONDS = 60.0
+"""For the server's imports; Ray gives a worker twice as long."""
 POLL_SECONDS = 0.02
 _CONTEXT, _LANGUAGE = "--serialized-runtime-env-context=", "--language="
 

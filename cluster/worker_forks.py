@@ -12,9 +12,13 @@ from pathlib import Path
 from cluster.fork_client import SERVER_VARIABLE, start_server
 from cluster.ray_settings import set_ray_environment
 
-SETTINGS = {"RAY_enable_worker_prestart": "0", "RAY_prestart_worker_first_driver": "0"}
+SETTINGS = {
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_worker_register_timeout_seconds": "120",
+}
 """Of Ray: a worker that it starts before anybody wants one belongs to no driver, and others could not be
-forked from what was imported for it.
+forked from what was imported for it. On a busy machine the first one waits for its imports.
 """
 END_SECONDS = 5.0
 
