@@ -18,7 +18,7 @@ OF_EPOCHS = ("data", *TRAINING, "validation")
 
 
 class Stopwatch:
-    """Seconds by span. A lap costs less than a microsecond."""
+    """Seconds by span. A lap reads a clock once, and waits for no device."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
