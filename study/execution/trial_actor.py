@@ -13,6 +13,7 @@ from cluster.nodes import this_node_drains
 from cluster.packing import memory_fraction
 from study import names
 from study.execution.checkpoint_writer import CheckpointWriter
+from study.execution.process_time import ProcessTime
 from study.execution.speedometer import Speedometer
 from study.execution.system_metrics import MachineUse
 from study.execution.trial_device import place_of, trial_device, trial_devices
@@ -66,6 +67,7 @@ class TrialActor:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         """Readies the process, then the first trial."""
+        self._time = ProcessTime()
         self._context = StudyContext.from_config(config)
         self._devices = trial_devices(self._context.gpus)
         use_threads(self._context.cpus // len(self._devices))
@@ -89,33 +91,41 @@ class TrialActor:
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial, of the same study; never False, by which Ray Tune would lose the trial."""
+        self._time.lap("idle")
         self._run.leave()  # a trial that was stopped learns it here
         self._save()
         self._writer.wait()
+        self._time.lap("weights")
         self._begin(new_config)
+        self._time.lap("start")
         return True
 
     def step(self) -> dict[str, Any]:
         """One epoch, a part of a long one, or the trial's failure, as Ray Tune's result."""
-        return self._next_report().to_result()
+        self._time.begin_step()
+        return self._time.stamped(self._next_report()).to_result()
 
     def _next_report(self) -> TrialReport:
         while True:
             try:
                 if self._training is None:
                     self._training = self._start()
+                self._time.lap("start")
                 epoch, self._epoch_to_repeat = self._epoch_to_repeat, None
                 if epoch is None:
                     epoch = self._speedometer.advance(self._training, SECONDS_WITHIN_EPOCH)
                     self._has_moved = True
+                    self._time.end_advance()
                 if epoch is None:
                     leaves = this_node_drains()
                     self._keep(at_once=leaves)
+                    self._time.lap("weights")
                     return TrialReport(state="running", pace=self._speedometer.pace, leaves=leaves)
                 return self._epoch_report(self._training, epoch)
             except MemoryExhaustedError as error:
                 if not (self._leave_images_on_disk() or self._take_smaller_parts()):
                     return self._failure(error, "infeasible")
+                self._time.lose()
                 _let_go(error)
             except TrainableError as error:
                 return self._failure(error, "failed")
@@ -139,6 +149,7 @@ class TrialActor:
         self._is_unmeasured = True
         self._frozen_layers: tuple[int, bool, bool] | None = None
         """The phase, and whose features it uses, that the run has a sentence on."""
+        self._time.begin_trial()
         self._machine.begin_trial()
         self._speedometer.begin_trial()
         is_first = self._trial.attempt == 0 and not self._context.is_resumed
@@ -159,11 +170,13 @@ class TrialActor:
             point, dataset=manifest, epochs=context.epochs, seed=context.trial_seed(self._trial.number)
         )
         if not self._is_open:
+            self._time.lap("start")
             self._run.open()
             self._run.describe(self._trial.point, recipe, manifest, self._device_text)
             if self._trial.parent is not None:
                 self._run.note(names.continuing_tags(self._trial.parent, self._trial.parent_epoch))
             self._is_open = True
+            self._time.lap("logging")
         self._image_bytes = num_image_bytes(recipe, self._dataset) * (context.num_folds or 1)
         with translate_memory_errors(self._devices[0]):
             training = self._new_training(recipe, self._dataset)
@@ -275,21 +288,28 @@ class TrialActor:
         return Path(self._context.study_folder)
 
     def _epoch_report(self, training: Training | CrossValidation, epoch: Epoch) -> TrialReport:
+        self._time.end_epoch()
         self._speedometer.note(epoch)
         value = float(getattr(epoch.metrics, self._context.metric))
         best = self._notes.best
         if best is None or (value > best if self._context.maximise else value < best):
             best = value
             save_weights(self._folder, self._trial.number, training)
+            self._time.lap("weights")
             self._run.inspect(training.inspection())
         self._notes = replace(self._notes, best=best, last_epoch=epoch.to_dict())
         self._run.log_epoch(epoch, best, self._machine.if_due())
         self._note_frozen_layers(training, epoch.phase)
+        self._time.lap("logging")
         is_last = training.has_ended
         leaves = this_node_drains()
         self._keep(at_once=leaves or epoch.number in self._context.pause_epochs)
+        self._time.lap("weights")
         if is_last:
             self._run.complete()
+            self._time.lap("logging")
+        measures = self._measures(training) if self._is_unmeasured else {}
+        self._time.lap("validation")
         return TrialReport(
             state="complete" if is_last else "running",
             epoch=EpochReport(
@@ -297,10 +317,11 @@ class TrialActor:
                 value=value,
                 metrics={name: getattr(epoch.metrics, name) for name in METRICS},
                 seconds=epoch.train_seconds + epoch.validation_seconds,
+                spans=epoch.spans,
                 run_id=self._run.run_id,
             ),
             micro_batch=training.micro_batch,
-            measures=self._measures(training) if self._is_unmeasured else {},
+            measures=measures,
             place=place_of(self._devices),
             pace=self._speedometer.pace,
             leaves=leaves,
@@ -325,6 +346,7 @@ class TrialActor:
         return measures
 
     def _failure(self, error: Exception, state: Literal["failed", "infeasible", "waiting"]) -> TrialReport:
+        self._time.lose()
         reason = str(error) if isinstance(error, TrainableError) else f"{type(error).__name__}: {error}"
         details = "".join(traceback.format_exception(error))
         if state == "waiting":

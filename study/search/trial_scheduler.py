@@ -11,6 +11,7 @@ from study.names import trial_name
 from study.search.limits import Limits
 from study.search.pbt.generations import Generations
 from study.search.record.study_record import StudyRecord
+from study.search.record.time_book import TimeBook
 from study.search.record.trial import STAYS, End, EpochReport, Trial
 from study.search.record.trial_protocol import TrialConfig, TrialReport
 from study.search.sampling.start_points import start_points
@@ -48,6 +49,7 @@ class TrialScheduler:
         process.
         """
         self._record = record
+        self._time = TimeBook(record)
         self._space = space
         self._seed = seed
         self._epochs = epochs
@@ -172,6 +174,8 @@ class TrialScheduler:
 
     def on_trial_result(self, number: int, report: TrialReport) -> bool:
         """Records what a trial's process reported, and says whether the trial continues there."""
+        is_repeated = report.epoch is not None and report.epoch.epoch in self._record.trial(number).values
+        self._time.take(number, report, is_repeated=is_repeated)
         if report.state == "waiting":
             self.on_trial_error(number, report.reason or "")
             return False
@@ -191,6 +195,7 @@ class TrialScheduler:
             self._apply(number, decision)
         if self.is_stopped:
             self._running.discard(number)  # the record has it as running: the next execution goes on with it
+            self._time.close(number)
         return number in self._running
 
     def gives_way(self, number: int, num_kept: int | None) -> bool:
@@ -206,6 +211,7 @@ class TrialScheduler:
         self._giving_way.discard(number)
         self._running.discard(number)
         self._waiting.append(number)
+        self._time.close(number)
         self._record.pause(number, gives_way=True)
         return True
 
@@ -216,6 +222,7 @@ class TrialScheduler:
         self._giving_way.discard(number)
         self._running.discard(number)
         self._waiting.insert(0, number)
+        self._time.close(number)
         self._record.pause(number, gives_way=True)
 
     def on_trial_error(self, number: int, reason: str, *, counts: bool = True) -> None:
@@ -227,6 +234,7 @@ class TrialScheduler:
         if number in self._paused or number in self._waiting:
             return  # it has left its process, with a checkpoint
         self._running.discard(number)
+        self._time.close(number)
         if counts and self._record.note_retry(number, reason) > self._retries:
             self._end(
                 number, "failed", f"{reason} (after {self._retries} retries)" if self._retries else reason
@@ -320,6 +328,7 @@ class TrialScheduler:
         attempt = self._attempts.get(number, 0)
         self._attempts[number] = attempt + 1
         self._running.add(number)
+        self._time.hand_out(number)
         begun = self._record.trial(number).continues
         return TrialConfig(
             number=number,
@@ -357,6 +366,7 @@ class TrialScheduler:
         if decision.action == "pause":
             self._running.discard(number)
             self._paused.add(number)
+            self._time.close(number)
             self._record.pause(number)
         elif decision.action == "stop":
             self._end(number, "pruned", decision.reason)
@@ -366,6 +376,7 @@ class TrialScheduler:
 
     def _end(self, number: int, state: End, reason: str | None = None) -> None:
         self._running.discard(number)
+        self._time.close(number)
         self._record.finish(number, state, reason)
         self._limits.count_end(self._record.trial(number))
         self._record.note(seconds=self._limits.seconds)

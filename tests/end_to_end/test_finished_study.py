@@ -72,6 +72,23 @@ def test_the_record_says_where_each_trial_ran(finished: Finished) -> None:
     assert [stay["place"] for stay in trial.facts["stays"]] == [f"{socket.gethostname()}, CPU"]
 
 
+def test_it_can_be_asked_where_the_time_of_its_processes_went(study: Study, finished: Finished) -> None:
+    told = json.loads(study(finished.home, "show", "digits-e2e", "--timeline", "--json").stdout)
+    assert told["unrecorded"] == []
+    assert told["unrecorded_seconds"] == 0
+    names = [row["training"] for row in told["trainings"]]
+    assert names == [f"trial-{number:04d}" for number in range(5)]
+    assert {name for row in told["processes"] for name in row["trainings"]} == set(names)
+    assert {row["process"].split(":")[0] for row in told["processes"]} == {socket.gethostname()}
+    of_training = ("data", "augmentation", "forward", "backward", "optimizer", "validation")
+    assert {*of_training, "start", "weights", "logging", "idle", "lost"} == set(told["spans"]) - {"features"}
+    assert told["spans"]["start"]["seconds"] > 1, "torch alone takes that to import"
+    measured = sum(told["spans"][span]["seconds"] for span in of_training)
+    assert measured >= 0.98 * sum(trial.seconds for trial in finished.result.trials)
+    assert sum(one["share"] for one in told["spans"].values()) == pytest.approx(1, abs=0.01)
+    assert "Training takes" in told["sentence"]
+
+
 def test_a_diverged_trial_says_at_which_epoch_and_learning_rate(finished: Finished) -> None:
     failed = finished.result.trials[0]
     assert failed.state == "failed"

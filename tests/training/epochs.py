@@ -11,7 +11,9 @@ from trainables.training.loop import Training
 
 def timeless(epochs: Iterable[Epoch]) -> list[Epoch]:
     """What must be equal between two trainings of one recipe."""
-    return [dataclasses.replace(epoch, train_seconds=0.0, validation_seconds=0.0) for epoch in epochs]
+    return [
+        dataclasses.replace(epoch, train_seconds=0.0, validation_seconds=0.0, spans={}) for epoch in epochs
+    ]
 
 
 def in_parts(

@@ -87,6 +87,7 @@ def test_an_epoch_is_the_mean_over_folds(folded):
         assert epoch.metrics.num_images == 80, "every image is held out once"
         assert epoch.num_train_images == sum(part.num_train_images for part in parts)
         assert epoch.train_seconds > 0
+        assert sum(epoch.spans.values()) > 0.99 * (epoch.train_seconds + epoch.validation_seconds)
     assert Epoch.from_dict(epochs[-1].to_dict()) == epochs[-1]
 
 

@@ -1,6 +1,8 @@
 import dataclasses
+import json
 import math
 import random
+import time
 import traceback
 from pathlib import Path
 
@@ -20,7 +22,9 @@ from trainables.recipe.model import Model
 from trainables.recipe.optimizer import Optimizer
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
+from trainables.training.epoch import Epoch
 from trainables.training.loop import Training
+from trainables.training.stopwatch import SPANS
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(
@@ -100,6 +104,29 @@ def test_within_epochs_too_it_continues_bit_for_bit(make_dataset, tmp_path):
     epochs, num_pauses = in_parts(lambda: Training(recipe, dataset, device=CPU), tmp_path, saved_every=2)
     assert num_pauses == 4 * (80 // 16 - 1), "each step but an epoch's last gave the control back"
     assert timeless(epochs) == timeless(whole)
+
+
+def test_every_moment_of_an_epoch_went_into_something(make_dataset, tmp_path):
+    training = Training(RECIPE, make_dataset(), device=CPU)
+    for _ in range(2):
+        begun = time.perf_counter()
+        epoch = training.advance(math.inf)
+        assert epoch is not None
+        assert set(epoch.spans) >= {"data", "augmentation", "forward", "backward", "optimizer", "validation"}
+        assert set(epoch.spans) <= set(SPANS)
+        assert sum(epoch.spans.values()) <= time.perf_counter() - begun
+        assert sum(epoch.spans.values()) > 0.99 * (epoch.train_seconds + epoch.validation_seconds)
+        assert epoch.spans["validation"] >= epoch.validation_seconds
+    assert Epoch.from_dict(json.loads(json.dumps(epoch.to_dict()))) == epoch
+    assert training.advance(0.0) is None
+    training.save(tmp_path)
+    before = dict(training._stopwatch.seconds)
+    assert before["backward"] > 0
+    resumed = Training(RECIPE, make_dataset(), device=CPU)
+    resumed.load(tmp_path)
+    after = resumed.advance(math.inf)
+    assert after is not None
+    assert after.spans["backward"] > before["backward"], "what an earlier process did of it counts"
 
 
 def test_one_pass_may_take_several_epochs(make_dataset):

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import IO, Any
@@ -25,6 +26,7 @@ from trainables.recipe.tree import Recipe
 from trainables.training.epoch import Epoch
 from trainables.training.loop import Training, num_image_bytes
 from trainables.training.phase_features import FeatureUse
+from trainables.training.stopwatch import added
 from trainables.training.training_state import TrainingState
 
 # N images of train and validation
@@ -265,6 +267,7 @@ def _mean(last: list[Epoch], trained: list[Epoch]) -> Epoch:
         train_seconds=sum(epoch.train_seconds for epoch in trained),
         validation_seconds=sum(epoch.validation_seconds for epoch in trained),
         num_train_images=sum(epoch.num_train_images for epoch in trained),
+        spans=reduce(added, (epoch.spans for epoch in trained)),
         deviations={name: stdev(each) for name, each in values.items()},
     )
 

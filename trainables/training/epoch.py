@@ -26,6 +26,9 @@ class Epoch:
     validation_seconds: float
     num_train_images: int
     """Images trained on: all, but one if it would have been a batch of its own."""
+    spans: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of this epoch by what they went into, as `trainables.training.stopwatch` names it; of all folds
+    together. Empty where it was not measured."""
     deviations: Mapping[str, float] = field(default_factory=dict)
     """Standard deviation over folds of each metric, by the names of METRICS; empty without folds."""
 

@@ -1,6 +1,6 @@
 """An epoch between its first step and its last."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -35,9 +35,8 @@ class EpochUnderWay:
             generators=partway.generators,
         )
 
-    @property
-    def partway(self) -> Partway | None:
-        """What another training goes on from; None before the first step."""
+    def partway(self, spans: Mapping[str, float]) -> Partway | None:
+        """What another training goes on from; None before the first step. `spans` is what the epoch took."""
         if self.generators is None:
             return None
         return Partway(
@@ -45,4 +44,5 @@ class EpochUnderWay:
             loss_sum=self.loss_sum.item(),
             seconds=self.seconds,
             generators=self.generators,
+            spans=dict(spans),
         )

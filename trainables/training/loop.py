@@ -34,6 +34,7 @@ from trainables.training.phase_features import FeatureUse, PhaseFeatures
 from trainables.training.process_group import ProcessGroup
 from trainables.training.schedules import has_stalled, learning_rate
 from trainables.training.step import Step
+from trainables.training.stopwatch import Stopwatch
 from trainables.training.torch_optimizers import build_optimizer, set_learning_rate
 from trainables.training.training_images import TrainingImages
 from trainables.training.training_state import TrainingState
@@ -123,6 +124,8 @@ class Training:
             multipliers=multipliers,
             device=self.device,
         )
+        self._stopwatch = Stopwatch()
+        """Of the epoch under way, or that comes next."""
         self._step = Step(
             recipe=recipe,
             network=self._network,
@@ -133,6 +136,7 @@ class Training:
             views=views,
             micro_batch=self.micro_batch,
             device=self.device,
+            stopwatch=self._stopwatch,
         )
         self._validation_NHWC = on_device(
             dataset.validation, self.preprocessing, self.device, is_streamed=self.is_streamed
@@ -179,10 +183,13 @@ class Training:
         assert not self.has_ended, "there is nothing left to train"
         number, phase_index = self.num_epochs_done + 1, self._position()[0]
         self._last_logits_NK = None
+        self._stopwatch.split()
         with translate_memory_errors(self.device), self._with_workers():
+            self._stopwatch.lap("start")
             begun = time.perf_counter()
             is_ready = self._features.prepare(phase_index, number - 1, self._validated, seconds)
             self._feature_seconds += time.perf_counter() - begun
+            self._stopwatch.lap("features")
             if not is_ready:
                 return None
             trained = self._train_epoch(
@@ -195,6 +202,7 @@ class Training:
             start = time.perf_counter()
             metrics = self._validate(number, trained.learning_rate)
             validation_seconds = time.perf_counter() - start
+            self._stopwatch.lap("validation")
         if self._workers is not None and self.has_ended:
             self._workers.stop()
         return Epoch(
@@ -206,6 +214,7 @@ class Training:
             train_seconds=trained.seconds,
             validation_seconds=validation_seconds,
             num_train_images=self._images.num_per_epoch,
+            spans=self._stopwatch.take(),
         )
 
     def follow(self, group: ProcessGroup) -> None:
@@ -307,7 +316,7 @@ class Training:
             network=self._network.module.state_dict(),
             average=None if self._average is None else self._average.state_dict(),
             optimizer=None if self._optimizer is None else self._optimizer.state_dict(),
-            partway=None if self._under_way is None else self._under_way.partway,
+            partway=None if self._under_way is None else self._under_way.partway(self._stopwatch.seconds),
         )
 
     def load(self, folder: Path, *, with_other_values: bool = False) -> None:
@@ -346,6 +355,7 @@ class Training:
             # parameter moves alone.
             optimizer.state.update(before.state)
         self._under_way = None if state.partway is None else EpochUnderWay.of(state.partway, self.device)
+        self._stopwatch.seconds = {} if state.partway is None else dict(state.partway.spans)
 
     def _position(self) -> tuple[int, int]:
         """Of the next epoch: index of its phase, and epochs of that phase already done."""
@@ -398,12 +408,14 @@ class Training:
             if under_way.generators is not None:
                 set_generator_states(under_way.generators, self.device)
             self._network.train(self.recipe.model.batch_norm)
+            self._step.lap_at_end()
             suffix = self._features.suffix()
             if under_way.batches is None:
                 under_way.batches = self._images.batches(
                     num_done, under_way.num_steps, self._features.of_training(num_done)
                 )
             for batch in under_way.batches:
+                self._stopwatch.lap("data")
                 index = under_way.num_steps
                 rate = learning_rate(phase, epoch_of_phase * num_steps + index, num_steps, accuracies)
                 set_learning_rate(optimizer, rate)
@@ -418,6 +430,7 @@ class Training:
                     self._under_way = under_way
                     return None
             train_loss = under_way.loss_sum.item() / self._images.num_per_epoch
+            self._step.lap_at_end()
         _check_finite("training", train_loss, num_done + 1, under_way.learning_rate)
         under_way.seconds += time.perf_counter() - begun
         return under_way

@@ -14,6 +14,7 @@ from trainables.models.network import Network
 from trainables.recipe.tree import Recipe
 from trainables.training.loss_functions import ImageLoss
 from trainables.training.process_group import ProcessGroup
+from trainables.training.stopwatch import Stopwatch
 from trainables.training.torch_optimizers import clip_gradients
 from trainables.training.training_images import Batch
 from trainables.training.weight_average import WeightAverage
@@ -42,6 +43,8 @@ class Step:
     micro_batch: int
     """Images that go through the network at once."""
     device: torch.device
+    stopwatch: Stopwatch
+    """Counts what each part of a step takes; on a GPU, which goes on by itself, what the whole step does."""
 
     def take(
         self,
@@ -64,13 +67,23 @@ class Step:
             mixed = self._augmented(batch, index, epoch, progress)
         else:
             mixed = Mixed(images_BCSS=batch.images_BHWC)
+        self._lap("augmentation")
         optimizer.zero_grad(set_to_none=True)
         loss = self._add_gradients(_Judged(mixed, batch.labels_B, suffix), progress, group)
         clip_gradients(self.recipe.optimizer, self.network.trainable_parameters())
         optimizer.step()
         if self.average is not None:
             self.average.update(self.network.module)
+        self.lap_at_end()
         return loss
+
+    def lap_at_end(self) -> None:
+        """Counts the time since the last lap to the end of a step."""
+        self.stopwatch.lap("optimizer" if self.device.type == "cpu" else "step")
+
+    def _lap(self, span: str) -> None:
+        if self.device.type == "cpu":
+            self.stopwatch.lap(span)
 
     def _augmented(self, batch: Batch, index: int, epoch: int, progress: float) -> Mixed:
         augmentation, size = self.recipe.augmentation, self.recipe.data.image_size
@@ -91,7 +104,9 @@ class Step:
         mixed, labels_B = judged.mixed, judged.labels_B
         if group is None and len(labels_B) <= self.micro_batch:
             loss = self._loss(judged, progress)
+            self._lap("forward")
             loss.backward()
+            self._lap("backward")
             return loss.detach()
         total = self._divisor(mixed, labels_B, progress)
         loss_sum = torch.zeros((), device=self.device)
@@ -99,13 +114,14 @@ class Step:
             part, labels_b = mixed.part(part_b), labels_B[part_b]
             weight = self._divisor(part, labels_b, progress) / total if counts else 0.0
             loss = self._loss(_Judged(part, labels_b, judged.suffix), progress) * weight
+            self._lap("forward")
             loss.backward()
             loss_sum += loss.detach()
-        return (
-            loss_sum
-            if group is None
-            else group.all_reduce_gradients(self.network.trainable_parameters(), loss_sum)
-        )
+            self._lap("backward")
+        if group is not None:
+            loss_sum = group.all_reduce_gradients(self.network.trainable_parameters(), loss_sum)
+            self._lap("backward")
+        return loss_sum
 
     def _parts(self, num_images: int, group: ProcessGroup | None) -> list[tuple[Tensor, bool]]:
         """Indices of the images that go through the network at once here, and whether they count.

@@ -1,7 +1,7 @@
 """The state of a training between two steps, as it lies in a file: all that what follows depends on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +28,8 @@ class Partway:
     seconds: float
     generators: tuple[Tensor, ...]
     """As `generator_states` gives them."""
+    spans: Mapping[str, float] = field(default_factory=dict)
+    """As `Epoch.spans`, up to here."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -190,6 +190,10 @@ def show(
         bool,
         typer.Option("--importance", help="In place of them: what mattered, and what to beware of."),
     ] = False,
+    timeline: Annotated[
+        bool,
+        typer.Option("--timeline", help="In place of them: what the trials' processes spent their time on."),
+    ] = False,
     as_json: AsJson = False,
     show_all: ShowAll = False,
 ) -> None:
@@ -197,10 +201,18 @@ def show(
 
     Example: study show quickstart
     """
+    from study.errors import SpecError
     from study.home import Home
     from study.results.study_result import find_study
 
+    if importance and timeline:
+        raise SpecError("study show takes one of --importance and --timeline, got both; leave one out")
     result = find_study(Home.current(), name)
+    if timeline:
+        from study.cli.reports.time_tables import print_time_spent
+
+        print_time_spent(result, as_json=as_json, show_all=show_all)
+        return
     if importance:
         from study.cli.reports.importance_tables import print_importance
 

@@ -10,6 +10,7 @@ from study.report.figures.palette import MIN_HEIGHT, framed
 from study.report.figures.picture import Picture, Shown, Table, label, value_text
 from study.report.figures.trial_states import LOOKS
 from study.results.study_result import StudyResult
+from study.results.time_spent import TimeSpent
 from study.search.record.trial import STAYS, Trial
 
 UNKNOWN = "device not recorded"
@@ -71,7 +72,7 @@ def timeline_picture(result: StudyResult) -> Shown:
             f"{len({stay.name for stay in stays})} trainings ran on {len(devices)} "
             f"device{'' if len(devices) == 1 else 's'}, up to {len(lanes)} at a time, from {_clock(begin)} "
             f"to {_clock(end)} (UTC); on average {busy:.0%} of these places for a "
-            "training were taken."
+            f"training were taken. {TimeSpent.of(result).sentence}"
         ),
         table=Table(
             caption="Trainings by device",

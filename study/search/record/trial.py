@@ -1,7 +1,7 @@
 """One trial, as the record knows it, and one epoch of it, as its process reports it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from search_spaces.space import Point
@@ -15,6 +15,9 @@ End = Literal["complete", "pruned", "killed", "infeasible", "failed"]
 STAYS = "stays"
 """The fact of a trial that says where it trained: a `place`, and `since` when in seconds since 1970, for each
 change of it."""
+SPANS = "spans"
+"""The fact of a trial that says where its time went: seconds by process, and there by what they were spent
+on, as `trainables.training.stopwatch` names it."""
 STOPPED = ("pruned", "killed")
 
 
@@ -86,4 +89,6 @@ class EpochReport:
     metrics: Mapping[str, float]
     seconds: float
     """Of this epoch."""
+    spans: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of this epoch by what they went into; empty where it was not measured."""
     run_id: str | None

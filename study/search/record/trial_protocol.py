@@ -22,6 +22,7 @@ from search_spaces.space import Point
 from study.search.record.trial import EpochReport, State
 
 _METRIC, _MEASURE, _PACE = "metrics/", "measures/", "pace/"
+_OF_EPOCH, _OF_PROCESS = "spans_of_epoch/", "spans_of_process/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,13 @@ class TrialReport:
     """With `running` and `complete`."""
     leaves: bool = False
     """Whether the process's machine goes away soon; a trial that is `running` has a checkpoint then."""
+    process: str | None = None
+    """Its own name: machine and number."""
+    process_seconds: float = 0.0
+    """For how long the process has measured its time."""
+    spans: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of the process since its last report by what they went into, without those of the epoch, which
+    has its own."""
 
     def to_result(self) -> dict[str, Any]:
         """Ray Tune's result."""
@@ -106,7 +114,10 @@ class TrialReport:
             "micro_batch": self.micro_batch,
             "place": self.place,
             "leaves": self.leaves,
+            "process": self.process,
+            "process_seconds": self.process_seconds,
         }
+        result |= {f"{_OF_PROCESS}{span}": seconds for span, seconds in self.spans.items()}
         result |= {f"{_MEASURE}{name}": value for name, value in self.measures.items()}
         if self.pace is not None:
             result |= {f"{_PACE}{name}": value for name, value in asdict(self.pace).items()}
@@ -119,6 +130,7 @@ class TrialReport:
                 "run_id": epoch.run_id,
             }
             result |= {f"{_METRIC}{name}": value for name, value in epoch.metrics.items()}
+            result |= {f"{_OF_EPOCH}{span}": seconds for span, seconds in epoch.spans.items()}
         return result
 
     @classmethod
@@ -132,6 +144,7 @@ class TrialReport:
                 value=result["value"],
                 metrics=metrics,
                 seconds=result["seconds"],
+                spans=_with_prefix(_OF_EPOCH, result),
                 run_id=result["run_id"],
             )
         return cls(
@@ -143,6 +156,9 @@ class TrialReport:
             place=result["place"],
             pace=Pace(**pace) if (pace := _with_prefix(_PACE, result)) else None,
             leaves=result["leaves"],
+            process=result["process"],
+            process_seconds=result["process_seconds"],
+            spans=_with_prefix(_OF_PROCESS, result),
         )
 
 

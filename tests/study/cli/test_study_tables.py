@@ -74,6 +74,33 @@ def test_names_states_and_scores_are_whole_on_80_columns(study: Study, home: Hom
     ), listed
 
 
+@pytest.mark.usefixtures("narrow")
+def test_where_the_time_went_fits_80_columns_and_names_what_to_do(
+    study: Study, home: Home, searched: Path
+) -> None:
+    record = StudyRecord.open(searched)
+    spans = {"start": 9.0, "forward": 3.0, "backward": 5.0, "validation": 2.0, "weights": 0.5, "idle": 0.5}
+    record.note_trial(2, spans={"node-with-a-name-3:81234": spans})
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", study(home, "show", "wide", "--timeline").stdout)
+    assert max(map(len, shown.splitlines())) <= 80, shown
+    assert re.search(r"start +9\.0 +45% +█+", shown)
+    assert re.search(r"node-with-a-name-3:81234 +1? +20 +45% .*40% +10%", shown)
+    told = " ".join(shown.split())
+    assert "Training takes 40% of the time; most of the rest is start, 45% (9 s). A process starts" in told
+    assert "Of 6 s of training and validation there is no record, among them all of trial-0000, " in told
+    refused = study(home, "show", "wide", "--timeline", "--importance")
+    assert (refused.returncode, "leave one out" in refused.stderr) == (2, True)
+
+
+def test_a_study_of_before_says_that_it_has_no_record_of_its_time(
+    study: Study, home: Home, searched: Path
+) -> None:
+    shown = study(home, "show", "wide", "--timeline").stdout
+    assert "No trial of this study has a record of where its time went" in shown
+    told = json.loads(study(home, "show", "wide", "--timeline", "--json").stdout)
+    assert (told["processes"], told["unrecorded"]) == ([], ["trial-0000", "trial-0001", "trial-0002"])
+
+
 def test_best_epoch_and_epochs_done_are_two_things(study: Study, home: Home, searched: Path) -> None:
     header, first, *_ = study(home, "show", "wide").stdout.split("trial ")[1].splitlines()
     assert "best epoch" in header
