@@ -163,9 +163,10 @@ class EpochTime:
         for step in sorted(self._by_shape[nearest], key=lambda one: -one.num_images):
             for one in step.frozen:
                 if one.freeze_depth == depth:
+                    of_images = (one.seconds - one.fixed_seconds) * recipe.batch_size / step.num_images
                     return replace(
                         one,
-                        seconds=one.seconds * factor * recipe.batch_size / step.num_images,
+                        seconds=(one.fixed_seconds + of_images) * factor,
                         evaluation_seconds=one.evaluation_seconds * factor,
                         flops=round(one.flops * factor),
                     )
@@ -228,11 +229,14 @@ class _Line:
 
     @classmethod
     def through(cls, steps: Sequence[MeasuredStep]) -> "_Line":
-        """Through the smallest and the largest of the timed steps; in proportion to images where there is one
-        size, and where noise makes the larger one the faster.
+        """As the largest of the timed steps tells; else through the smallest and the largest, in proportion
+        to images where there is one size, and where noise makes the larger one the faster.
         """
         first = min(steps, key=lambda step: step.num_images)
         last = max(steps, key=lambda step: step.num_images)
+        if last.fixed_seconds is not None:
+            of_image = (last.seconds - last.fixed_seconds) / last.num_images
+            return cls(of_step=last.fixed_seconds, of_image=of_image)
         if last.num_images > first.num_images:
             of_image = (last.seconds - first.seconds) / (last.num_images - first.num_images)
             of_step = last.seconds - of_image * last.num_images

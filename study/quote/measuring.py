@@ -263,6 +263,7 @@ def _stopwatch(work: Work, gpu: "torch.device | None") -> Callable[[int], Measur
             else round(before + (peak - before) * recipe.batch_size / step.num_images),
             num_images=step.num_images,
             seconds=step.seconds,
+            fixed_seconds=step.fixed_seconds,
             evaluation_seconds=step.evaluation_seconds,
             build_seconds=step.build_seconds,
             frozen=step.frozen,

@@ -22,7 +22,7 @@ from study.quote.step_times import Conditions, StepTimes, package_versions
 from study.results.price import Price
 from trainables.recipe.tree import Recipe
 
-START_SECONDS, END_SECONDS = 30.0, 10.0
+START_SECONDS, END_SECONDS = 12.0, 12.0
 """Of Ray, MLflow and the first processes, and of measuring and registering, where no earlier study tells."""
 _CONFIRMATION_START_SECONDS = 5.0
 _MEASURED_SPREAD = 0.15
@@ -114,10 +114,10 @@ class _Pace:
     """Seconds of what the first trial that needs it computes for all, by what it is."""
 
     @classmethod
-    def of(cls, epoch_time: EpochTime, drawn: Drawn) -> "_Pace":
+    def of(cls, epoch_time: EpochTime, drawn: Drawn, crowding: float) -> "_Pace":
         return cls(
-            before=epoch_time.seconds_before(drawn.recipe),
-            epoch=epoch_time.seconds(drawn.recipe),
+            before=epoch_time.seconds_before(drawn.recipe) * crowding,
+            epoch=epoch_time.seconds(drawn.recipe) * crowding,
             shared=epoch_time.shared_seconds(drawn.recipe),
         )
 
@@ -159,7 +159,7 @@ def quote(case: Case, *, say: Callable[[str], object], measures_anew: bool = Fal
             price=price,
         )
     epoch_time = EpochTime(plan, times.steps, device_type="cuda" if site.has_gpus else "cpu")
-    paces = [_Pace.of(epoch_time, one) for one in drawn]
+    paces = [_Pace.of(epoch_time, one, site.crowding) for one in drawn]
     beside = _beside(earlier)
     unlimited = _search_seconds(plan, epochs, paces, site)
     searching = unlimited.at_most(_limit_seconds(plan, site))

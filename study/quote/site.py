@@ -11,6 +11,9 @@ from cluster.nodes import Node, capacity_of, num_slots, of_kind
 from study.planning.plan import Plan
 from study.study_file.resources import Resources
 
+CORES_OF_OTHERS = 0.2
+"""What the driver, Ray and MLflow take while trials train: 27 core seconds of a study of two minutes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
@@ -26,6 +29,8 @@ class Site:
     """Trials that run at the same time; those that share a GPU count as one, as if they took turns."""
     threads: int
     """Of each trial."""
+    num_cores: int | None = None
+    """Of this machine; None where it is not it that trains."""
     is_cluster: bool = False
     """Whether it is the connected cluster, whose machines are not this one."""
 
@@ -33,6 +38,15 @@ class Site:
     def has_gpus(self) -> bool:
         """Whether trials use GPUs."""
         return self.device != "cpu"
+
+    @property
+    def crowding(self) -> float:
+        """How many times as long a trial takes because the study's other processes have no core of their
+        own.
+        """
+        if self.has_gpus or self.num_cores is None:
+            return 1.0
+        return max((self.num_slots * self.threads + CORES_OF_OTHERS) / self.num_cores, 1.0)
 
     @property
     def precision(self) -> str:
@@ -60,6 +74,7 @@ def this_machine(plan: Plan) -> Site:
         else _counted(cores, "CPU core", "CPU cores"),
         num_slots=_slots(plan, [node], whole_gpus(wanted) if gpus else 0.0),
         threads=threads,
+        num_cores=cores,
     )
 
 

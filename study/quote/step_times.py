@@ -49,6 +49,8 @@ class MeasuredStep:
     """Of the step that was timed: the batch, or fewer where that would have taken long."""
     seconds: float
     """Of that step."""
+    fixed_seconds: float | None = None
+    """Of these, what a step of any number of images takes; None where it was not measured."""
     evaluation_seconds: float
     """For each validated image."""
     build_seconds: float = 0.0

@@ -75,9 +75,16 @@ def _timed(
     with torch.no_grad(), autocast(device), deterministic(device):
         evaluation_seconds = _median_seconds(lambda: suffix(features_BX), device) / num_images
     _set_up(network, phase, recipe)
+    few = max(num_images // 4, 2)
+    small, large = (
+        _median_seconds(_step(network, suffix, features_BX[:num], recipe.optimizer, phase), device)
+        for num in (few, num_images)
+    )
+    of_image = max(large - small, 0.0) / max(num_images - few, 1)
     return FrozenTime(
         freeze_depth=phase.freeze_depth,
-        seconds=_median_seconds(_step(network, suffix, features_BX, recipe.optimizer, phase), device),
+        seconds=large,
+        fixed_seconds=max(large - of_image * num_images, 0.0) if num_images > few else 0.0,
         evaluation_seconds=evaluation_seconds,
         flops=cost.flops,
         num_bytes=cost.layout.num_bytes,

@@ -30,6 +30,8 @@ class FrozenTime:
     """Stages that are frozen, counted from the input, at least 1."""
     seconds: float
     """Of a step of as many images as that of the whole network: forward, backward, and the optimizer."""
+    fixed_seconds: float = 0.0
+    """Of these, what a step of any number of images takes."""
     evaluation_seconds: float
     """For each image that is validated, seen once."""
     flops: int
@@ -46,6 +48,8 @@ class StepTime:
     """Of the step that was timed: the recipe's batch, or fewer where that would have taken long."""
     seconds: float
     """Of one such step, in the median: its images prepared, forward, backward, and the optimizer."""
+    fixed_seconds: float = 0.0
+    """Of these, what a step of any number of images takes."""
     evaluation_seconds: float
     """For each image that is validated, seen once."""
     build_seconds: float

@@ -14,18 +14,20 @@ from trainables.training.frozen_times import time_frozen
 from trainables.training.loop import Training
 from trainables.training.probe_result import StepTime
 
-FEWEST_IMAGES = 4
-"""Of a step that stands for larger ones; BatchNorm needs two."""
+_TRIED_SIZES = (4, 16)
+"""Images of the steps that are taken first; BatchNorm needs two."""
 MOST_VALIDATED = 64
 """Images on which a timed epoch validates."""
-_STEPS_AN_EPOCH = 4
+_STEPS_AN_EPOCH = 2
+_NUM_STEPS = 2 * _STEPS_AN_EPOCH
+"""That are taken at least, those of the first epoch included."""
 _LEARNING_RATE = 1e-9
 """No step shall lead anywhere, least of all to a loss that is no number."""
 
 
 def time_steps(recipe: Recipe, dataset: Dataset, device: torch.device, seconds: float) -> StepTime:
     """Trains the whole network on a few images for about `seconds`, and times its steps and its validation;
-    then, for half as long, those of what is left of it behind frozen stages.
+    then, for as long, those of what is left of it behind frozen stages.
 
     Where a step of the recipe's batch would take long, smaller steps stand for it. What comes before the
     first measured step is left out. Weights are random, whatever the recipe says. Raises RecipeError where
@@ -33,18 +35,30 @@ def time_steps(recipe: Recipe, dataset: Dataset, device: torch.device, seconds: 
     """
     random = replace(recipe, model=replace(recipe.model, weights="none"))
     whole = _time_whole(random, dataset, device, seconds)
-    frozen = time_frozen(random, dataset, device, num_images=whole.num_images, seconds=seconds / 2)
+    frozen = time_frozen(random, dataset, device, num_images=whole.num_images, seconds=seconds)
     return replace(whole, frozen=frozen)
 
 
 def _time_whole(recipe: Recipe, dataset: Dataset, device: torch.device, seconds: float) -> StepTime:
-    smallest = min(FEWEST_IMAGES, recipe.batch_size)
-    rough = _timed(recipe, dataset, device, num_images=smallest, num_steps=1, seconds=0.0)
-    affordable = int(seconds / 2 / _STEPS_AN_EPOCH / (rough.seconds / smallest))
-    num_images = max(smallest, min(affordable, recipe.batch_size, len(dataset.train)))
-    if num_images == smallest:
-        return rough
-    return _timed(recipe, dataset, device, num_images=num_images, num_steps=_STEPS_AN_EPOCH, seconds=seconds)
+    """With as many images as time allows, by what two smaller steps took."""
+    sizes = sorted({min(size, recipe.batch_size, len(dataset.train)) for size in _TRIED_SIZES})
+    tried = [_timed(recipe, dataset, device, num_images=size, seconds=0.0) for size in sizes]
+    first, last = tried[0], tried[-1]
+    of_image = max((last.seconds - first.seconds) / max(last.num_images - first.num_images, 1), 1e-9)
+    fixed = min(max(first.seconds - of_image * first.num_images, 0.0), first.seconds)
+    affordable = int((seconds / _NUM_STEPS - fixed) / of_image)
+    num_images = min(affordable, recipe.batch_size, len(dataset.train))
+    if num_images > last.num_images:
+        last = _timed(recipe, dataset, device, num_images=num_images, seconds=seconds)
+    return replace(last, fixed_seconds=_fixed(first, last))
+
+
+def _fixed(first: StepTime, last: StepTime) -> float:
+    """Of the larger of two steps, what does not grow with its images; all of it does where there is one."""
+    if last.num_images == first.num_images:
+        return 0.0
+    of_image = (last.seconds - first.seconds) / (last.num_images - first.num_images)
+    return min(max(last.seconds - of_image * last.num_images, 0.0), last.seconds)
 
 
 def _timed(
@@ -53,14 +67,13 @@ def _timed(
     device: torch.device,
     *,
     num_images: int,
-    num_steps: int,
     seconds: float,
 ) -> StepTime:
-    """Steps of so many images for `seconds`, at least one epoch of them after the first one, in which
-    libraries load and choose their ways.
+    """Steps of so many images for `seconds`, at least two after the first ones, in which libraries load and
+    choose their ways.
     """
-    few = _validating_on(dataset, min(num_steps * num_images, MOST_VALIDATED))
-    num_train = min(num_steps * num_images, len(dataset.train))
+    few = _validating_on(dataset, min(_STEPS_AN_EPOCH * num_images, MOST_VALIDATED))
+    num_train = min(_STEPS_AN_EPOCH * num_images, len(dataset.train))
     begun = time.perf_counter()
     training = Training(_short(recipe, num_images, num_train), few, device=device)
     build_seconds = time.perf_counter() - begun
