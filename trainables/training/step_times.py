@@ -16,10 +16,10 @@ from trainables.training.probe_result import StepTime
 
 _TRIED_SIZES = (4, 16)
 """Images of the steps that are taken first; BatchNorm needs two."""
-MOST_VALIDATED = 64
-"""Images on which a timed epoch validates."""
-_STEPS_AN_EPOCH = 2
-_NUM_STEPS = 2 * _STEPS_AN_EPOCH
+FEWEST_VALIDATED, MOST_VALIDATED = 16, 1024
+"""Images on which a timed epoch validates; few of them fit into caches, and look faster than many."""
+_NUM_EPOCHS, _STEPS_AN_EPOCH = 2, 2
+_NUM_STEPS = _NUM_EPOCHS * _STEPS_AN_EPOCH
 """That are taken at least, those of the first epoch included."""
 _LEARNING_RATE = 1e-9
 """No step shall lead anywhere, least of all to a loss that is no number."""
@@ -42,14 +42,25 @@ def time_steps(recipe: Recipe, dataset: Dataset, device: torch.device, seconds: 
 def _time_whole(recipe: Recipe, dataset: Dataset, device: torch.device, seconds: float) -> StepTime:
     """With as many images as time allows, by what two smaller steps took."""
     sizes = sorted({min(size, recipe.batch_size, len(dataset.train)) for size in _TRIED_SIZES})
-    tried = [_timed(recipe, dataset, device, num_images=size, seconds=0.0) for size in sizes]
+    tried = [
+        _timed(recipe, dataset, device, num_images=size, num_validated=FEWEST_VALIDATED, seconds=0.0)
+        for size in sizes
+    ]
     first, last = tried[0], tried[-1]
     of_image = max((last.seconds - first.seconds) / max(last.num_images - first.num_images, 1), 1e-9)
     fixed = min(max(first.seconds - of_image * first.num_images, 0.0), first.seconds)
     affordable = int((seconds / _NUM_STEPS - fixed) / of_image)
     num_images = min(affordable, recipe.batch_size, len(dataset.train))
     if num_images > last.num_images:
-        last = _timed(recipe, dataset, device, num_images=num_images, seconds=seconds)
+        num_validated = min(int(seconds / 2 / _NUM_EPOCHS / last.evaluation_seconds), MOST_VALIDATED)
+        last = _timed(
+            recipe,
+            dataset,
+            device,
+            num_images=num_images,
+            num_validated=max(num_validated, FEWEST_VALIDATED),
+            seconds=seconds,
+        )
     return replace(last, fixed_seconds=_fixed(first, last))
 
 
@@ -67,12 +78,13 @@ def _timed(
     device: torch.device,
     *,
     num_images: int,
+    num_validated: int,
     seconds: float,
 ) -> StepTime:
     """Steps of so many images for `seconds`, at least two after the first ones, in which libraries load and
     choose their ways.
     """
-    few = _validating_on(dataset, min(_STEPS_AN_EPOCH * num_images, MOST_VALIDATED))
+    few = _validating_on(dataset, num_validated)
     num_train = min(_STEPS_AN_EPOCH * num_images, len(dataset.train))
     begun = time.perf_counter()
     training = Training(_short(recipe, num_images, num_train), few, device=device)
