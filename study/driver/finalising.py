@@ -2,9 +2,9 @@
 registered.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from study import names
 from study.connections.mlflow_client import connect, tracking_errors
@@ -19,7 +19,7 @@ from study.registry.decision_log import DecisionLog
 from study.registry.model_card import Origin, model_card
 from study.registry.registration import make_candidate, register
 from study.registry.seen_images import leak_of
-from study.registry.siblings import Verdict, compare_siblings
+from study.registry.siblings import Verdict, choose_once
 from study.registry.split_use import num_comparisons
 from study.results.study_result import find_study
 from study.search.record.study_record import StudyRecord
@@ -56,15 +56,16 @@ def finalise_study(
 def finalise(
     plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: ParentRun, say: Callable[[str], object]
 ) -> FinalResult:
-    """Chooses a configuration, measures its candidates on the test split, registers them, and writes the
-    result.
+    """Chooses a configuration and its candidate, measures, registers, and writes the result.
 
-    The choice is among the configurations that were confirmed; where none was, it is the search's winner.
+    The choice is among the configurations that were confirmed; where none was, it is the search's winner. All
+    is chosen by validation. Then the test split is opened, and nothing more is chosen.
 
     May be interrupted anywhere: what was measured is not measured again, and what was registered not
     registered again.
     """
     rows, models = _chosen(plan, winner, confirmed)
+    verdict = choose_once(plan, models)
     what = " and ".join(one.name for one in models)
     say(
         f"registering {what}"
@@ -79,7 +80,6 @@ def finalise(
         remarks=() if leak is None else (leak.sentence,),
     )
     measured = {model.kind: one for model, one in zip(models, measurements, strict=True)}
-    verdict = _verdict(plan, measured)
     kind = "single" if verdict is None else verdict.kind
     # The newest version is the model's candidate, so the study's result comes last.
     registered = {
@@ -110,19 +110,6 @@ def _chosen(
     if confirmation is None or not chosen:
         return rows, found_candidates(plan, winner)
     return rows, confirmed_candidates(plan, confirmation, chosen[0])
-
-
-def _verdict(plan: Plan, measured: Mapping[Literal["single", "ensemble"], Measurement]) -> Verdict | None:
-    """Which of two candidates is the study's result; None where there is one."""
-    if "ensemble" not in measured:
-        return None
-    return compare_siblings(
-        measured["single"].evidence,
-        measured["ensemble"].evidence,
-        plan.spec.objective.metric,
-        plan.spec.promotion,
-        plan.spec.num_folds,
-    )
 
 
 def _registered(

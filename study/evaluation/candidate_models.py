@@ -18,6 +18,9 @@ from trainables.inference.classifier import Classifier
 from trainables.inference.ensemble import Ensemble, members_of
 from trainables.inference.fold_models import num_folds_of
 
+CHOICES_FOLDER = "choices"
+"""Inside a study's folder: what validation chose of the candidates, before the test split is opened."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateModel:
@@ -33,6 +36,8 @@ class CandidateModel:
     value: float | None
     """The study's objective on the validation split, or its mean over folds; None for an ensemble."""
     classifier: Classifier | Ensemble
+    trainings: tuple[Classifier | Ensemble, ...]
+    """What each of its trainings made: the classifier itself, or the seeds of an ensemble."""
     lineage: str | None = None
     """The trials that trained its weights, if there are several."""
 
@@ -54,6 +59,7 @@ class CandidateModel:
 
 def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:
     """The search's best trial, where nothing was confirmed."""
+    classifier = trained_classifier(plan, winner)
     return (
         CandidateModel(
             kind="single",
@@ -61,7 +67,8 @@ def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:
             seeds=(),
             run_id=winner.run_id,
             value=winner.value,
-            classifier=trained_classifier(plan, winner),
+            classifier=classifier,
+            trainings=(classifier,),
             lineage=None if winner.continues is None else lineage_text(lineage(winner)),
         ),
     )
@@ -88,6 +95,7 @@ def confirmed_candidates(plan: Plan, confirmation: Confirmation, number: int) ->
         run_id=trainings[best].run_id,
         value=trainings[best].value,
         classifier=classifiers[best],
+        trainings=(classifiers[best],),
     )
     return (single, *_ensemble(number, classifiers))
 
@@ -104,5 +112,6 @@ def _ensemble(number: int, classifiers: dict[int, Classifier | Ensemble]) -> Seq
             run_id=None,
             value=None,
             classifier=members,
+            trainings=tuple(classifiers.values()),
         ),
     )

@@ -85,6 +85,18 @@ def validation_of(
     return np.concatenate(by_fold), np.concatenate(labels)
 
 
+def groups_of_validation(classifier: Classifier | Ensemble, dataset: Dataset) -> NDArray[np.int64] | None:
+    """The group (N,) of each image of `validation_of`; None where images have none."""
+    num_folds = num_folds_of(classifier)
+    if num_folds is None:
+        groups = dataset.validation.groups
+        return None if groups is None else np.array(groups)
+    folded = FoldedDataset.of(dataset, num_folds)
+    by_fold = [folded.held_out(fold).groups for fold in range(num_folds)]
+    known = [groups for groups in by_fold if groups is not None]
+    return np.concatenate(known) if known else None
+
+
 def _of_fold(weights: Mapping[str, Tensor], fold: int) -> dict[str, Tensor]:
     prefix = _prefix(fold)
     return {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}

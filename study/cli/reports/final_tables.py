@@ -159,7 +159,7 @@ def _use_of_temperature(calibration: Calibration) -> str:
         return "besides their own"
     if calibration.is_registered:
         return f"which is registered{worse}"
-    return f"not to be used{worse}" if worse else "not registered"
+    return f"not registered{worse}"
 
 
 def classes_table(classes: tuple[ClassResult, ...]) -> Table:

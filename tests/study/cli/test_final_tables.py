@@ -65,7 +65,7 @@ def test_a_mean_over_seeds_has_an_interval_within_the_range_of_its_metric() -> N
     ("changed", "text"),
     [
         ({"temperature": 0.05, "is_at_bound": True}, "0.050, an end of its range: none fits"),
-        ({"after": replace(SCORES, log_loss=0.5)}, "1.400, not to be used, worse log loss"),
+        ({"after": replace(SCORES, log_loss=0.5)}, "1.400, not registered, worse log loss"),
         (
             {"after": replace(SCORES, log_loss=0.5), "is_registered": True},
             "1.400, which is registered, worse log loss",
