@@ -11,6 +11,7 @@ from study.connections.mlflow_client import connect, tracking_errors
 from study.evaluation.candidate_models import CandidateModel, confirmed_candidates, found_candidates
 from study.evaluation.confirmation import Confirmation
 from study.evaluation.final_result import Candidate, Confirmed, FinalResult
+from study.evaluation.selected_candidate import selected_candidate
 from study.evaluation.selection import compare_repeated
 from study.evaluation.test_split import Measurement, is_measured, measure_once
 from study.home import Home
@@ -26,6 +27,7 @@ from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
 from study.tracking.result_tables import log_final
 from trainables.datasets.dataset import Dataset
+from trainables.inference.ensemble import members_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +68,23 @@ def finalise(
     """
     rows, models = _chosen(plan, winner, confirmed)
     verdict = choose_once(plan, models)
+    selected = selected_candidate(plan, models)
+    if selected is not None:
+        models = (*models, selected)
     what = " and ".join(one.name for one in models)
     say(
         f"registering {what}"
         if is_measured(plan, models)
         else f"measuring {what} on the sealed test split and registering"
     )
-    leak = leak_of(plan, models[0].classifier.config.recipe.model.weights)
+    networks = [network for model in models for network in members_of(model.classifier)]
+    first_weights = dict.fromkeys(network.config.recipe.model.weights for network in networks)
+    leaks = [leak for weights in first_weights if (leak := leak_of(plan, weights)) is not None]
     measurements = measure_once(
         plan,
         models,
-        known=frozenset() if leak is None else leak.digests,
-        remarks=() if leak is None else (leak.sentence,),
+        known=frozenset().union(*(leak.digests for leak in leaks)),
+        remarks=tuple(leak.sentence for leak in leaks),
     )
     measured = {model.kind: one for model, one in zip(models, measurements, strict=True)}
     kind = "single" if verdict is None else verdict.kind
@@ -141,6 +148,9 @@ def _registered(
         model=registered,
         version=version,
         num_folds=model.num_folds,
+        parts=model.parts,
+        gain=model.gain,
+        latency_ms=measured.evidence.latency_ms,
     )
 
 
@@ -166,6 +176,8 @@ def _origin(plan: Plan, run: ParentRun, model: CandidateModel) -> Origin:
         metric=plan.spec.objective.metric,
         value=model.value,
         num_folds=model.num_folds,
+        made_of=model.name,
+        gain=model.gain,
     )
 
 
@@ -184,7 +196,8 @@ def _tags(
         names.TEST_ACCURACY: f"{accuracy.value:.4f}",
         names.TEST_ACCURACY_INTERVAL: f"{accuracy.low:.4f} to {accuracy.high:.4f}",
         **({} if model.num_folds is None else {names.FOLDS: str(model.num_folds)}),
-        **({} if verdict is None else {names.COMPARED: verdict.sentence}),
+        **({} if verdict is None or model.gain is not None else {names.COMPARED: verdict.sentence}),
+        **({} if model.gain is None else {names.COMPARED: f"the selection has {model.gain}"}),
         **({} if model.lineage is None else {names.LINEAGE: model.lineage}),
         **(
             {}

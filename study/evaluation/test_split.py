@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from study.evaluation.candidate_models import CandidateModel
+from study.evaluation.final_result import measurement_name
 from study.evaluation.scoring import calibration_of, test_result
 from study.evaluation.test_evidence import MEASURED_FOLDER, TestEvidence, kept_values, latency_ms
 from study.evaluation.test_result import TestResult
@@ -77,7 +78,11 @@ def own_measurement(plan: Plan, name: str) -> str:
 
 
 def _folder(plan: Plan, models: Sequence[CandidateModel]) -> Path:
-    return plan.folder / MEASURED_FOLDER / models[-1].name  # the last consists of all the others
+    return plan.folder / MEASURED_FOLDER / _measurement(models)
+
+
+def _measurement(models: Sequence[CandidateModel]) -> str:
+    return measurement_name([model.name for model in models])
 
 
 def _measure(plan: Plan, models: Sequence[CandidateModel], known: frozenset[bytes]) -> dict[str, Measurement]:
@@ -86,7 +91,7 @@ def _measure(plan: Plan, models: Sequence[CandidateModel], known: frozenset[byte
     test, is_clean_N = open_test_split(
         plan.dataset_folder,
         opened_by=f"study {plan.spec.study}",
-        measurement=own_measurement(plan, models[-1].name),
+        measurement=own_measurement(plan, _measurement(models)),
     )
     if known:
         is_known_N = [digest in known for digest in pixel_digests_of_test(plan.dataset_folder)]

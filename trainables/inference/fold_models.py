@@ -79,10 +79,19 @@ def validation_of(
     by_fold, labels = [], []
     for fold in range(num_folds):
         split = folded.held_out(fold)
-        unaware = [one for one in classifier.members if one.config.held_out_fold == fold]
-        by_fold.append(Ensemble(unaware).probabilities_of_stored(split.images))
+        by_fold.append(unaware_of(classifier, fold).probabilities_of_stored(split.images))
         labels.append(split.labels)
     return np.concatenate(by_fold), np.concatenate(labels)
+
+
+def unaware_of(classifier: Ensemble, fold: int) -> Ensemble:
+    """The networks that held a fold out, each as often as it counts."""
+    chosen = [
+        (member, times)
+        for member, times in zip(classifier.members, classifier.times, strict=True)
+        if member.config.held_out_fold == fold
+    ]
+    return Ensemble([member for member, _ in chosen], [times for _, times in chosen])
 
 
 def groups_of_validation(classifier: Classifier | Ensemble, dataset: Dataset) -> NDArray[np.int64] | None:
