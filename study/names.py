@@ -22,7 +22,8 @@ CONFIRMS = "study.confirms"
 FURTHER_SEED = "study.further_seed"
 """Beside it: which of the further seeds, from 1."""
 KIND = "study.kind"
-"""On a version of a model: `single` training (one network, or one for each fold), or `ensemble` of seeds."""
+"""On a version of a model: `single` training (one network, or one for each fold), `ensemble` of seeds, or
+what was `selected` of several trainings."""
 MADE_OF = "study.made_of"
 """On a version of a model: the candidate's name."""
 CONTINUES = "study.continues"
@@ -158,6 +159,19 @@ def candidate_name(trial: int, seeds: Sequence[int]) -> str:
     return f"{trial_name(trial)}-seeds-{'-'.join(map(str, seeds))}"
 
 
+def selection_name(parts: Sequence[tuple[int, int | None, int]]) -> str:
+    """The name of a candidate that was selected of several trainings, each a trial, its further seed and how
+    often it counts: selection-of-0003-seed-2-and-0005-twice.
+    """
+    often = {1: "", 2: "-twice"}
+    each = (
+        candidate_name(trial, () if seed is None else (seed,)).removeprefix("trial-")
+        + often.get(times, f"-{times}-times")
+        for trial, seed, times in parts
+    )
+    return f"selection-of-{'-and-'.join(each)}"
+
+
 def trial_tags(number: int) -> dict[str, str]:
     """The tags that identify a trial's run among its study's runs."""
     return {TRIAL: str(number)}
@@ -249,16 +263,18 @@ def budget_metric(name: str) -> str:
 
 
 def metric_on_test_split(
-    metric: str, *, ensemble: bool = False, clean: bool = False, end: Literal["", "low", "high"] = ""
+    metric: str, *, kind: str = "single", clean: bool = False, end: Literal["", "low", "high"] = ""
 ) -> str:
-    """A metric of the test split: test/accuracy, test_clean/accuracy_low, ensemble/macro_f1."""
-    prefix = ("ensemble" if ensemble else "test") + ("_clean" if clean else "")
+    """A metric of the test split: test/accuracy, test_clean/accuracy_low, ensemble/macro_f1, of a kind of
+    candidate.
+    """
+    prefix = ("test" if kind == "single" else kind) + ("_clean" if clean else "")
     return f"{prefix}/{metric}" + (f"_{end}" if end else "")
 
 
-def calibration_metric(score: str, when: Literal["before", "after"], *, ensemble: bool = False) -> str:
+def calibration_metric(score: str, when: Literal["before", "after"], *, kind: str = "single") -> str:
     """A score of the probabilities before or after temperature scaling: test_calibration/ece_before."""
-    return f"{'ensemble' if ensemble else 'test'}_calibration/{score}_{when}"
+    return f"{'test' if kind == 'single' else kind}_calibration/{score}_{when}"
 
 
 def reproduction_metric(name: str) -> str:

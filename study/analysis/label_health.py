@@ -8,7 +8,6 @@ from study.evaluation.final_result import FinalResult
 from study.evaluation.test_evidence import MEASURED_FOLDER as MEASURED
 from study.evaluation.test_evidence import TestEvidence
 from study.home import Home
-from study.names import candidate_name
 from study.results.study_result import StudyResult
 from trainables.datasets.listing import read_manifest
 from trainables.datasets.manifest import Manifest
@@ -93,8 +92,7 @@ def _certain_mistakes(result: StudyResult) -> list[tuple[str, bool]]:
 
 def _evidence(result: StudyResult, final: FinalResult) -> TestEvidence | None:
     """What the study's result said of the test split, where it lies in the study's folder."""
-    all_seeds = max((one.seeds for one in final.candidates), key=len)
-    folder = result.folder / MEASURED / candidate_name(final.trial, all_seeds) / final.kind
+    folder = result.folder / MEASURED / final.measurement / final.kind
     return TestEvidence.read(folder) if folder.exists() else None
 
 

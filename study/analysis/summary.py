@@ -8,6 +8,7 @@ from study.analysis.health_card import HealthCard
 from study.analysis.importance import Importance, Importances, importances
 from study.analysis.words import listed, words
 from study.evaluation.final_result import FinalResult
+from study.results.more_trials import more_trials_sentence
 from study.results.study_result import StudyResult
 from study.study_file.objective import Objective
 
@@ -74,6 +75,7 @@ def summary(
         *_came_out(result),
         *_mattered(result, importance, marginals),
         *_cost(result),
+        *_more_trials(result),
         *_warned(cards),
         _next(result, cards, marginals),
     )
@@ -255,6 +257,11 @@ def _cost(result: StudyResult) -> list[str]:
     if cost.wasted_seconds:
         text += f"; {duration(cost.wasted_seconds)} went into configurations that failed"
     return [f"{text}."]
+
+
+def _more_trials(result: StudyResult) -> list[str]:
+    sentence = more_trials_sentence(result.spec, result.trials)
+    return [] if sentence is None else [sentence]
 
 
 def _warned(cards: tuple[HealthCard, ...]) -> list[str]:

@@ -2,15 +2,16 @@
 registered.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from study import names
 from study.connections.mlflow_client import connect, tracking_errors
 from study.evaluation.candidate_models import CandidateModel, confirmed_candidates, found_candidates
 from study.evaluation.confirmation import Confirmation
 from study.evaluation.final_result import Candidate, Confirmed, FinalResult
+from study.evaluation.selected_candidate import selected_candidate
 from study.evaluation.selection import compare_repeated
 from study.evaluation.test_split import Measurement, is_measured, measure_once
 from study.home import Home
@@ -19,13 +20,14 @@ from study.registry.decision_log import DecisionLog
 from study.registry.model_card import Origin, model_card
 from study.registry.registration import make_candidate, register
 from study.registry.seen_images import leak_of
-from study.registry.siblings import Verdict, compare_siblings
+from study.registry.siblings import Verdict, choose_once
 from study.registry.split_use import num_comparisons
 from study.results.study_result import find_study
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
 from study.tracking.result_tables import log_final
 from trainables.datasets.dataset import Dataset
+from trainables.inference.ensemble import members_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,30 +58,35 @@ def finalise_study(
 def finalise(
     plan: Plan, winner: Trial, confirmed: tuple[Trial, ...], run: ParentRun, say: Callable[[str], object]
 ) -> FinalResult:
-    """Chooses a configuration, measures its candidates on the test split, registers them, and writes the
-    result.
+    """Chooses a configuration and its candidate, measures, registers, and writes the result.
 
-    The choice is among the configurations that were confirmed; where none was, it is the search's winner.
+    The choice is among the configurations that were confirmed; where none was, it is the search's winner. All
+    is chosen by validation. Then the test split is opened, and nothing more is chosen.
 
     May be interrupted anywhere: what was measured is not measured again, and what was registered not
     registered again.
     """
     rows, models = _chosen(plan, winner, confirmed)
+    verdict = choose_once(plan, models)
+    selected = selected_candidate(plan, models)
+    if selected is not None:
+        models = (*models, selected)
     what = " and ".join(one.name for one in models)
     say(
         f"registering {what}"
         if is_measured(plan, models)
         else f"measuring {what} on the sealed test split and registering"
     )
-    leak = leak_of(plan, models[0].classifier.config.recipe.model.weights)
+    networks = [network for model in models for network in members_of(model.classifier)]
+    first_weights = dict.fromkeys(network.config.recipe.model.weights for network in networks)
+    leaks = [leak for weights in first_weights if (leak := leak_of(plan, weights)) is not None]
     measurements = measure_once(
         plan,
         models,
-        known=frozenset() if leak is None else leak.digests,
-        remarks=() if leak is None else (leak.sentence,),
+        known=frozenset().union(*(leak.digests for leak in leaks)),
+        remarks=tuple(leak.sentence for leak in leaks),
     )
     measured = {model.kind: one for model, one in zip(models, measurements, strict=True)}
-    verdict = _verdict(plan, measured)
     kind = "single" if verdict is None else verdict.kind
     # The newest version is the model's candidate, so the study's result comes last.
     registered = {
@@ -112,19 +119,6 @@ def _chosen(
     return rows, confirmed_candidates(plan, confirmation, chosen[0])
 
 
-def _verdict(plan: Plan, measured: Mapping[Literal["single", "ensemble"], Measurement]) -> Verdict | None:
-    """Which of two candidates is the study's result; None where there is one."""
-    if "ensemble" not in measured:
-        return None
-    return compare_siblings(
-        measured["single"].evidence,
-        measured["ensemble"].evidence,
-        plan.spec.objective.metric,
-        plan.spec.promotion,
-        plan.spec.num_folds,
-    )
-
-
 def _registered(
     plan: Plan, run: ParentRun, model: CandidateModel, measured: Measurement, verdict: Verdict | None
 ) -> Candidate:
@@ -154,6 +148,9 @@ def _registered(
         model=registered,
         version=version,
         num_folds=model.num_folds,
+        parts=model.parts,
+        gain=model.gain,
+        latency_ms=measured.evidence.latency_ms,
     )
 
 
@@ -179,6 +176,8 @@ def _origin(plan: Plan, run: ParentRun, model: CandidateModel) -> Origin:
         metric=plan.spec.objective.metric,
         value=model.value,
         num_folds=model.num_folds,
+        made_of=model.name,
+        gain=model.gain,
     )
 
 
@@ -197,7 +196,8 @@ def _tags(
         names.TEST_ACCURACY: f"{accuracy.value:.4f}",
         names.TEST_ACCURACY_INTERVAL: f"{accuracy.low:.4f} to {accuracy.high:.4f}",
         **({} if model.num_folds is None else {names.FOLDS: str(model.num_folds)}),
-        **({} if verdict is None else {names.COMPARED: verdict.sentence}),
+        **({} if verdict is None or model.gain is not None else {names.COMPARED: verdict.sentence}),
+        **({} if model.gain is None else {names.COMPARED: f"the selection has {model.gain}"}),
         **({} if model.lineage is None else {names.LINEAGE: model.lineage}),
         **(
             {}

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from search_spaces.named import find_recipe
 from study.evaluation.intervals import metric_intervals
+from study.evaluation.test_split import own_measurement
 from study.evaluation.trained_classifier import trained_classifier
 from study.home import Home
 from study.planning.plan import Plan, plan_study
@@ -31,7 +32,9 @@ def measure_reproduction(plan: Plan, record: StudyRecord) -> Reproduction:
     recipe = find_recipe(plan.spec.reproduces)
     trials = [trial for trial in record.trials if trial.state == "complete"]
     split, _ = open_test_split(
-        plan.dataset_folder, opened_by=f"study {plan.spec.study}", measurement=f"recipe {recipe.name}"
+        plan.dataset_folder,
+        opened_by=f"study {plan.spec.study}",
+        measurement=own_measurement(plan, f"recipe {recipe.name}"),
     )
     merged = [
         merged_classes(

@@ -5,10 +5,9 @@ A training is one network, or, with folds, as many networks as there are folds, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from study import names
 from study.evaluation.confirmation import Confirmation
+from study.evaluation.final_result import Kind, Part, made_of
 from study.evaluation.selection import is_result
 from study.evaluation.trained_classifier import confirmed_classifier, trained_classifier
 from study.planning.plan import Plan
@@ -18,28 +17,39 @@ from trainables.inference.classifier import Classifier
 from trainables.inference.ensemble import Ensemble, members_of
 from trainables.inference.fold_models import num_folds_of
 
+CHOICES_FOLDER = "choices"
+"""Inside a study's folder: what validation chose of the candidates, before the test split is opened."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateModel:
     """A model that is about to be measured on the test split and registered."""
 
-    kind: Literal["single", "ensemble"]
+    kind: Kind
     trial: int
-    """The trial that has its configuration."""
+    """The trial that has its configuration; of a selection, that of the single training beside it."""
     seeds: tuple[int, ...]
-    """The further trainings that it consists of; empty for the training of the search itself."""
+    """The further trainings that it consists of; empty for the training of the search itself, and for a
+    selection.
+    """
     run_id: str | None
     """The MLflow run that trained it; None where several did, or where it is not known."""
     value: float | None
     """The study's objective on the validation split, or its mean over folds; None for an ensemble."""
     classifier: Classifier | Ensemble
+    trainings: tuple[Classifier | Ensemble, ...]
+    """What each of its trainings made: the classifier itself, or the seeds of an ensemble."""
     lineage: str | None = None
     """The trials that trained its weights, if there are several."""
+    parts: tuple[Part, ...] = ()
+    """Of what was selected: the trainings that make the mean."""
+    gain: str | None = None
+    """What a selection gains on validation, in words."""
 
     @property
     def name(self) -> str:
         """What it consists of: trial-0007, trial-0007-seed-1, trial-0007-seeds-1-2-3."""
-        return names.candidate_name(self.trial, self.seeds)
+        return made_of(self.trial, self.seeds, self.parts)
 
     @property
     def temperature(self) -> float:
@@ -54,6 +64,7 @@ class CandidateModel:
 
 def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:
     """The search's best trial, where nothing was confirmed."""
+    classifier = trained_classifier(plan, winner)
     return (
         CandidateModel(
             kind="single",
@@ -61,14 +72,16 @@ def found_candidates(plan: Plan, winner: Trial) -> tuple[CandidateModel, ...]:
             seeds=(),
             run_id=winner.run_id,
             value=winner.value,
-            classifier=trained_classifier(plan, winner),
+            classifier=classifier,
+            trainings=(classifier,),
             lineage=None if winner.continues is None else lineage_text(lineage(winner)),
         ),
     )
 
 
 def confirmed_candidates(plan: Plan, confirmation: Confirmation, number: int) -> tuple[CandidateModel, ...]:
-    """The best further seed by validation and, of two or more seeds, the ensemble of all.
+    """The best further seed by validation and, of two or more seeds, the ensemble of all, unless the study
+    file wants none.
 
     The search's own training is in neither: its value was selected for being high, and the mean that was
     confirmed leaves it out.
@@ -88,8 +101,9 @@ def confirmed_candidates(plan: Plan, confirmation: Confirmation, number: int) ->
         run_id=trainings[best].run_id,
         value=trainings[best].value,
         classifier=classifiers[best],
+        trainings=(classifiers[best],),
     )
-    return (single, *_ensemble(number, classifiers))
+    return (single,) if plan.spec.ensemble == "none" else (single, *_ensemble(number, classifiers))
 
 
 def _ensemble(number: int, classifiers: dict[int, Classifier | Ensemble]) -> Sequence[CandidateModel]:
@@ -104,5 +118,6 @@ def _ensemble(number: int, classifiers: dict[int, Classifier | Ensemble]) -> Seq
             run_id=None,
             value=None,
             classifier=members,
+            trainings=tuple(classifiers.values()),
         ),
     )

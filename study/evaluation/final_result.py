@@ -1,26 +1,49 @@
 """The final result of a study: confirmed configurations, test results and registered versions."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter
 
+from study import names
 from study.evaluation.test_result import TestResult
 from trainables.atomic import atomic_file
 
 RESULT_FILE = "result.json"
 
 
+Kind = Literal["single", "ensemble", "selected"]
+"""One training, the mean of the probabilities of all its seeds, or of what was selected of all trainings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A training of a selection."""
+
+    trial: int
+    seed: int | None
+    """The further seed; None for the training of the search itself."""
+    times: int
+    """How often it counts in the mean, from 1."""
+
+
+def made_of(trial: int, seeds: Sequence[int], parts: Sequence[Part]) -> str:
+    """A candidate's name, which says what it consists of: trial-0007, trial-0007-seeds-1-2-3."""
+    if parts:
+        return names.selection_name([(part.trial, part.seed, part.times) for part in parts])
+    return names.candidate_name(trial, seeds)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A version that was measured on the test split and registered."""
 
-    kind: Literal["single", "ensemble"]
-    """One training, or the mean of the probabilities of several."""
+    kind: Kind
     trial: int
-    """The trial that has its configuration."""
+    """The trial that has its configuration; of a selection, that of the single training beside it."""
     seeds: tuple[int, ...]
     """The further trainings that it consists of, from 1; empty for the training of the search itself."""
     test: TestResult
@@ -28,6 +51,25 @@ class Candidate:
     version: int
     num_folds: int | None = None
     """How many networks each training has, one for each fold; None without folds."""
+    parts: tuple[Part, ...] = ()
+    """Of a selection: the trainings that it consists of."""
+    gain: str | None = None
+    """What a selection gains on validation, in words."""
+    latency_ms: float | None = None
+    """To classify one image, on the machine that measured; None where it is not known."""
+
+    @property
+    def name(self) -> str:
+        """What it consists of."""
+        return made_of(self.trial, self.seeds, self.parts)
+
+
+def measurement_name(candidates: Sequence[str]) -> str:
+    """The name of what candidates are measured together: of the ensemble of all seeds, or of the single
+    training where there is none, and of the selection beside it.
+    """
+    last = [name for name in candidates if not name.startswith("selection-")][-1]
+    return "-beside-".join([last, *(name for name in candidates if name.startswith("selection-"))])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +101,7 @@ class FinalResult:
     """The single network first."""
     confirmed: tuple[Confirmed, ...]
     """The best mean first; empty where the study file has no `confirm`."""
-    kind: Literal["single", "ensemble"] = "single"
+    kind: Kind = "single"
     """Which candidate is the study's result: the version that lists name, and that is promoted unless a
     person names another one."""
     verdict: str | None = None
@@ -69,6 +111,11 @@ class FinalResult:
     def result(self) -> Candidate:
         """The candidate that is the study's result."""
         return next(candidate for candidate in self.candidates if candidate.kind == self.kind)
+
+    @property
+    def measurement(self) -> str:
+        """The name of the folder that has what the candidates said of the test split."""
+        return measurement_name([candidate.name for candidate in self.candidates])
 
     @property
     def trial(self) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # evidence is read where torch is not needed
 # N images, K classes
 
 MEASURED_FOLDER = "measured"
-"""Inside a study's folder: one folder for each measurement, named after its last candidate, with one for each
+"""Inside a study's folder: one folder for each measurement (`FinalResult.measurement`), with one for each
 kind of candidate."""
 ARRAYS_FILE = "evidence.npz"
 FACTS_FILE = "evidence.json"

@@ -6,17 +6,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from study.evaluation.candidate_models import CandidateModel
+from study.evaluation.final_result import measurement_name
 from study.evaluation.scoring import calibration_of, test_result
 from study.evaluation.test_evidence import MEASURED_FOLDER, TestEvidence, kept_values, latency_ms
 from study.evaluation.test_result import TestResult
 from study.planning.plan import Plan
-from trainables.atomic import atomic_folder
+from trainables.atomic import atomic_file, atomic_folder
 from trainables.datasets.dataset import Dataset
 from trainables.datasets.sealed_test import open_test_split, openings, pixel_digests_of_test
 from trainables.datasets.split import Split
@@ -64,15 +66,32 @@ def measure_once(
     return tuple(_read(folder / model.kind) for model in models)
 
 
+def own_measurement(plan: Plan, name: str) -> str:
+    """The name of a measurement in the record of openings: that of this study's folder alone, as a study of
+    the same name may have been removed, which opened the test split for itself.
+    """
+    file = plan.folder / MEASURED_FOLDER / f"{name}.opening"
+    if not file.exists():
+        with atomic_file(file) as unfinished:
+            unfinished.write_text(token_hex(8), encoding="utf-8")
+    return f"{name}, {file.read_text(encoding='utf-8')}"
+
+
 def _folder(plan: Plan, models: Sequence[CandidateModel]) -> Path:
-    return plan.folder / MEASURED_FOLDER / models[-1].name  # the last consists of all the others
+    return plan.folder / MEASURED_FOLDER / _measurement(models)
+
+
+def _measurement(models: Sequence[CandidateModel]) -> str:
+    return measurement_name([model.name for model in models])
 
 
 def _measure(plan: Plan, models: Sequence[CandidateModel], known: frozenset[bytes]) -> dict[str, Measurement]:
     """By kind."""
     dataset = Dataset.open(plan.dataset_folder)
     test, is_clean_N = open_test_split(
-        plan.dataset_folder, opened_by=f"study {plan.spec.study}", measurement=models[-1].name
+        plan.dataset_folder,
+        opened_by=f"study {plan.spec.study}",
+        measurement=own_measurement(plan, _measurement(models)),
     )
     if known:
         is_known_N = [digest in known for digest in pixel_digests_of_test(plan.dataset_folder)]

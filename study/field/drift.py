@@ -20,8 +20,8 @@ from trainables.datasets.sources.source import group_of_name
 from trainables.datasets.split import Split
 from trainables.datasets.spooled_images import group_numbers
 from trainables.inference.classifier import Classifier, ClassifierConfig, as_stored
-from trainables.inference.ensemble import Ensemble, members_of
-from trainables.inference.fold_models import num_folds_of
+from trainables.inference.ensemble import Ensemble
+from trainables.inference.fold_models import num_folds_of, unaware_of
 
 # N images, M images of both samples, H height, W width, C channels
 
@@ -160,8 +160,8 @@ def _held_out(
     dataset, num_folds = Dataset.open(folder), num_folds_of(classifier)
     if num_folds is None:
         return classifier, dataset.validation
-    unaware = [one for one in members_of(classifier) if one.config.held_out_fold == 0]
-    return Ensemble(unaware), FoldedDataset.of(dataset, num_folds).held_out(0)
+    assert isinstance(classifier, Ensemble), "the networks of all folds are one model"
+    return unaware_of(classifier, 0), FoldedDataset.of(dataset, num_folds).held_out(0)
 
 
 def _known_rows(split: Split, *, has_groups: bool) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -43,6 +43,15 @@ class Origin:
     """Of the metric on the validation split, or its mean over folds; None for an ensemble."""
     num_folds: int | None = None
     """Of the images of train and validation; None without folds."""
+    made_of: str | None = None
+    """The candidate's name; that of these trainings, unless given."""
+    gain: str | None = None
+    """What a selection gains on validation, in words."""
+
+    @property
+    def name(self) -> str:
+        """What the version consists of."""
+        return self.made_of or candidate_name(self.trial, self.seeds)
 
 
 def model_card(
@@ -55,9 +64,8 @@ def model_card(
     """All that a person should know before using the version; `num_comparisons` of earlier versions were made
     on the same test images.
     """
-    made_of = candidate_name(origin.trial, origin.seeds)
     parts = [
-        f"# {manifest.name}: {made_of} of study {origin.study}",
+        f"# {manifest.name}: {origin.name} of study {origin.study}",
         _what(manifest, classifier),
         "## Intended use",
         f"Images like those of the dataset {manifest.name}: one of {_listed(manifest.classes)} for each. Any "
@@ -76,7 +84,7 @@ def model_card(
         "## Where it comes from",
         _bullets(_links(origin, classifier)),
         _RECIPE,
-        "```json\n" + json.dumps(classifier.config.recipe.to_dict(), indent=2) + "\n```",
+        "```json\n" + json.dumps(_recipe(classifier), indent=2) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -151,14 +159,31 @@ def model_description(classifier: Classifier | Ensemble) -> str:
 
 
 def _what(manifest: Manifest, classifier: Classifier | Ensemble) -> str:
-    model = classifier.config.recipe.model
+    models = dict.fromkeys(
+        f"`{model.architecture}` (first weights: {model.weights})"
+        for model in (member.config.recipe.model for member in members_of(classifier))
+    )
     many = (
         f"The mean of {len(classifier.members)} networks" if isinstance(classifier, Ensemble) else "A network"
     )
     return (
-        f"{many} `{model.architecture}` (first weights: {model.weights}) that distinguishes "
-        f"{manifest.num_classes} classes.{_folds(classifier)}"
+        f"{many} {', '.join(models)} that distinguishes "
+        f"{manifest.num_classes} classes.{_often(classifier)}{_folds(classifier)}"
     )
+
+
+def _often(classifier: Classifier | Ensemble) -> str:
+    if not isinstance(classifier, Ensemble) or set(classifier.times) == {1}:
+        return ""
+    return f" In the mean they count {', '.join(map(str, classifier.times))} times."
+
+
+def _recipe(classifier: Classifier | Ensemble) -> object:
+    """The recipe that trained it, as plain values; all of them where they differ in more than the seed."""
+    recipes = [member.config.recipe.to_dict() for member in members_of(classifier)]
+    if all({**recipe, "seed": 0} == {**recipes[0], "seed": 0} for recipe in recipes):
+        return recipes[0]
+    return recipes
 
 
 def _folds(classifier: Classifier | Ensemble) -> str:
@@ -333,8 +358,9 @@ def _links(origin: Origin, classifier: Classifier | Ensemble) -> list[str]:
     temperatures = ", ".join(dict.fromkeys(f"{member.config.temperature:.4g}" for member in members))
     return [
         f"study {origin.study}: MLflow run `{origin.parent_run_id}`",
-        f"{candidate_name(origin.trial, origin.seeds)}: MLflow run `{origin.run_id}`",
+        f"{origin.name}: MLflow run `{origin.run_id}`",
         *value,
+        *(() if origin.gain is None else (f"selected among trainings: {origin.gain}",)),
         f"seed {seeds}, temperature {temperatures}",
         *(f"up to epoch {last}, another recipe trained its weights" for last, _ in card.earlier),
     ]

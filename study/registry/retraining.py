@@ -100,12 +100,17 @@ def retrain(home: Home, version: Version, classifier: Classifier | Ensemble, wat
         recorded=float(recorded)
         if is_recorded and recorded is not None
         else _measured(classifier, dataset, metric),
-        obtained=best if is_recorded else _measured(Ensemble(trained), dataset, metric),
+        obtained=best if is_recorded else _measured(_joined(classifier, trained), dataset, metric),
         tolerance=tolerance,
         because=because,
         num_networks=len(trained),
         seconds=time.monotonic() - start,
     )
+
+
+def _joined(before: Classifier | Ensemble, trained: list[Classifier]) -> Classifier | Ensemble:
+    """The networks that were trained again, as the version has them."""
+    return before.with_members(trained) if isinstance(before, Ensemble) else trained[0]
 
 
 def _configs_of_trainings(classifier: Classifier | Ensemble) -> list[ClassifierConfig]:

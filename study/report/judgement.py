@@ -128,8 +128,7 @@ def _on_test(candidate: Candidate, evidence: TestEvidence) -> Judgement:
 def _evidence(result: StudyResult, candidate: Candidate) -> TestEvidence | None:
     """What was kept when the test split was opened; nothing is measured for a report."""
     assert result.final is not None, "it names the candidate"
-    last = result.final.candidates[-1]
-    folder = result.folder / MEASURED_FOLDER / names.candidate_name(last.trial, last.seeds) / candidate.kind
+    folder = result.folder / MEASURED_FOLDER / result.final.measurement / candidate.kind
     try:
         return TestEvidence.read(folder)
     except FileNotFoundError:

@@ -94,9 +94,17 @@ def tested_html(final: FinalResult) -> str:
                 ),
             )
             for name in metrics
-        ),
+        )
+        + _latencies(final),
     )
     return remarks + rows_html(table)
+
+
+def _latencies(final: FinalResult) -> tuple[tuple[str, ...], ...]:
+    known = [one.latency_ms for one in final.candidates if one.latency_ms is not None]
+    if len(known) < len(final.candidates):
+        return ()
+    return (("time for one image", *(f"{number_text(one)} ms" for one in known)),)
 
 
 def mistakes_html(mistakes: Sequence[Mistake]) -> str:

@@ -12,6 +12,7 @@ from study.evaluation.confirmation import Confirmation
 from study.evaluation.final_result import RESULT_FILE, FinalResult
 from study.home import Home
 from study.results.cost import Cost
+from study.results.more_trials import gain_watch
 from study.results.pictures import Pictures
 from study.results.reproduction import REPRODUCTION_FILE, Reproduction
 from study.search.record.driver_lock import Driver, driver_of
@@ -186,6 +187,7 @@ class StudyResult(Pictures):
             "constraints": list(map(str, self.spec.constraints)),
             "seconds": self.seconds,
             "cost": self.cost.sums,
+            "expected_gain": self._expected_gain(),
             "run_id": self.run_id,
             "best": None if self.best is None else self.best.number,
             "pareto": [trial.number for trial in self.pareto],
@@ -204,6 +206,14 @@ class StudyResult(Pictures):
                 if trial.state == "infeasible"
             ],
         }
+
+    def _expected_gain(self) -> dict[str, float | bool] | None:
+        """Of the next trial; None where that cannot be told."""
+        watch = gain_watch(self.spec, self.trials)
+        expected = watch.over or watch.latest
+        if expected is None:
+            return None
+        return {"gain": expected.gain, "per_hour": expected.per_hour, "is_over": watch.over is not None}
 
     def to_frame(self) -> Any:
         """The leaderboard as a pandas DataFrame, one column for each dimension."""

@@ -1,8 +1,10 @@
 """The study's limits while it runs: whether another trial may start, and why the study ends."""
 
+import math
 import time
 from dataclasses import dataclass, field
 
+from study.search.expected_gain import GainWatch
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import Trial
 from study.study_file.budget import Budget
@@ -25,16 +27,33 @@ class Limits:
     num_epochs: int = 0
     trial_seconds: float = 0.0
     """Of training and validating, all trials together."""
+    bound: float = math.inf
+    """The value of the objective that nothing exceeds."""
+    _watch: GainWatch = field(init=False)
     _num_ended: int = 0
     _num_failed: int = 0
     _best: float | None = None
     _num_ended_at_best: int = 0
     _started: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        self._watch = GainWatch(
+            maximise=self.maximise, minimum_gain=self.budget.minimum_gain, bound=self.bound
+        )
+
     @classmethod
-    def of(cls, budget: Budget, record: StudyRecord, *, maximise: bool, gpus_per_trial: float) -> "Limits":
+    def of(
+        cls,
+        budget: Budget,
+        record: StudyRecord,
+        *,
+        maximise: bool,
+        gpus_per_trial: float,
+        bound: float = math.inf,
+    ) -> "Limits":
         """The limits of a study that has come as far as its record says."""
-        limits = cls(budget, maximise, gpus_per_trial, seconds_before=record.facts.get("seconds", 0.0))
+        before = record.facts.get("seconds", 0.0)
+        limits = cls(budget, maximise, gpus_per_trial, seconds_before=before, bound=bound)
         trials = [trial for trial in record.trials if trial.state != "waiting"]
         limits.num_started = sum(trial.continues is None for trial in trials)
         for trial in sorted(trials, key=lambda trial: trial.ended or float("inf")):
@@ -58,6 +77,7 @@ class Limits:
         """One more trial that ended."""
         self._num_ended += 1
         self._num_failed += trial.state == "failed"
+        self._watch.note(trial)
         if (
             trial.state == "complete"
             and trial.is_feasible
@@ -90,6 +110,11 @@ class Limits:
             and self._num_ended - self._num_ended_at_best >= budget.no_improvement
         ):
             return f"{budget.no_improvement} trials in a row brought nothing better"
+        if self._watch.over is not None:
+            return (
+                f"more trials are unlikely to help (expected gain {self._watch.over.per_hour:.2g} an hour, "
+                f"minimum_gain {budget.minimum_gain:g})"
+            )
         if self._num_ended >= FEWEST_FOR_BREAKER and 2 * self._num_failed >= self._num_ended:
             return f"{self._num_failed} of {self._num_ended} trials failed"
         return None

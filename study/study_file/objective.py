@@ -1,5 +1,6 @@
 """What a study optimises."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,12 @@ class Objective(Written):
     def maximise(self) -> bool:
         """Whether more of it is better."""
         return METRICS.get(self.metric) == "maximise"
+
+    @property
+    def bound(self) -> float:
+        """The value that nothing exceeds, such as 1 for an accuracy, and 0 for what is minimised."""
+        low, high = RANGES.get(self.metric, (0.0, math.inf))
+        return high if self.maximise else low
 
     def merit(self, value: float) -> float:
         """The value, or its negative where less of it is better: the better of two has the greater merit."""

@@ -27,6 +27,11 @@ def check_population(stopping: EarlyStopping, budget: Budget, sampler: Sampler, 
             "budget.no_improvement counts trials that end one after another, and under early_stopping pbt "
             "all end together; drop it"
         )
+    if budget.minimum_gain is not None:
+        raise SpecError(
+            "budget.minimum_gain asks what a trial gains that the sampler draws next, and early_stopping pbt "
+            "draws none after its population; drop it"
+        )
     _check_size(stopping, budget)
 
 

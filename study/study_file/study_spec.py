@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError, field_serializer
 
@@ -103,6 +103,10 @@ class StudySpec(Written):
     confirm: Confirm | None = Field(None, examples=[{"top": 3, "seeds": 3}])
     """Further trainings of the best configurations; without them the best trial is registered as the search
     left it."""
+    ensemble: Literal["auto", "seeds", "none"] = "auto"
+    """Which means of several networks are candidates beside the single one: `seeds`, that of the seeds of the
+    confirmed configuration; `auto`, also a greedy selection of the trainings whose weights the study keeps,
+    where it is better on validation by more than its standard error; `none`."""
     promotion: PromotionRules = Field(
         PromotionRules(), examples=[{"minimum_gain": 0.01, "max_latency_ms": 20}]
     )

@@ -30,31 +30,27 @@ def log_final(client: "MlflowClient", run_id: str, final: FinalResult) -> None:
 
 
 def final_metrics(final: FinalResult) -> dict[str, float]:
-    """Metrics for the run: `test/…` for the single network, `ensemble/…` for the ensemble."""
+    """Metrics for the run: `test/…` of the single network, `ensemble/…` and `selected/…`."""
     metrics: dict[str, float] = {}
     for candidate in final.candidates:
-        metrics |= _of_candidate(candidate.test, ensemble=candidate.kind == "ensemble")
+        metrics |= _of_candidate(candidate.test, kind=candidate.kind)
     return metrics
 
 
-def _of_candidate(test: TestResult, *, ensemble: bool) -> dict[str, float]:
+def _of_candidate(test: TestResult, *, kind: str) -> dict[str, float]:
     metrics: dict[str, float] = {
-        names.metric_on_test_split("temperature", ensemble=ensemble): test.calibration.temperature
+        names.metric_on_test_split("temperature", kind=kind): test.calibration.temperature
     }
     for clean, intervals in ((False, test.metrics), (True, test.clean_metrics or {})):
         for name, interval in intervals.items():
             metrics |= {
-                names.metric_on_test_split(name, ensemble=ensemble, clean=clean): interval.value,
-                names.metric_on_test_split(name, ensemble=ensemble, clean=clean, end="low"): interval.low,
-                names.metric_on_test_split(name, ensemble=ensemble, clean=clean, end="high"): interval.high,
+                names.metric_on_test_split(name, kind=kind, clean=clean): interval.value,
+                names.metric_on_test_split(name, kind=kind, clean=clean, end="low"): interval.low,
+                names.metric_on_test_split(name, kind=kind, clean=clean, end="high"): interval.high,
             }
     for name in ("ece", "log_loss", "brier"):
-        metrics[names.calibration_metric(name, "before", ensemble=ensemble)] = getattr(
-            test.calibration.before, name
-        )
-        metrics[names.calibration_metric(name, "after", ensemble=ensemble)] = getattr(
-            test.calibration.after, name
-        )
+        metrics[names.calibration_metric(name, "before", kind=kind)] = getattr(test.calibration.before, name)
+        metrics[names.calibration_metric(name, "after", kind=kind)] = getattr(test.calibration.after, name)
     return metrics
 
 

@@ -35,6 +35,7 @@ SPEC = {
     "budget": {"trials": 3, "epochs": 12},
     "early_stopping": "none",
     "confirm": {"top": 2, "seeds": 2},
+    "ensemble": "seeds",
     "resources": {"max_concurrent": 1},  # a second process would start for nothing that is tested
 }
 

@@ -32,6 +32,7 @@ SPEC = {
     "early_stopping": "none",
     "validate": {"folds": 3},
     "confirm": {"top": 1, "seeds": 2},
+    "ensemble": "seeds",
     "resources": {"max_concurrent": 1},
 }
 

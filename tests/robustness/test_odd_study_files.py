@@ -92,6 +92,7 @@ MAY_BE_ACCEPTED: dict[str, set[str]] = {
     "budget.total_epochs": COUNTS | NOTHING,
     "budget.target": SHARES | NOTHING,
     "budget.no_improvement": COUNTS | NOTHING,
+    "budget.minimum_gain": AMOUNTS | NOTHING,
     "early_stopping.first_rung": {"0.5"},
     "early_stopping.reduction": {"3"},
     "early_stopping.brackets": COUNTS | NOTHING,

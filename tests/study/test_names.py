@@ -10,7 +10,7 @@ from study import names
 ROOT = Path(__file__).parents[2]
 SENT = re.compile(
     r"(study|test|mlflow|dataset|version|decisions|verdict|validation)\."
-    r"|(train|validation|best|seconds|system|cost|test|ensemble|reproduction|budget|within_class)/"
+    r"|(train|validation|best|seconds|system|cost|test|ensemble|selected|reproduction|budget|within_class)/"
 )
 FILES = re.compile(r".*\.(yaml|json|jsonl|db|py)|mlflow\.store\..*")
 """File names, and a logger of MLflow."""

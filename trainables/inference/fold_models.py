@@ -79,10 +79,31 @@ def validation_of(
     by_fold, labels = [], []
     for fold in range(num_folds):
         split = folded.held_out(fold)
-        unaware = [one for one in classifier.members if one.config.held_out_fold == fold]
-        by_fold.append(Ensemble(unaware).probabilities_of_stored(split.images))
+        by_fold.append(unaware_of(classifier, fold).probabilities_of_stored(split.images))
         labels.append(split.labels)
     return np.concatenate(by_fold), np.concatenate(labels)
+
+
+def unaware_of(classifier: Ensemble, fold: int) -> Ensemble:
+    """The networks that held a fold out, each as often as it counts."""
+    chosen = [
+        (member, times)
+        for member, times in zip(classifier.members, classifier.times, strict=True)
+        if member.config.held_out_fold == fold
+    ]
+    return Ensemble([member for member, _ in chosen], [times for _, times in chosen])
+
+
+def groups_of_validation(classifier: Classifier | Ensemble, dataset: Dataset) -> NDArray[np.int64] | None:
+    """The group (N,) of each image of `validation_of`; None where images have none."""
+    num_folds = num_folds_of(classifier)
+    if num_folds is None:
+        groups = dataset.validation.groups
+        return None if groups is None else np.array(groups)
+    folded = FoldedDataset.of(dataset, num_folds)
+    by_fold = [folded.held_out(fold).groups for fold in range(num_folds)]
+    known = [groups for groups in by_fold if groups is not None]
+    return np.concatenate(known) if known else None
 
 
 def _of_fold(weights: Mapping[str, Tensor], fold: int) -> dict[str, Tensor]:

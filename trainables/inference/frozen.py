@@ -28,7 +28,7 @@ def frozen(classifier: Classifier | Ensemble) -> Classifier | Ensemble:
     says something else once it is.
     """
     if isinstance(classifier, Ensemble):
-        return Ensemble([_frozen(member) for member in classifier.members])
+        return classifier.with_members([_frozen(member) for member in classifier.members])
     return _frozen(classifier)
 
 

@@ -46,10 +46,13 @@ class Program(nn.Module):
     def __init__(self, classifier: Classifier | Ensemble) -> None:
         super().__init__()
         self.members = nn.ModuleList(Member(member) for member in members_of(classifier))
+        times = classifier.times if isinstance(classifier, Ensemble) else (1,)
+        self._shares = [one / sum(times) for one in times]
 
     def forward(self, images_BHWC: Tensor) -> Tensor:
-        """The mean over the networks."""
-        return torch.stack([member(images_BHWC) for member in self.members]).mean(0)
+        """The mean over the networks, each as often as it counts."""
+        said = [member(images_BHWC) * share for member, share in zip(self.members, self._shares, strict=True)]
+        return torch.stack(said).sum(0)
 
 
 def as_exported(classifier: Classifier | Ensemble) -> Classifier | Ensemble:
@@ -57,7 +60,7 @@ def as_exported(classifier: Classifier | Ensemble) -> Classifier | Ensemble:
     compared with.
     """
     members = [_without_samples(member) for member in members_of(classifier)]
-    return Ensemble(members) if isinstance(classifier, Ensemble) else members[0]
+    return classifier.with_members(members) if isinstance(classifier, Ensemble) else members[0]
 
 
 def random_images(classifier: Classifier | Ensemble, num_images: int) -> NDArray[np.uint8]:

@@ -48,12 +48,15 @@ def print_final(out: Console, final: FinalResult, metric: str) -> None:
     out.print(classes_table(test.classes))
     out.print()
     best = "and its best network" if final.result.num_folds is None else "and its best seed"
-    others = {"single": best, "ensemble": "and its ensemble"}
+    others = {"single": best, "ensemble": "and its ensemble", "selected": "and a selection"}
     for candidate in sorted(final.candidates, key=lambda one: one is not final.result):
         what = "registered model" if candidate is final.result else others[candidate.kind]
         out.print(f"{what:<20} {_version(candidate)}")
     if final.verdict is not None:
         out.print(f"[dim]{literal(final.verdict[0].upper() + final.verdict[1:])}.[/]", soft_wrap=True)
+    for candidate in final.candidates:
+        if candidate.gain is not None:
+            out.print(f"[dim]The selection has {literal(candidate.gain)}.[/]", soft_wrap=True)
 
 
 def images_text(num_images: int, num_groups: int | None) -> str:
@@ -123,7 +126,14 @@ def _tested(candidates: tuple[Candidate, ...]) -> Table:
     for name, field in (("calibration error", "ece"), ("log loss", "log_loss"), ("Brier score", "brier")):
         table.add_row(f"  {name}", *(_both_ways(calibration, field) for calibration in calibrations))
     table.add_row("  temperature", *map(_temperature, calibrations))
+    if any(candidate.latency_ms is not None for candidate in candidates):
+        table.add_row("time for one image", *map(latency_text, candidates))
     return table
+
+
+def latency_text(candidate: Candidate) -> str:
+    """How long it took to classify one image; nothing where it is not known."""
+    return "" if candidate.latency_ms is None else f"{number_text(candidate.latency_ms)} ms"
 
 
 def add_metrics(table: Table, columns: list[Mapping[str, Interval]]) -> None:
@@ -140,6 +150,8 @@ def _title(candidate: Candidate) -> str:
     if candidate.kind == "single":
         folds = "" if candidate.num_folds is None else f", {candidate.num_folds} folds"
         return f"{candidate_name(candidate.trial, candidate.seeds)}{folds}"
+    if candidate.kind == "selected":
+        return f"selection of {len(candidate.parts)} trainings"
     return f"ensemble of its seeds {', '.join(map(str, candidate.seeds))}"
 
 
@@ -159,7 +171,7 @@ def _use_of_temperature(calibration: Calibration) -> str:
         return "besides their own"
     if calibration.is_registered:
         return f"which is registered{worse}"
-    return f"not to be used{worse}" if worse else "not registered"
+    return f"not registered{worse}"
 
 
 def classes_table(classes: tuple[ClassResult, ...]) -> Table:
@@ -183,12 +195,22 @@ def classes_table(classes: tuple[ClassResult, ...]) -> Table:
 
 
 def _version(candidate: Candidate) -> str:
-    counts = [] if candidate.kind == "single" else [f"{len(candidate.seeds)} seeds"]
+    counts = [_trainings_text(candidate)] if candidate.kind != "single" else []
     counts += [] if candidate.num_folds is None else [f"{candidate.num_folds} folds"]
     members = f", the mean of {' with '.join(counts)}" if counts else ""
     return (
         f"[bold]{candidate.model} version {candidate.version}[/]  "
         f"(models:/{candidate.model}/{candidate.version}){members}"
+    )
+
+
+def _trainings_text(candidate: Candidate) -> str:
+    if candidate.kind == "ensemble":
+        return f"{len(candidate.seeds)} seeds"
+    return ", ".join(
+        candidate_name(part.trial, () if part.seed is None else (part.seed,))
+        + (f" ({part.times} times)" if part.times > 1 else "")
+        for part in candidate.parts
     )
 
 

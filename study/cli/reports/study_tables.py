@@ -16,6 +16,7 @@ from study.evaluation.final_result import FinalResult
 from study.names import trial_name
 from study.number_text import number_text
 from study.results.cost import Cost
+from study.results.more_trials import more_trials_sentence
 from study.results.price import Price
 from study.results.reproduction import Reproductions
 from study.results.study_result import StudyResult
@@ -48,8 +49,7 @@ def print_result(result: StudyResult, *, as_json: bool = False, show_all: bool =
             out.print(f"[red]{name} {training.state}:[/] {literal(training.reason or '')}")
     if result.pareto:
         out.print(front_picture(result.trials, result.pareto, result.spec.objectives))
-    if result.cost.seconds:
-        out.print(f"\n{_cost_text(result.cost)}")
+    _print_cost(out, result)
     if result.reproduction is not None:
         print_reproductions(Reproductions(done=(result.reproduction,)))
     elif result.final is not None:
@@ -86,6 +86,14 @@ def _state_text(result: StudyResult) -> str:
     if result.state == "failed":
         return f"failed ({literal(result.failure or '')}); {result.progress}"
     return result.state if result.has_ended else f"{result.state}; {result.progress}"
+
+
+def _print_cost(out: Console, result: StudyResult) -> None:
+    """What it cost, and what more trials would bring."""
+    if result.cost.seconds:
+        out.print(f"\n{_cost_text(result.cost)}")
+    if (sentence := more_trials_sentence(result.spec, result.trials)) is not None:
+        out.print(f"[dim]{literal(sentence)}[/]", soft_wrap=True)
 
 
 def _cost_text(cost: Cost) -> str:

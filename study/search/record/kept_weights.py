@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # the driver deletes weights without importing torch
 
 FOLDER = "weights"
 NUM_KEPT = 3
-"""Ended trials of a study, the best by validation, whose weights stay."""
+"""Ended trials of a study, the best by validation, whose weights stay: for the one that is registered, and
+for a selection among them and the further seeds."""
 
 
 def weights_file(study_folder: Path, number: int) -> Path:

@@ -44,6 +44,18 @@ def test_an_ended_study_is_told_from_question_to_next_step() -> None:
     assert "study promote pets 7" in following
 
 
+def test_whether_more_trials_would_help_is_told_with_the_figure() -> None:
+    figure = (
+        r"is expected to improve the accuracy by 0\.0\d+ on average, "
+        r"which is [\d.]+ for each hour of training"
+    )
+    assert re.search(rf"One more trial {figure}\.", " ".join(summary(ended())))
+    over = " ".join(summary(ended(budget={"minimum_gain": 1e6})))
+    less = "less than the 1000000 that the study file asks for"
+    assert re.search(rf"More trials are unlikely to help: one more {figure}, {less}\.", over)
+    assert "expected to improve" not in " ".join(summary(made_study(peak, trials=9, space=SPACE)))
+
+
 def test_words_of_the_code_do_not_occur() -> None:
     """Commands apart, which are there to be copied."""
     for sentence in summary(ended(early_stopping={"rule": "asha"})):

@@ -2,6 +2,7 @@
 versions.
 """
 
+import re
 import shutil
 from dataclasses import replace
 from io import StringIO
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from study.cli.reports.dataset_tables import print_dataset
 from study.cli.reports.final_tables import MAX_CLASSES, accuracy_text, print_final
-from study.evaluation.final_result import Candidate, FinalResult
+from study.evaluation.final_result import Candidate, FinalResult, Part
 from study.evaluation.test_result import ClassResult, Interval
 from study.home import Home
 from trainables.datasets.manifest import Manifest
@@ -53,6 +54,29 @@ def test_both_candidates_and_what_was_confirmed_are_shown() -> None:
     assert "The ensemble is better, so it is the candidate." in text
 
 
+def test_a_selection_stands_beside_the_result_with_its_gain_and_the_time_of_an_image() -> None:
+    selected = Candidate(
+        kind="selected",
+        trial=3,
+        seeds=(),
+        parts=(Part(trial=3, seed=2, times=1), Part(trial=5, seed=None, times=2)),
+        gain="macro f1 0.9100 on validation, better by 0.0100",
+        latency_ms=3.5,
+        test=TEST,
+        model="pets",
+        version=9,
+    )
+    final = replace(FINAL, candidates=(replace(FINAL.candidates[0], latency_ms=1.25), selected))
+    text = printed(final)
+    assert "registered model     pets version 7" in text
+    assert "and a selection      pets version 9  (models:/pets/9)" in text
+    assert "the mean of trial-0003-seed-2, trial-0005 (2 times)" in text
+    assert "The selection has macro f1 0.9100 on validation, better by 0.0100." in text
+    assert re.search(r"time for one image +1.25 ms +3.5 ms", text)
+    assert final.measurement == "trial-0003-seed-2-beside-selection-of-0003-seed-2-and-0005-twice"
+    assert FINAL.measurement == "trial-0003-seeds-1-2"
+
+
 def test_a_mean_over_seeds_has_an_interval_within_the_range_of_its_metric() -> None:
     """0.9641 ± 0.3232 was shown of a metric that ends at 1."""
     wide = replace(FINAL.confirmed[0], mean=0.9641, half_width=0.3232)
@@ -65,7 +89,7 @@ def test_a_mean_over_seeds_has_an_interval_within_the_range_of_its_metric() -> N
     ("changed", "text"),
     [
         ({"temperature": 0.05, "is_at_bound": True}, "0.050, an end of its range: none fits"),
-        ({"after": replace(SCORES, log_loss=0.5)}, "1.400, not to be used, worse log loss"),
+        ({"after": replace(SCORES, log_loss=0.5)}, "1.400, not registered, worse log loss"),
         (
             {"after": replace(SCORES, log_loss=0.5), "is_registered": True},
             "1.400, which is registered, worse log loss",

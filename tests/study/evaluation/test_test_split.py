@@ -23,6 +23,7 @@ from study.planning.plan import Plan, plan_study
 from study.recipes.point import build_recipe
 from study.recipes.trial_seed import confirmation_seed
 from study.registry.model_card import Origin, model_card
+from study.registry.siblings import choose_once
 from study.search.record.kept_weights import save_weights
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import EpochReport
@@ -118,6 +119,35 @@ def test_the_best_seed_and_the_ensemble_of_all_are_candidates(
         None,
         "trial-0000-seeds-1-2-3",
     )
+
+
+def test_which_candidate_is_the_result_is_settled_with_no_test_split_at_hand(tmp_path: Path) -> None:
+    """It used to be chosen by the test split, at the full level, in no log."""
+    plan, made = made_study(Home(tmp_path), "none")
+    test = plan.dataset_folder / "test.arrow"
+    test.rename(tmp_path / "elsewhere")
+    verdict = choose_once(plan, made)
+    assert verdict is not None
+    assert "on validation" in verdict.sentence
+    (tmp_path / "elsewhere").rename(test)
+    assert openings(plan.dataset_folder) == ()
+    assert choose_once(plan, made) == verdict
+    assert choose_once(plan, made[:1]) is None
+
+
+def test_a_study_with_the_name_of_a_removed_one_opens_the_test_split_again(
+    measured: tuple[Plan, tuple[CandidateModel, ...], object], tmp_path: Path
+) -> None:
+    """Its opening was taken for that of the removed one, whose numbers somebody had seen."""
+    plan, (single, _), _ = measured
+    shutil.copytree(plan.home.datasets, tmp_path / "datasets")
+    plan = plan_study(plan.spec, Home(tmp_path))
+    num_before = len(openings(plan.dataset_folder))
+    for num_studies in (1, 2):
+        measure_once(plan, (single,))
+        measure_once(plan, (single,))
+        assert len(openings(plan.dataset_folder)) == num_before + num_studies
+        shutil.rmtree(plan.folder)
 
 
 def test_one_opening_serves_both_candidates(

@@ -219,6 +219,7 @@ def test_a_space_of_nothing_that_may_change_is_refused() -> None:
             "interval 0.9 of 5 epochs ends with the last one",
         ),
         ({"budget": {"no_improvement": 5}}, "under early_stopping pbt all end together; drop it"),
+        ({"budget": {"minimum_gain": 0.1}}, "early_stopping pbt draws none after its population; drop it"),
         (
             {"early_stopping": {"rule": "pbt", "quantile": 0.6}},
             "early_stopping.quantile must be at most 0.5, got 0.6",

@@ -203,6 +203,11 @@ def test_a_configuration_is_enqueued_once_although_the_driver_died_before_it_not
         ({"gpu_hours": 40 / 3600}, 3, "the study's 0.0111111 GPU hours are over"),
         ({"target": 1e-5}, 1, "the target 1e-05 is reached"),
         ({"no_improvement": 1, "trials": 50}, None, "1 trials in a row brought nothing better"),
+        (
+            {"minimum_gain": 1e6, "trials": 50},
+            12,
+            "more trials are unlikely to help (expected gain 5.3 an hour, minimum_gain 1e+06)",
+        ),
     ],
 )
 def test_budgets_end_a_study(
