@@ -102,9 +102,7 @@ def run(script: Path, arguments: argparse.Namespace) -> Timed:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     seconds = time.monotonic() - begun
     told = json.loads(next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{")))
-    return Timed(
-        search_seconds=told["seconds"], command_seconds=seconds, best=told["best_val_accuracy"]
-    )
+    return Timed(search_seconds=told["seconds"], command_seconds=seconds, best=told["best_val_accuracy"])
 
 
 def ratio(pairs: list[tuple[float, float]]) -> dict[str, float]:
