@@ -20,6 +20,7 @@ PAGE = ROOT / "study" / "REFERENCE.md"
 WITHOUT_MEANING_FOR_PEOPLE = {
     "RAY_CLUSTER_NAME": "set by KubeRay",
     "MLFLOW_REGISTRY_URI": "saved and put back around calls of MLflow",
+    "STUDY_WORKER_FORKS": "set for Ray by the driver that starts it",
 }
 """Variables that the code touches and nobody sets for it."""
 
