@@ -34,8 +34,8 @@ def test_the_quote_is_one_sentence(home: Home) -> None:
     # 40 x 20 epochs of 12.2 s on two slots, a tenth more as two cores are crowded, and 24 s beside them; then
     # 5 rounds of 20 epochs.
     assert quote_sentence(found, NOON) == (
-        "40 trials, 800 epochs, 91 min on 2 CPU cores (77 min to 1 h 45 min), done by about 13:31; confirmation "
-        "23 min more (13:54)"
+        "40 trials, 800 epochs, 91 min on 2 CPU cores (77 min to 1 h 45 min), done by about 13:31; "
+        "confirmation 23 min more (13:54)"
     )
     assert said == [], "what is known is not measured again"
     assert source_sentences(found) == (
