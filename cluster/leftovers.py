@@ -21,15 +21,7 @@ SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_TO_END = 10.0
 _SAME_START_SECONDS = 1.5
 """The system's clock, by which starts are told, is set right by as much."""
-_OF_RAY = (
-    "ray::",
-    "/ray/core/",
-    "/ray/_private/",
-    "/ray/dashboard/",
-    "/ray/autoscaler/",
-    "/cluster/fork_server.py",
-    "/cluster/forked_worker.py",
-)
+_OF_RAY = ("ray::", "/ray/core/", "/ray/_private/", "/ray/dashboard/", "/ray/autoscaler/")
 """In the commands of Ray's processes; workers change theirs as they go."""
 
 

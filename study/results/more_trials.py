@@ -29,6 +29,8 @@ def more_trials_sentence(spec: StudySpec, trials: Sequence[Trial]) -> str | None
     if expected is None:
         return None
     name = spec.objective.metric.replace("_", " ")
+    if watch.over is None and not expected.gain:
+        return f"One more trial is not expected to improve the {name}."
     figure = (
         f"is expected to improve the {name} by {_shown(expected.gain)} on average, which is "
         f"{_shown(expected.per_hour)} for each hour of training"

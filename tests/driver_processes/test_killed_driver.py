@@ -40,7 +40,7 @@ def test_what_a_killed_driver_left_of_ray_is_told_and_ended(home_with_digits: Ho
     wait_until_running(home, "cut", driver, num_ended=0)
     (note,) = home.ray_processes.iterdir()
     numbers = [one["process"] for one in json.loads(note.read_text())["processes"]]
-    assert len(numbers) > 4
+    assert len(numbers) >= 4, "its two servers and two agents"
     driver.kill()
     driver.communicate(timeout=PATIENCE_SECONDS)
     time.sleep(3)  # what ends with the driver has ended

@@ -1,17 +1,19 @@
 """Steps that are timed tell what a training takes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from conftest import MakeDataset
 
+from trainables.datasets.dataset import Dataset
 from trainables.recipe.data import Data
 from trainables.recipe.model import Model
 from trainables.recipe.phase import Phase
 from trainables.recipe.tree import Recipe
 from trainables.training.step_times import time_steps
 
+MakeDataset = Callable[..., Dataset]
 RECIPE = Recipe(
     data=Data(image_size=32),
     model=Model(architecture="resnet18"),
