@@ -73,8 +73,8 @@ def run_forked(
         "imports": list(imports),
         "read_at_import": list(read_at_import),
     }
-    send(connection, job, (0, 1, 2))
     try:
+        send(connection, job, (0, 1, 2))
         process = receive(connection)[0]["process"]
     except (EOFError, OSError):
         return None

@@ -125,7 +125,7 @@ class _Server:
         self._selector.register(woken, selectors.EVENT_READ)
         while True:
             events = self._selector.select(IDLE_SECONDS)
-            if not events and not self._jobs:
+            if not events and not self._jobs and self._input is None:
                 self._place.unlink(missing_ok=True)
                 events = self._selector.select(LAST_SECONDS)  # of who found it just before
                 if not events:
@@ -157,8 +157,12 @@ class _Server:
             connection.close()
             return None
         connection.settimeout(None)
-        job = Job(**tree)
-        process = os.fork() if self._has_imported(job) else None
+        try:
+            job = Job(**tree)
+            process = os.fork() if self._has_imported(job) else None
+        except (TypeError, OSError):  # of another version of the code; no memory, or too many processes
+            traceback.print_exc()
+            process = None
         if process == 0:
             self._become(connection, streams)
             return job

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cluster.fork_client import connect, run_forked, start_server
+from cluster.fork_client import SERVER_FILE, connect, run_forked, start_server
 from cluster.ray_settings import set_ray_environment
 
 START_SECONDS = 120.0
@@ -62,13 +62,14 @@ def _folder() -> Path:
 
 
 def _name(modules: list[str]) -> str:
-    """Servers differ by the Python, and by what Ray reads when it is imported."""
+    """Servers differ by the Python, by their own code, and by what Ray reads when it is imported."""
     of_ray = {
         name: value
         for name, value in os.environ.items()
         if name.startswith(("RAY_", "TUNE_", "PYTHON")) and not name.startswith("RAY_JOB_")
     }
-    told = repr((sys.executable, sys.version, modules, sorted(of_ray.items())))
+    protocol = hashlib.sha256(SERVER_FILE.read_bytes()).hexdigest()
+    told = repr((sys.executable, sys.version, protocol, modules, sorted(of_ray.items())))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

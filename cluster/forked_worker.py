@@ -37,8 +37,7 @@ def main() -> None:
         if code is not None:
             sys.exit(code)
     setup = Path(script).with_name("setup_worker.py")
-    command = [str(setup), *words] if any(word.startswith(_CONTEXT) for word in words) else words
-    os.execv(sys.executable, [sys.executable, *command])
+    os.execv(sys.executable, [sys.executable, str(setup), *words])
 
 
 def _forked(arguments: list[str], environment: dict[str, str]) -> int | None:
@@ -68,12 +67,21 @@ def _context(words: list[str]) -> dict[str, dict[str, str]]:
 def _connected(process: str, place: str) -> socket.socket | None:
     """A connection to the server, once it has its imports; None where it is gone or takes too long."""
     deadline = time.monotonic() + START_SECONDS
-    while process and Path("/proc", process).exists() and time.monotonic() < deadline:
+    while process and _lives(process) and time.monotonic() < deadline:
         connection = connect(Path(place))
         if connection is not None:
             return connection
         time.sleep(POLL_SECONDS)
     return None
+
+
+def _lives(process: str) -> bool:
+    """False for a zombie, too: the driver, whose child it is, waits for it at the end."""
+    try:
+        state = Path("/proc", process, "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 if __name__ == "__main__":

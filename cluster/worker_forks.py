@@ -12,14 +12,15 @@ from pathlib import Path
 from cluster.fork_client import SERVER_VARIABLE, start_server
 from cluster.ray_settings import set_ray_environment
 
-SETTINGS = {
-    "RAY_enable_worker_prestart": "0",
-    "RAY_prestart_worker_first_driver": "0",
-    "RAY_worker_register_timeout_seconds": "120",
-}
+SETTINGS = {"RAY_enable_worker_prestart": "0", "RAY_prestart_worker_first_driver": "0"}
 """Of Ray: a worker that it starts before anybody wants one belongs to no driver, and others could not be
-forked from what was imported for it. On a busy machine the first one waits for its imports.
+forked from what was imported for it.
 """
+TIMEOUT, START_SECONDS = "RAY_worker_register_timeout_seconds", "120"
+"""Ray's limit for a worker's start, and what it is where nobody set it: on a busy machine the first one waits
+for its imports.
+"""
+LONGEST_FOLDER = 60
 END_SECONDS = 5.0
 
 
@@ -31,21 +32,30 @@ def worker_forks(modules: Sequence[str], *, with_ray: Sequence[str]) -> Iterator
 
     Linux only; elsewhere nothing is done. The process ends with this one at the latest.
     """
-    if sys.platform != "linux" or SERVER_VARIABLE in os.environ:
+    if sys.platform != "linux":
         yield
         return
     set_ray_environment(None)
-    folder = Path(tempfile.mkdtemp(prefix="study-workers-"))
+    folder = Path(tempfile.mkdtemp(prefix="study-workers-", dir=_short_folder()))
     try:
         server = _started(folder, modules)
         told = f"{server.pid}:{folder / 'socket'}:{','.join(with_ray)}"
         try:
-            with _environment({SERVER_VARIABLE: told, **SETTINGS}):
+            patience = {TIMEOUT: os.environ.get(TIMEOUT, START_SECONDS)}
+            with _environment({SERVER_VARIABLE: told, **SETTINGS, **patience}):
                 yield
         finally:
             _end(server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_folder() -> str | None:
+    """None for the usual one for temporary files; the path of a socket may have a hundred letters, and is
+    told between colons.
+    """
+    usual = tempfile.gettempdir()
+    return None if len(usual) <= LONGEST_FOLDER and ":" not in usual else "/tmp"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Names, tags and metrics sent to MLflow, Optuna and the file system; built nowhere else."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ WAITS = "waits for a"
 STOPS = "stops once"
 """Begins what a study says there that was asked to stop."""
 
+LONGEST_SELECTION = 100
+"""Characters of what a selection consists of in the names of files, of which systems take 255."""
 LONGEST_CLASS = 200
 """Characters of a class name in the name of a metric, of which MLflow takes 250."""
 
@@ -161,7 +164,8 @@ def candidate_name(trial: int, seeds: Sequence[int]) -> str:
 
 def selection_name(parts: Sequence[tuple[int, int | None, int]]) -> str:
     """The name of a candidate that was selected of several trainings, each a trial, its further seed and how
-    often it counts: selection-of-0003-seed-2-and-0005-twice.
+    often it counts: selection-of-0003-seed-2-and-0005-twice; of many, with a number in place of the last of
+    them, as files are named so.
     """
     often = {1: "", 2: "-twice"}
     each = (
@@ -169,7 +173,10 @@ def selection_name(parts: Sequence[tuple[int, int | None, int]]) -> str:
         + often.get(times, f"-{times}-times")
         for trial, seed, times in parts
     )
-    return f"selection-of-{'-and-'.join(each)}"
+    name = f"selection-of-{'-and-'.join(each)}"
+    if len(name) <= LONGEST_SELECTION:
+        return name
+    return f"{name[:LONGEST_SELECTION]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def trial_tags(number: int) -> dict[str, str]:

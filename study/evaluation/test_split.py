@@ -54,6 +54,8 @@ def measure_once(
     stand with the result.
     """
     folder = _folder(plan, models)
+    if not folder.exists() and (before := _measured_before(plan, models)) is not None:
+        _write(folder, before)
     if not folder.exists():
         measured = _measure(plan, models, known)
         _write(
@@ -64,6 +66,16 @@ def measure_once(
             },
         )
     return tuple(_read(folder / model.kind) for model in models)
+
+
+def _measured_before(plan: Plan, models: Sequence[CandidateModel]) -> dict[str, Measurement] | None:
+    """What was measured of the same candidates when there was a selection beside them, whose weights an
+    extended study may have dropped since.
+    """
+    for folder in sorted((plan.folder / MEASURED_FOLDER).glob(f"{_measurement(models)}-beside-*")):
+        if folder.is_dir() and all((folder / model.kind).exists() for model in models):
+            return {model.kind: _read(folder / model.kind) for model in models}
+    return None
 
 
 def own_measurement(plan: Plan, name: str) -> str:

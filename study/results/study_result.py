@@ -12,7 +12,7 @@ from study.evaluation.confirmation import Confirmation
 from study.evaluation.final_result import RESULT_FILE, FinalResult
 from study.home import Home
 from study.results.cost import Cost
-from study.results.more_trials import gain_watch
+from study.results.more_trials import expected_gain
 from study.results.pictures import Pictures
 from study.results.reproduction import REPRODUCTION_FILE, Reproduction
 from study.search.record.driver_lock import Driver, driver_of
@@ -209,11 +209,11 @@ class StudyResult(Pictures):
 
     def _expected_gain(self) -> dict[str, float | bool] | None:
         """Of the next trial; None where that cannot be told."""
-        watch = gain_watch(self.spec, self.trials)
-        expected = watch.over or watch.latest
-        if expected is None:
+        found = expected_gain(self.spec, self.trials)
+        if found is None:
             return None
-        return {"gain": expected.gain, "per_hour": expected.per_hour, "is_over": watch.over is not None}
+        expected, is_over = found
+        return {"gain": expected.gain, "per_hour": expected.per_hour, "is_over": is_over}
 
     def to_frame(self) -> Any:
         """The leaderboard as a pandas DataFrame, one column for each dimension."""

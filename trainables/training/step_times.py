@@ -51,7 +51,7 @@ def _time_whole(recipe: Recipe, dataset: Dataset, device: torch.device, seconds:
     fixed = min(max(first.seconds - of_image * first.num_images, 0.0), first.seconds)
     affordable = int((seconds / _NUM_STEPS - fixed) / of_image)
     num_images = min(affordable, recipe.batch_size, len(dataset.train))
-    if num_images > last.num_images:
+    if num_images >= last.num_images:
         num_validated = min(int(seconds / 2 / _NUM_EPOCHS / last.evaluation_seconds), MOST_VALIDATED)
         last = _timed(
             recipe,

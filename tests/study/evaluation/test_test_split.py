@@ -162,6 +162,22 @@ def test_one_opening_serves_both_candidates(
     assert len(openings(plan.dataset_folder)) == 1
 
 
+def test_a_selection_that_is_gone_since_opens_nothing_again(
+    measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]],
+) -> None:
+    """An extended study may keep other weights than those that a selection was made of."""
+    plan, made, (single, _) = measured
+    whole = plan.folder / MEASURED_FOLDER / made[-1].name
+    beside = whole.with_name(f"{whole.name}-beside-selection-of-0000-seed-1-and-0000-seed-2")
+    shutil.copytree(whole, beside)
+    shutil.rmtree(whole)
+    again = measure_once(plan, made)
+    assert again[0].result == single.result
+    assert whole.exists()
+    assert len(openings(plan.dataset_folder)) == 1
+    shutil.rmtree(beside)
+
+
 def test_what_is_told_is_what_the_classifier_says(
     measured: tuple[Plan, tuple[CandidateModel, ...], tuple[Measurement, ...]],
 ) -> None:
