@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cluster.fork_client import SERVER_VARIABLE, start_server
 from cluster.ray_settings import set_ray_environment
+from cluster.scoped_environment import scoped_environment
 
 SETTINGS = {"RAY_enable_worker_prestart": "0", "RAY_prestart_worker_first_driver": "0"}
 """Of Ray: a worker that it starts before anybody wants one belongs to no driver, and others could not be
@@ -42,7 +43,7 @@ def worker_forks(modules: Sequence[str], *, with_ray: Sequence[str]) -> Iterator
         told = f"{server.pid}:{folder / 'socket'}:{','.join(with_ray)}"
         try:
             patience = {TIMEOUT: os.environ.get(TIMEOUT, START_SECONDS)}
-            with _environment({SERVER_VARIABLE: told, **SETTINGS, **patience}):
+            with scoped_environment({SERVER_VARIABLE: told, **SETTINGS, **patience}):
                 yield
         finally:
             _end(server)
@@ -56,20 +57,6 @@ def _short_folder() -> str | None:
     """
     usual = tempfile.gettempdir()
     return None if len(usual) <= LONGEST_FOLDER and ":" not in usual else "/tmp"
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _started(folder: Path, modules: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -83,6 +83,7 @@ CLUSTER = (
     "cluster.errors",
     "cluster.auth_token",
     "cluster.ray_settings",
+    "cluster.scoped_environment",
     "cluster.fork_server",
     "cluster.fork_client",
     "cluster.forked_job",

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from cluster.scoped_environment import scoped_environment
 from study.connections.database_url import install_driver, masked
 from study.connections.mlflow_database import make_if_missing, sqlite_file
 from study.errors import TrackingError
 from study.home import Home
 from study.names import EXPERIMENT_KIND, NOTE, experiment_name
-from study.scoped_environment import scoped_environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import trainables
+from cluster.scoped_environment import scoped_environment
 from study import names
 from study.connections.mlflow_client import addressed_to, tracking_errors
 from study.evaluation.subgroups import audits_of
@@ -27,7 +28,6 @@ from study.registry.model_card import (
     with_program,
 )
 from study.registry.version_layout import CLASSIFIER, EVIDENCE, MODEL_CARD_FILE, PROGRAM_FILE
-from study.scoped_environment import scoped_environment
 from study.study_file.promotion_rules import PromotionRules
 from trainables.inference.classifier import Classifier
 from trainables.inference.ensemble import Ensemble

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.scoped_environment import scoped_environment
+from cluster.scoped_environment import scoped_environment
 from study.tracking.delivery import Delivery
 from study.tracking.run_log import RunLog
 

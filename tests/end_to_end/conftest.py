@@ -11,9 +11,9 @@ from fresh_homes import FreshHomes
 from webhook import running_webhook
 
 from cluster.connection import connected
+from cluster.scoped_environment import scoped_environment
 from study.connections.mlflow_client import connect
 from study.driver.running import run_study
-from study.scoped_environment import scoped_environment
 from trainables.datasets.adding import add_dataset
 from trainables.datasets.options import AddOptions
 

@@ -20,6 +20,7 @@ import mlflow.pyfunc
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import torch
 
+from cluster.scoped_environment import scoped_environment
 from study import names
 from study.cli.main import main
 from study.connections.mlflow_client import connect
@@ -34,7 +35,6 @@ from study.recipes.trial_seed import confirmation_seed
 from study.registry.promotion import history
 from study.registry.versions import list_versions
 from study.results.study_result import StudyResult
-from study.scoped_environment import scoped_environment
 from study.search.record.kept_weights import save_weights
 from study.search.record.study_record import StudyRecord
 from study.search.record.trial import EpochReport

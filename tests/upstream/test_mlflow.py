@@ -33,6 +33,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 from sqlalchemy.orm import sessionmaker
 
+from cluster.scoped_environment import scoped_environment
 from study import names
 from study.connections import mlflow_tables
 from study.connections.mlflow_client import addressed_to
@@ -40,7 +41,6 @@ from study.connections.mlflow_tables import dumped, last_revision, made_by_migra
 from study.registry.decision_log import PARAMS_PER_BATCH, PART_LENGTH
 from study.registry.model_card import MAX_DESCRIPTION
 from study.registry.registration import _SETTINGS
-from study.scoped_environment import scoped_environment
 from study.tracking.dataset_input import DIGEST_LENGTH
 from study.tracking.delivery import MAX_METRICS_IN_A_CALL
 from study.tracking.objective_view import TRAINING, VIEW
